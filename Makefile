@@ -1,0 +1,79 @@
+# Everything a person does here, by name. `make` alone prints the list.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The first Python >= 3.11 on PATH. Name another one with `make run PYTHON=/path/to/python3.11`.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+    "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+APT = $(if $(filter 0,$(shell id -u)),,sudo -n )env DEBIAN_FRONTEND=noninteractive apt-get -qq
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
+
+.PHONY: help run setup test check fmt coverage lock clean
+
+help:  ## Print this list
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed  ## Set up and serve on this machine, with the embedded database and accounts
+	@exec $(BIN)/sealdav serve
+
+setup: $(VENV)/installed-dev  ## Create .venv with everything that development needs
+
+test: setup  ## Set up everything the tests need (Debian packages and rclone included) and run all tests
+	@tests/services/install.sh
+	@$(BIN)/python -m pytest
+
+check: setup  ## Format, lint, types, import contracts and unit tests: what every change must pass
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/architecture
+
+fmt: setup  ## Format the code and apply the lint rules' own fixes
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+coverage: setup  ## Say which lines and branches no test inside this process reaches
+	@$(BIN)/python -m pytest --cov --cov-report=term tests/unit tests/contract tests/property tests/conformance
+
+lock: $(BIN)/pip  ## Choose new versions of all dependencies and write them, with hashes, to config/
+	@$(PIP) install uv
+	@$(LOCK) --group build pyproject.toml --output-file config/requirements.txt
+	@$(LOCK) --group build --group dev --constraint config/requirements.txt --no-annotate \
+	    pyproject.toml --output-file config/requirements-dev.txt
+
+clean:  ## Remove .venv and caches; keeps every stored file and key
+	rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+
+# ── set-up: each file below is the proof that its step is done ──────────────────────────────────────────────────────
+
+$(VENV)/installed: pyproject.toml config/requirements.txt | $(BIN)/pip
+	@echo "Installing Sealdav into $(VENV) (once)"
+	@$(PIP) install --require-hashes --requirement config/requirements.txt
+	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed config/requirements-dev.txt
+	@echo "Installing the development tools into $(VENV) (once)"
+	@$(PIP) install --require-hashes --requirement config/requirements-dev.txt
+	@touch $@
+
+# Debian keeps ensurepip, without which `venv` makes nothing, in a package of its own.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo 'Sealdav needs Python 3.11 or newer. Install it, or name it: make run PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	    { package=$$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'); \
+	    echo "Installing the Debian package $$package"; \
+	    $(APT) update && $(APT) install --yes --no-install-recommends $$package >/dev/null || \
+	    { echo "Sealdav needs Python's venv module. Install it first: apt-get install $$package" >&2; exit 1; }; }
+	@$(PYTHON) -m venv --clear $(VENV)

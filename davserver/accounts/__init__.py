@@ -1,0 +1,1 @@
+"""Who may do what: accounts, second factors, app passwords. It knows nothing of files and nothing of HTTP."""

@@ -1,0 +1,208 @@
+"""Accounts: create, find, list, suspend and resume them, and set their quota.
+
+It must never believe an account's row before its authenticator was checked (`read_account`). Called by the
+command line, by both doors, and by the other services of this package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from davserver.audit import AuditEvent, AuditSink
+from davserver.clock import Clock, from_seconds, to_seconds
+from davserver.crypto.keys import AccountKey
+from davserver.crypto.primitives import random_bytes
+from davserver.db.accounts import AccountRow
+from davserver.db.engine import Database, Transaction
+from davserver.errors import LimitExceeded, NotFound
+from davserver.keyring import Keyring
+from davserver.model import ID_BYTES, Account, AccountId, AccountState
+
+MAX_USERNAME_CHARS = 64
+"""Longest user name."""
+
+USERNAME_PATTERN = re.compile(rf"[a-z0-9][a-z0-9._@+-]{{0,{MAX_USERNAME_CHARS - 1}}}", re.ASCII)
+"""What a user name looks like once its letters are small: safe in URLs, in Basic (no colon) and in a shell."""
+
+USERNAME_RULE = (
+    f"a user name is 1 to {MAX_USERNAME_CHARS} letters a-z, digits and . _ @ + -, begins with a letter or digit "
+    "and has no two dots in a row"
+)
+
+MAX_SUBJECT_CHARS = 255
+"""Longest identity (OpenID Connect Core 1.0, 2: `sub` must not exceed 255 ASCII characters)."""
+
+MAX_QUOTA_BYTES = 2**62
+"""Largest quota: it and what is added to it stay within the 64 bits of a database integer."""
+
+PlantRoot = Callable[[Transaction, AccountId, AccountKey], None]
+"""Makes the root collection of a new account inside the transaction that makes the account."""
+
+
+def normalise_username(username: str) -> str:
+    """The one spelling of a user name: names that differ only in case are the same.
+
+    Raises:
+        LimitExceeded: not a user name; the message says what one is.
+    """
+    name = username.casefold()
+    if not USERNAME_PATTERN.fullmatch(name) or ".." in name:
+        raise LimitExceeded(USERNAME_RULE)
+    return name
+
+
+def read_account(keyring: Keyring, row: AccountRow) -> Account:
+    """The account that a row stands for.
+
+    Raises:
+        CorruptRow: the row was altered.
+    """
+    keyring.checked(row)
+    return Account(
+        id=row.account_id,
+        subject=row.subject,
+        username=row.username,
+        state=AccountState(row.state),
+        quota=row.quota,
+        used=row.used,
+        created_at=from_seconds(row.created_at),
+        key_version=row.key_version,
+        sealed=row.sealed,
+    )
+
+
+class Accounts:
+    """The accounts of this installation.
+
+    Args:
+        plant_root: makes the root collection of a new account.
+    """
+
+    def __init__(
+        self, database: Database, keyring: Keyring, clock: Clock, audit: AuditSink, plant_root: PlantRoot
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._audit = audit
+        self._plant_root = plant_root
+
+    def create(self, username: str, subject: str | None = None, quota: int | None = None) -> Account:
+        """Make an account with an empty vault.
+
+        Args:
+            username: a label, unique whatever its case.
+            subject: who it is at the identity provider; None makes a built-in account.
+            quota: bytes of plaintext; None is unlimited.
+
+        Raises:
+            LimitExceeded: not a user name, subject or quota.
+            AlreadyExists: the user name or the subject is taken.
+        """
+        account_id = AccountId(random_bytes(ID_BYTES))
+        new = self._keyring.new_account_key(account_id)
+        row = AccountRow(
+            account_id=account_id,
+            subject=_checked_subject(f"local:{account_id.hex()}" if subject is None else subject),
+            username=normalise_username(username),
+            state=AccountState.ACTIVE.value,
+            quota=_checked_quota(quota),
+            used=0,
+            sealed=False,
+            wrapped_key=new.wrapped_key,
+            master_key_id=new.master_key_id,
+            key_version=new.key_version,
+            key_commitment=new.commitment,
+            structure_version=0,
+            created_at=to_seconds(self._clock()),
+            version=1,
+        )
+        row = self._keyring.with_mac(row)
+        with self._database.write() as tx:
+            tx.accounts.insert(row)
+            self._plant_root(tx, account_id, new.key)
+            tx.commit()
+        self._audit.record(AuditEvent.ACCOUNT_CREATED, account=row.username)
+        return read_account(self._keyring, row)
+
+    def find(self, username: str) -> Account:
+        """The account with this user name, whatever its case.
+
+        Raises:
+            NotFound: there is none.
+            CorruptRow: its row was altered.
+        """
+        with self._database.read() as tx:
+            row = tx.accounts.by_username(username.casefold())
+        if row is None:
+            raise NotFound("there is no account of this name")
+        return read_account(self._keyring, row)
+
+    def list(self) -> list[Account]:
+        """Every account, in order of user names.
+
+        Raises:
+            CorruptRow: a row was altered.
+        """
+        with self._database.read() as tx:
+            rows = tx.accounts.all()
+        return [read_account(self._keyring, row) for row in rows]
+
+    def suspend(self, username: str) -> Account:
+        """Shut an account: from the next request on, nothing opens it. Its files stay.
+
+        Raises:
+            NotFound: there is none.
+            CorruptRow: its row was altered.
+        """
+        return self._set_state(username, AccountState.SUSPENDED, AuditEvent.ACCOUNT_SUSPENDED)
+
+    def resume(self, username: str) -> Account:
+        """Open a suspended account again, with the credentials that it had.
+
+        Raises:
+            NotFound: there is none.
+            CorruptRow: its row was altered.
+        """
+        return self._set_state(username, AccountState.ACTIVE, AuditEvent.ACCOUNT_RESUMED)
+
+    def set_quota(self, username: str, quota: int | None) -> Account:
+        """Limit the plaintext bytes that an account may store; what is stored already stays.
+
+        Raises:
+            NotFound: there is none.
+            LimitExceeded: not a quota.
+            CorruptRow: its row was altered.
+        """
+        quota = _checked_quota(quota)
+        return self._change(username, lambda row: replace(row, quota=quota))
+
+    def _set_state(self, username: str, state: AccountState, event: AuditEvent) -> Account:
+        account = self._change(username, lambda row: replace(row, state=state.value))
+        self._audit.record(event, account=account.username)
+        return account
+
+    def _change(self, username: str, change: Callable[[AccountRow], AccountRow]) -> Account:
+        with self._database.write() as tx:
+            row = tx.accounts.by_username(username.casefold())
+            if row is None:
+                raise NotFound("there is no account of this name")
+            self._keyring.checked(row)
+            changed = self._keyring.with_mac(change(replace(row, version=row.version + 1)))
+            tx.accounts.replace(changed, expected_version=row.version)
+            tx.commit()
+        return read_account(self._keyring, changed)
+
+
+def _checked_subject(subject: str) -> str:
+    if not 0 < len(subject) <= MAX_SUBJECT_CHARS or not subject.isprintable():
+        raise LimitExceeded(f"a subject is 1 to {MAX_SUBJECT_CHARS} printable characters")
+    return subject
+
+
+def _checked_quota(quota: int | None) -> int | None:
+    if quota is not None and not 0 <= quota <= MAX_QUOTA_BYTES:
+        raise LimitExceeded(f"a quota is between 0 and {MAX_QUOTA_BYTES} bytes")
+    return quota

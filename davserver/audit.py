@@ -1,0 +1,250 @@
+"""What is logged, and how: security events, the access log, the terminal and app.log.
+
+It must never let a file name, a path or a secret reach a log: only the keys of `ALLOWED_KEYS` pass, texts of
+exceptions and of other libraries never do. `cli` sets it up; services record events through `AuditSink`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import MutableMapping
+from enum import Enum
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, Protocol, TextIO, cast
+
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+
+from davserver.errors import ConfigError
+
+LOG_NAME = "app.log"
+ACCESS = "sealdav.access"
+FRAMES = 8
+"""How many stack frames of an unexpected error are kept; innermost last."""
+
+MAX_VALUE_CHARS = 200
+"""Longer texts are cut: nothing that we log on purpose is longer."""
+
+ALLOWED_KEYS = frozenset(
+    {
+        # of every line
+        *("event", "level", "timestamp", "logger"),
+        # requests
+        *("method", "status", "received", "sent", "duration_ms", "account", "request"),
+        # security events
+        *("client", "credential", "reason", "label_changed"),
+        # programs and their work
+        *("address", "version", "count", "freed", "problems", "seconds", "library", "error", "at"),
+    }
+)
+"""The only keys that a log line may hold. Before one is added: what could a client put into it?"""
+
+_SECRET = re.compile(r"\bew1-[0-9A-Za-z-]{10,}|\b(?:Basic|Bearer)\s+\S+|otpauth:\S+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+EventDict = MutableMapping[str, Any]
+
+
+# ── security events ─────────────────────────────────────────────────────────────────────────────────────────
+class AuditEvent(Enum):
+    """Everything that somebody who looks after accounts may have to know afterwards."""
+
+    MASTER_KEY_CREATED = "master-key-created"
+    SERVER_STARTED = "server-started"
+    SERVER_STOPPED = "server-stopped"
+    ACCOUNT_CREATED = "account-created"
+    ACCOUNT_SUSPENDED = "account-suspended"
+    ACCOUNT_RESUMED = "account-resumed"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105 - the name of an event
+    PASSWORD_REFUSED = "password-refused"  # noqa: S105
+    TOTP_BEGUN = "totp-begun"
+    TOTP_CONFIRMED = "totp-confirmed"
+    TOTP_REFUSED = "totp-refused"
+    TOTP_RESET = "totp-reset"
+    APP_PASSWORD_ISSUED = "app-password-issued"  # noqa: S105
+    APP_PASSWORD_REVOKED = "app-password-revoked"  # noqa: S105
+    APP_PASSWORD_REFUSED = "app-password-refused"  # noqa: S105
+    INTEGRITY_FAILED = "integrity-failed"
+
+
+_WARNINGS = frozenset(
+    {
+        AuditEvent.PASSWORD_REFUSED,
+        AuditEvent.TOTP_REFUSED,
+        AuditEvent.APP_PASSWORD_REFUSED,
+        AuditEvent.INTEGRITY_FAILED,
+    }
+)
+
+
+class AuditSink(Protocol):
+    """Where security events go."""
+
+    def record(
+        self,
+        event: AuditEvent,
+        *,
+        account: str | None = None,
+        credential: str | None = None,
+        client: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Keep one event.
+
+        Args:
+            event: what happened.
+            account: user name of the account that it happened to.
+            credential: public id of the app password.
+            client: address of the peer.
+            reason: why, in fixed words of ours; never text that a client sent.
+        """
+        ...
+
+
+class LogAuditSink:
+    """Security events as lines of the log."""
+
+    def __init__(self) -> None:
+        self._log = get_logger("sealdav.audit")
+
+    def record(
+        self,
+        event: AuditEvent,
+        *,
+        account: str | None = None,
+        credential: str | None = None,
+        client: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """See `AuditSink.record`."""
+        given = {"account": account, "credential": credential, "client": client, "reason": reason}
+        level = logging.WARNING if event in _WARNINGS else logging.INFO
+        self._log.log(level, event.value, **{key: value for key, value in given.items() if value is not None})
+
+
+# ── processors ──────────────────────────────────────────────────────────────────────────────────────────────
+def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Drop every key that is not allowed (naming it), and cut secrets out of texts."""
+    withheld = sorted(key for key in event if key not in ALLOWED_KEYS and not key.startswith("_"))
+    for key in withheld:
+        del event[key]
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _UNPRINTABLE.sub("?", _SECRET.sub("[redacted]", value))[:MAX_VALUE_CHARS]
+    if withheld:
+        event["withheld"] = withheld
+    return event
+
+
+def describe_exception(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Keep the type of an exception and where it arose; its text may hold a name and is left out."""
+    info = event.pop("exc_info", None)
+    if not info:
+        return event
+    error = info if isinstance(info, BaseException) else sys.exc_info()[1]
+    if isinstance(info, tuple):
+        error = info[1]
+    if error is not None:
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+        event["error"] = type(error).__name__
+        event["at"] = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+def withhold_foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Replace the text of another library's message, which may hold anything, by the library's name."""
+    record: logging.LogRecord = event["_record"]
+    event["event"] = "message of a library withheld"
+    event["library"] = record.name
+    if record.exc_info:
+        event["exc_info"] = record.exc_info
+    return event
+
+
+# ── set-up ──────────────────────────────────────────────────────────────────────────────────────────────────
+def get_logger(name: str) -> BoundLogger:
+    """The logger of one of our packages; `name` begins with "sealdav."."""
+    return structlog.stdlib.get_logger(name)
+
+
+def log_to_terminal(level: str, stream: TextIO = sys.stderr) -> None:
+    """Begin logging: readable lines on `stream`, without the access log. Replaces an earlier set-up."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            describe_exception,
+            redact,
+            ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = _Handler(stream)
+    handler.addFilter(lambda record: record.name != ACCESS)
+    handler.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=stream.isatty())))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)  # libraries
+    logging.getLogger("sealdav").setLevel(level.upper())
+
+
+def log_to_file(folder: Path, *, max_bytes: int, keep: int) -> None:
+    """Log to `folder`/app.log as well: one JSON object a line, rotated, readable by the owner only.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = _PrivateFile(folder / LOG_NAME, maxBytes=max_bytes, backupCount=keep, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the log in {folder} ({error.strerror}); make it writable or set log.folder"
+        ) from None
+    handler.setFormatter(_formatter(structlog.processors.JSONRenderer(sort_keys=True)))
+    logging.getLogger().addHandler(handler)
+
+
+def _formatter(renderer: structlog.typing.Processor) -> ProcessorFormatter:
+    return ProcessorFormatter(
+        processors=[ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=[
+            withhold_foreign,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            describe_exception,
+            redact,
+        ],
+    )
+
+
+class _Quiet:
+    """A log that cannot be written (full disk, closed terminal) must not stop a request."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Ignore it: the next line is tried again."""
+
+
+class _Handler(_Quiet, logging.StreamHandler[TextIO]):
+    """The terminal."""
+
+
+class _PrivateFile(_Quiet, RotatingFileHandler):
+    """A rotating file that only its owner may read, whatever the umask."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return cast("TextIOWrapper", os.fdopen(descriptor, self.mode, encoding=self.encoding))

@@ -1,0 +1,103 @@
+"""App passwords: how they are made, read back from what people type, and checked against what is stored.
+
+It must never store or show a secret, nor take longer or shorter for a known than for an unknown app password.
+Called by `accounts`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from davserver.crypto.primitives import constant_time_equal, hmac_sha256, random_bytes, sha256
+from davserver.errors import AuthenticationError
+from davserver.model import ID_BYTES, AccountId
+
+PREFIX = "ew1"
+ID_CHARS = 10
+SECRET_CHARS = 32
+CHECK_CHARS = 6
+SECRET_BYTES = 20
+MAX_INPUT_CHARS = 128
+"""Longer input is refused unread; a token with a separator behind every character still fits."""
+
+_CHAR_BITS = 5
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
+_READ_AS = str.maketrans({"-": None, " ": None, "i": "1", "l": "1", "o": "0"})
+_TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that `int` knows
+_SHAPE = re.compile(f"{PREFIX}(([{_ALPHABET}]{{{ID_CHARS}}})([{_ALPHABET}]{{{SECRET_CHARS}}}))(.*)")
+
+_CHECK_DOMAIN = b"EWD1/apppw/check"
+_VERIFY_DOMAIN = b"EWD1/apppw/verify"
+_NOBODY = AccountId(bytes(ID_BYTES))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppToken:
+    """An app password in parts.
+
+    Attributes:
+        id: 10 characters of Crockford base32 in lower case; public, names the row.
+        secret: 20 random bytes.
+    """
+
+    id: str
+    secret: bytes = field(repr=False)
+
+    def text(self) -> str:
+        """What the person copies: `ew1-` and 48 characters."""
+        body = self.id + _to_chars(self.secret)
+        return f"{PREFIX}-{body}{_check_chars(body)}"
+
+
+def mint() -> AppToken:
+    """A new app password: 50 random bits of id and 160 of secret."""
+    return AppToken(_to_chars(random_bytes(10))[:ID_CHARS], random_bytes(SECRET_BYTES))
+
+
+def parse(text: str) -> AppToken:
+    """Read an app password as people and programs hand it in.
+
+    Case, surrounding white space, spaces and hyphens do not matter; i and l are read as 1, o as 0.
+
+    Raises:
+        AuthenticationError: not an app password, or mistyped.
+    """
+    plain = text.strip()
+    if len(plain) > MAX_INPUT_CHARS or not plain.isascii():
+        raise AuthenticationError("this is not an app password")
+    found = _SHAPE.fullmatch(plain.lower().translate(_READ_AS))
+    if found is None:
+        raise AuthenticationError("this is not an app password")
+    body, id_, secret, check = found.groups()
+    if check != _check_chars(body):  # Not a secret of ours: whoever sent the body can compute it.
+        raise AuthenticationError("the app password is mistyped")
+    return AppToken(id_, int(secret.translate(_TO_BASE_32), 32).to_bytes(SECRET_BYTES, "big"))
+
+
+def verifier(pepper: bytes, account_id: AccountId, token: AppToken) -> bytes:
+    """What is stored in place of the secret: 32 bytes, bound to account and id, no use without the pepper."""
+    return hmac_sha256(pepper, _VERIFY_DOMAIN + account_id + token.id.encode() + token.secret)
+
+
+def verify(pepper: bytes, account_id: AccountId, token: AppToken, expected: bytes) -> bool:
+    """Whether the secret is the one that `expected` was made from."""
+    return constant_time_equal(verifier(pepper, account_id, token), expected)
+
+
+def verify_unknown(pepper: bytes, token: AppToken) -> bool:
+    """For an id that has no row: the work of `verify`, and always False."""
+    verify(pepper, _NOBODY, token, bytes(32))
+    return False
+
+
+def _check_chars(body: str) -> str:
+    """The first 30 bits of a hash: one mistyped token in 2^30 gets past them."""
+    return _to_chars(sha256(_CHECK_DOMAIN + body.encode())[:5])[:CHECK_CHARS]
+
+
+def _to_chars(value: bytes) -> str:
+    """Crockford base32 of a multiple of five bytes."""
+    bits = int.from_bytes(value, "big")
+    shifts = range(len(value) * 8 - _CHAR_BITS, -1, -_CHAR_BITS)
+    return "".join([_ALPHABET[bits >> shift & 31] for shift in shifts])

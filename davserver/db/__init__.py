@@ -1,0 +1,1 @@
+"""All SQL, and nothing but SQL: rows in, dataclasses out. No key ever comes here; what is secret arrives sealed."""

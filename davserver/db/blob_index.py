@@ -1,0 +1,176 @@
+"""Which blobs exist and in which state; small ones are kept here whole.
+
+    staging --publish--> live --claim--> dead --forget--> (gone)
+
+A blob is referenced by the nodes (and kept versions) that name it: there is no counter that could drift.
+`unreferenced_at` only says since when a blob is worth a look; the claim asks the tree itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from davserver.db.rows import AuthenticatedRow, build, columns_of
+from davserver.db.schema import blob, inline_blob, node, node_version
+from davserver.model import AccountId, BlobId
+
+
+class BlobState(StrEnum):
+    """Where a blob is in its life."""
+
+    STAGING = "staging"
+    LIVE = "live"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow(AuthenticatedRow):
+    """One row of the table `blob`, without its times.
+
+    Attributes:
+        state: value of a `BlobState`.
+        inline: whether the sealed bytes are in the table `inline_blob` instead of the blob store.
+        wrapped_key: the file key, sealed under the account key (48 bytes).
+        version: rises by one with every change of state.
+    """
+
+    TABLE: ClassVar[str] = "blob"
+
+    blob_id: BlobId
+    account_id: AccountId
+    state: str
+    inline: bool
+    sealed_size: int
+    plain_size: int
+    format: int
+    key_version: int
+    wrapped_key: bytes = field(repr=False)
+    version: int
+
+
+_COLUMNS = columns_of(BlobRow, blob)
+_THIS = blob.c.blob_id == bindparam("id")
+_FETCH = (
+    sa.select(*_COLUMNS, inline_blob.c.data)
+    .select_from(blob.outerjoin(inline_blob, inline_blob.c.blob_id == blob.c.blob_id))
+    .where(_THIS, blob.c.account_id == bindparam("account"))
+)
+_INSERT = sa.insert(blob)
+_INSERT_INLINE = sa.insert(inline_blob)
+_CHANGE_STATE = (
+    sa.update(blob)
+    .where(_THIS, blob.c.version == bindparam("expected"), blob.c.state == bindparam("old_state"))
+    .values(
+        state=bindparam("new_state"),
+        sealed_size=bindparam("new_sealed_size"),
+        plain_size=bindparam("new_plain_size"),
+        version=bindparam("new_version"),
+        mac=bindparam("new_mac"),
+        heartbeat_at=bindparam("now", type_=sa.BigInteger),
+    )
+)
+_REFERENCED = sa.or_(
+    sa.exists().where(node.c.blob_id == blob.c.blob_id),
+    sa.exists().where(node_version.c.blob_id == blob.c.blob_id),
+)
+_CLAIM = _CHANGE_STATE.where(sa.not_(_REFERENCED))
+_HEARTBEAT = (
+    sa.update(blob)
+    .where(_THIS, blob.c.state == BlobState.STAGING)
+    .values(heartbeat_at=bindparam("now", type_=sa.BigInteger))
+)
+_MARK = sa.update(blob).where(_THIS).values(unreferenced_at=bindparam("now", type_=sa.BigInteger))
+
+
+class BlobIndex:
+    """The tables `blob` and `inline_blob`."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def fetch(self, account: AccountId, blob_id: BlobId) -> tuple[BlobRow, bytes | None] | None:
+        """The row, and the sealed bytes if they are kept inline."""
+        found = self._connection.execute(_FETCH, {"account": account, "id": blob_id}).one_or_none()
+        return None if found is None else (build(BlobRow, found[:-1]), found[-1])
+
+    def insert(self, row: BlobRow, *, now: int, data: bytes | None = None) -> None:
+        """Add a blob; `data` are its sealed bytes if it is kept inline."""
+        self._connection.execute(_INSERT, {**row.columns(), "heartbeat_at": now, "unreferenced_at": None})
+        if data is not None:
+            self._connection.execute(_INSERT_INLINE, {"blob_id": row.blob_id, "data": data})
+
+    def heartbeat(self, blob_id: BlobId, *, now: int) -> bool:
+        """Say that a staging blob is still being written; False if garbage collection has claimed it."""
+        return self._connection.execute(_HEARTBEAT, {"id": blob_id, "now": now}).rowcount == 1
+
+    def publish(self, row: BlobRow, *, now: int) -> bool:
+        """Turn a staging blob live; `row` is as it will be. False if garbage collection has claimed it."""
+        return self._connection.execute(_CHANGE_STATE, _change(row, BlobState.STAGING, now)).rowcount == 1
+
+    def mark_unreferenced(self, blob_id: BlobId, *, now: int) -> None:
+        """Let garbage collection have a look at this blob: a node that named it no longer does."""
+        self._connection.execute(_MARK, {"id": blob_id, "now": now})
+
+    def add_reference(self, blob_ids: Sequence[BlobId]) -> bool:
+        """Keep live blobs for a COPY; False if one of them is no longer live."""
+        distinct = set(blob_ids)
+        statement = sa.update(blob).where(blob.c.blob_id.in_(distinct), blob.c.state == BlobState.LIVE)
+        return self._connection.execute(statement.values(unreferenced_at=None)).rowcount == len(distinct)
+
+    def collectable(self, *, live_before: int, staging_before: int, limit: int) -> list[BlobRow]:
+        """Blobs that look like garbage: unreferenced, abandoned while staging, or already dead."""
+        statement = sa.select(*_COLUMNS).where(
+            sa.or_(
+                sa.and_(blob.c.state == BlobState.LIVE, blob.c.unreferenced_at <= live_before),
+                sa.and_(blob.c.state == BlobState.STAGING, blob.c.heartbeat_at <= staging_before),
+                blob.c.state == BlobState.DEAD,
+            )
+        )
+        return [build(BlobRow, found) for found in self._connection.execute(statement.limit(limit))]
+
+    def claim(self, row: BlobRow, *, old_state: str, now: int) -> bool:
+        """Turn a blob dead if nothing names it; `row` is as it will be.
+
+        Returns False and forgets the mark if something does.
+        """
+        if self._connection.execute(_CLAIM, _change(row, old_state, now)).rowcount == 1:
+            return True
+        self._connection.execute(_MARK, {"id": row.blob_id, "now": None})
+        return False
+
+    def forget(self, blob_ids: Sequence[BlobId]) -> None:
+        """Remove dead blobs, wrapped keys and inline bytes; their bytes in the store are gone already."""
+        dead = sa.delete(blob).where(blob.c.blob_id.in_(blob_ids), blob.c.state == BlobState.DEAD)
+        self._connection.execute(dead)
+
+    def scan(self, *, after: BlobId | None, limit: int) -> list[BlobRow]:
+        """At most `limit` blobs of all accounts in order of their ids, for `verify`; `after` None starts."""
+        statement = sa.select(*_COLUMNS).order_by(blob.c.blob_id).limit(limit)
+        if after is not None:
+            statement = statement.where(blob.c.blob_id > after)
+        return [build(BlobRow, found) for found in self._connection.execute(statement)]
+
+    def known(self, blob_ids: Sequence[BlobId]) -> set[BlobId]:
+        """Which of these ids have a row."""
+        statement = sa.select(blob.c.blob_id).where(blob.c.blob_id.in_(blob_ids))
+        return {BlobId(found) for (found,) in self._connection.execute(statement)}
+
+
+def _change(row: BlobRow, old_state: str, now: int) -> dict[str, object]:
+    return {
+        "id": row.blob_id,
+        "expected": row.version - 1,
+        "old_state": old_state,
+        "new_state": row.state,
+        "new_sealed_size": row.sealed_size,
+        "new_plain_size": row.plain_size,
+        "new_version": row.version,
+        "new_mac": row.mac,
+        "now": now,
+    }

@@ -1,0 +1,162 @@
+"""The database: how a transaction begins, ends and fails. SQL lives beside it, one file a table family.
+
+    with database.write() as tx:
+        tx.nodes.insert(...)
+        tx.commit()
+
+Leaving the block without `commit()` rolls back. Nothing above this package sees SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+
+from davserver.db.accounts import Accounts
+from davserver.db.blob_index import BlobIndex
+from davserver.db.credentials import Credentials
+from davserver.db.instance import Instance
+from davserver.db.nodes import Nodes
+from davserver.db.quota import Quota
+from davserver.db.throttle import ThrottleTable
+from davserver.errors import StorageFull, StorageUnavailable
+from davserver.model import Durability
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a writer of another process is waited for before the request fails with StorageUnavailable."""
+
+PAGE_BYTES = 8192
+"""SQLite page size: a node row of about 400 bytes then packs well in its clustered table."""
+
+JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+"""The write-ahead log is cut back to this after a checkpoint."""
+
+POOL_SIZE = 32
+"""Connections kept open: one for each request that may run at once."""
+
+
+class Transaction:
+    """One unit of work: every table family over one connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._transaction = connection.begin()
+
+    def commit(self) -> None:
+        """Make the changes durable as the setting `durability` says. May be called once."""
+        self._transaction.commit()
+
+    @cached_property
+    def instance(self) -> Instance:
+        """Who this installation is, and its master keys."""
+        return Instance(self._connection)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Accounts, their wrapped keys, quota and built-in identities."""
+        return Accounts(self._connection)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """App passwords and TOTP devices."""
+        return Credentials(self._connection)
+
+    @cached_property
+    def throttle(self) -> ThrottleTable:
+        """Failure counters."""
+        return ThrottleTable(self._connection)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The tree."""
+        return Nodes(self._connection)
+
+    @cached_property
+    def quota(self) -> Quota:
+        """Bytes stored, per account."""
+        return Quota(self._connection)
+
+    @cached_property
+    def blobs(self) -> BlobIndex:
+        """Which blobs exist, in which state, and the small ones themselves."""
+        return BlobIndex(self._connection)
+
+
+class Database:
+    """SQLite in write-ahead mode: any number of readers beside one writer."""
+
+    def __init__(self, url: str, *, durability: Durability = "full") -> None:
+        self._durability = durability
+        self._writer = threading.Lock()
+        self.engine = sa.create_engine(
+            url,
+            poolclass=sa.QueuePool,
+            pool_size=POOL_SIZE,
+            max_overflow=-1,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        )
+        event.listen(self.engine, "connect", self._prepare_connection)
+        event.listen(self.engine, "begin", _begin)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
+        with _translated(), self.engine.connect() as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """The only writer of this process; waits for writers of other processes."""
+        with _translated(), self._writer, self.engine.connect() as connection:
+            yield Transaction(connection.execution_options(sealdav_write=True))
+
+    def dispose(self) -> None:
+        """Close every pooled connection. To be called before a fork: no connection may cross one."""
+        self.engine.dispose()
+
+    def _prepare_connection(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # `_begin` decides how a transaction starts, not the driver
+        cursor = connection.cursor()
+        for pragma in (
+            f"page_size = {PAGE_BYTES}",
+            "journal_mode = WAL",
+            f"synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",  # names and metadata are sealed, but nothing of a query belongs on disk
+            "secure_delete = FAST",
+            f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Take the write lock at once where a write is meant: an upgrade in the middle could fail as 'busy'."""
+    writes: Any = connection.get_execution_options().get("sealdav_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's errors into ours; the driver's text may hold values and is not passed on."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+            raise StorageFull("no space left for the database") from None
+        if isinstance(error, sa.exc.IntegrityError):
+            raise
+        raise StorageUnavailable(f"the database refused ({_reason(error)})") from None
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlite_errorname", type(error.orig).__name__))

@@ -1,0 +1,262 @@
+"""The tree: one row a node, addressed by parent and sealed name.
+
+Names and metadata arrive and leave sealed; this file moves rows and never looks inside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from davserver.db.schema import blob, hidden_tree, node
+from davserver.errors import AlreadyExists, VersionConflict
+from davserver.model import AccountId, BlobId, NodeId, NodeKind
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One row of the table `node`."""
+
+    account_id: AccountId
+    parent_id: NodeId
+    name_sealed: bytes
+    node_id: NodeId
+    kind: NodeKind
+    blob_id: BlobId | None
+    metadata_sealed: bytes
+    version: int
+
+
+_COLUMNS = (
+    node.c.account_id,
+    node.c.parent_id,
+    node.c.name_sealed,
+    node.c.node_id,
+    node.c.kind,
+    node.c.blob_id,
+    node.c.metadata_sealed,
+    node.c.version,
+)
+_ACCOUNT = node.c.account_id == bindparam("account")
+_CHILD = sa.select(*_COLUMNS).where(
+    _ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed == bindparam("name")
+)
+_BY_ID = sa.select(*_COLUMNS).where(_ACCOUNT, node.c.node_id == bindparam("id"))
+_CHILDREN = (
+    sa.select(*_COLUMNS)
+    .where(_ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed > bindparam("after"))
+    .order_by(node.c.name_sealed)
+    .limit(bindparam("limit", type_=sa.Integer))
+)
+_INSERT = sa.insert(node)
+_UPDATE = (
+    sa.update(node)
+    .where(_ACCOUNT, node.c.node_id == bindparam("id"), node.c.version == bindparam("expected"))
+    .values(
+        parent_id=bindparam("new_parent"),
+        name_sealed=bindparam("new_name"),
+        blob_id=bindparam("new_blob"),
+        metadata_sealed=bindparam("new_metadata"),
+        version=bindparam("new_version"),
+    )
+)
+
+
+def _below() -> sa.CTE:
+    """One id and those of everything below it; the top need not exist (a COPY still hidden)."""
+    top = sa.select(bindparam("top", type_=sa.LargeBinary).label("node_id"))
+    tree = top.cte("tree", recursive=True)
+    below = sa.select(node.c.node_id).where(
+        _ACCOUNT,
+        node.c.parent_id == tree.c.node_id,
+        node.c.node_id != node.c.parent_id,  # the root is its own parent
+    )
+    return tree.union_all(below)
+
+
+def _above() -> sa.CTE:
+    """One node and its ancestors, as (id, parent)."""
+    start = sa.select(node.c.node_id, node.c.parent_id).where(_ACCOUNT, node.c.node_id == bindparam("start"))
+    chain = start.cte("chain", recursive=True)
+    return chain.union_all(
+        sa.select(node.c.node_id, node.c.parent_id).where(
+            _ACCOUNT,
+            node.c.node_id == chain.c.parent_id,
+            chain.c.parent_id != chain.c.node_id,  # the root is its own parent
+        )
+    )
+
+
+_IN_TREE = node.c.node_id.in_(sa.select(_below().c.node_id))
+_SUBTREE_BYTES = (
+    sa.select(sa.func.coalesce(sa.func.sum(blob.c.plain_size), 0))
+    .select_from(node.join(blob, node.c.blob_id == blob.c.blob_id))
+    .where(_ACCOUNT, _IN_TREE)
+)
+_SUBTREE_SIZE = sa.select(sa.func.count()).select_from(_below())
+_MARK_BLOBS = (
+    sa.update(blob)
+    .where(
+        blob.c.blob_id.in_(sa.select(node.c.blob_id).where(_ACCOUNT, _IN_TREE, node.c.blob_id.is_not(None)))
+    )
+    .values(unreferenced_at=bindparam("now"))
+)
+_DELETE_TREE = sa.delete(node).where(_ACCOUNT, _IN_TREE)
+_ANCESTORS = sa.select(_above().c.node_id)
+
+
+_parent = node.alias("parent")
+_UNREACHABLE = sa.select(node.c.node_id).where(
+    _ACCOUNT,
+    sa.not_(
+        sa.exists().where(_parent.c.account_id == node.c.account_id, _parent.c.node_id == node.c.parent_id)
+    ),
+    sa.not_(
+        sa.exists().where(
+            hidden_tree.c.account_id == node.c.account_id, hidden_tree.c.node_id == node.c.parent_id
+        )
+    ),
+)
+
+
+class Nodes:
+    """The table `node`, and `hidden_tree` beside it."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def child(self, account: AccountId, parent: NodeId, name_sealed: bytes) -> NodeRow | None:
+        """The child of `parent` under this sealed name."""
+        return self._one(_CHILD, {"account": account, "parent": parent, "name": name_sealed})
+
+    def by_id(self, account: AccountId, node_id: NodeId) -> NodeRow | None:
+        """The node with this id."""
+        return self._one(_BY_ID, {"account": account, "id": node_id})
+
+    def children(self, account: AccountId, parent: NodeId, *, after: bytes, limit: int) -> list[NodeRow]:
+        """At most `limit` children whose sealed name sorts after `after`, in that order."""
+        parameters = {"account": account, "parent": parent, "after": after, "limit": limit}
+        return [_row(found) for found in self._connection.execute(_CHILDREN, parameters)]
+
+    def insert(self, rows: Iterable[NodeRow]) -> None:
+        """Add nodes.
+
+        Raises:
+            AlreadyExists: one of the names is taken.
+        """
+        values = [
+            {
+                "account_id": row.account_id,
+                "parent_id": row.parent_id,
+                "name_sealed": row.name_sealed,
+                "node_id": row.node_id,
+                "kind": row.kind.value,
+                "blob_id": row.blob_id,
+                "metadata_sealed": row.metadata_sealed,
+                "version": row.version,
+            }
+            for row in rows
+        ]
+        try:
+            self._connection.execute(_INSERT, values)
+        except sa.exc.IntegrityError:
+            raise AlreadyExists("the name is taken") from None
+
+    def replace(self, row: NodeRow, *, expected_version: int) -> None:
+        """Write `row` over the node with its id.
+
+        Raises:
+            VersionConflict: the node is gone or has another version than expected.
+            AlreadyExists: the new name is taken.
+        """
+        parameters = {
+            "account": row.account_id,
+            "id": row.node_id,
+            "expected": expected_version,
+            "new_parent": row.parent_id,
+            "new_name": row.name_sealed,
+            "new_blob": row.blob_id,
+            "new_metadata": row.metadata_sealed,
+            "new_version": row.version,
+        }
+        try:
+            changed = self._connection.execute(_UPDATE, parameters).rowcount
+        except sa.exc.IntegrityError:
+            raise AlreadyExists("the name is taken") from None
+        if changed != 1:
+            raise VersionConflict("the file was changed by somebody else in between")
+
+    def ancestors(self, account: AccountId, node_id: NodeId) -> set[NodeId]:
+        """Ids of `node_id` and of every collection above it; empty if it does not exist."""
+        found = self._connection.execute(_ANCESTORS, {"account": account, "start": node_id})
+        return {NodeId(one) for (one,) in found}
+
+    def subtree_bytes(self, account: AccountId, top: NodeId) -> int:
+        """Plaintext bytes that `top` and everything below it count in the quota."""
+        return int(self._connection.execute(_SUBTREE_BYTES, {"account": account, "top": top}).scalar_one())
+
+    def subtree_size(self, account: AccountId, top: NodeId) -> int:
+        """How many nodes `top` and everything below it are."""
+        return int(self._connection.execute(_SUBTREE_SIZE, {"account": account, "top": top}).scalar_one())
+
+    def delete_subtree(self, account: AccountId, top: NodeId, *, now: int) -> None:
+        """Remove `top` and everything below it; from `now` on their blobs may be garbage."""
+        parameters = {"account": account, "top": top}
+        self._connection.execute(_MARK_BLOBS, {**parameters, "now": now})
+        self._connection.execute(_DELETE_TREE, parameters)
+
+    def hide(self, account: AccountId, node_id: NodeId, *, now: int) -> None:
+        """Note that a COPY is writing nodes below `node_id`, which does not exist yet."""
+        self._connection.execute(
+            sa.insert(hidden_tree), {"account_id": account, "node_id": node_id, "heartbeat_at": now}
+        )
+
+    def touch_hidden(self, account: AccountId, node_id: NodeId, *, now: int) -> bool:
+        """Renew the note; False if garbage collection has taken it away."""
+        statement = sa.update(hidden_tree).where(
+            hidden_tree.c.account_id == account, hidden_tree.c.node_id == node_id
+        )
+        return self._connection.execute(statement.values(heartbeat_at=now)).rowcount == 1
+
+    def unhide(self, account: AccountId, node_id: NodeId) -> bool:
+        """Take the note away: the tree is about to be published or deleted. False if it was gone."""
+        statement = sa.delete(hidden_tree).where(
+            hidden_tree.c.account_id == account, hidden_tree.c.node_id == node_id
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def abandoned(self, *, before: int) -> list[tuple[AccountId, NodeId]]:
+        """Hidden trees whose COPY has not been heard of since `before`."""
+        statement = sa.select(hidden_tree.c.account_id, hidden_tree.c.node_id)
+        found = self._connection.execute(statement.where(hidden_tree.c.heartbeat_at < before))
+        return [(AccountId(account), NodeId(node_id)) for account, node_id in found]
+
+    def count(self) -> int:
+        """How many nodes all accounts have together."""
+        return int(self._connection.execute(sa.select(sa.func.count()).select_from(node)).scalar_one())
+
+    def unreachable(self, account: AccountId) -> list[NodeId]:
+        """Nodes whose parent does not exist, save for copies that are still hidden."""
+        return [NodeId(found) for (found,) in self._connection.execute(_UNREACHABLE, {"account": account})]
+
+    def scan(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeRow]:
+        """At most `limit` nodes of an account in order of their ids, for `verify`; `after` None starts."""
+        statement = (
+            sa.select(*_COLUMNS).where(node.c.account_id == account).order_by(node.c.node_id).limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(node.c.node_id > after)
+        return [_row(found) for found in self._connection.execute(statement)]
+
+    def _one(self, statement: sa.Executable, parameters: dict[str, object]) -> NodeRow | None:
+        found = self._connection.execute(statement, parameters).one_or_none()
+        return None if found is None else _row(found)
+
+
+def _row(found: Sequence[Any]) -> NodeRow:
+    account_id, parent_id, name_sealed, node_id, kind, *rest = found
+    return NodeRow(account_id, parent_id, name_sealed, node_id, NodeKind(kind), *rest)

@@ -1,0 +1,203 @@
+"""Every table, on one page. Alembic's revisions in `migrations/` must lead to exactly this (a test compares).
+
+What protects each column (AEAD, row MAC, or recomputed by `verify`) is listed in docs/format.md, "Rows".
+Moments are whole seconds since the Unix epoch. Ids are 16 raw bytes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+
+def _account_id() -> Column[bytes]:
+    return Column(
+        "account_id", LargeBinary(16), ForeignKey("account.account_id", ondelete="CASCADE"), primary_key=True
+    )
+
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("instance_id", LargeBinary(16), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+master_key = Table(
+    "master_key",
+    metadata,
+    Column("key_id", Integer, primary_key=True, autoincrement=False),
+    Column("key_check", LargeBinary(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", LargeBinary(16), primary_key=True),
+    Column("subject", String(255), nullable=False, unique=True),
+    Column("username", String(255), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("quota", BigInteger),
+    Column("used", BigInteger, nullable=False),
+    Column("sealed", Boolean, nullable=False),
+    Column("wrapped_key", LargeBinary(48)),
+    Column("master_key_id", Integer, ForeignKey("master_key.key_id"), nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("key_commitment", LargeBinary(32), nullable=False),
+    Column("structure_version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+local_identity = Table(
+    "local_identity",
+    metadata,
+    _account_id(),
+    Column("password_hash", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+totp_device = Table(
+    "totp_device",
+    metadata,
+    _account_id(),
+    Column("device_id", LargeBinary(16), primary_key=True),
+    Column("sealed_secret", LargeBinary(64), nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+app_password = Table(
+    "app_password",
+    metadata,
+    Column("app_id", String(10), primary_key=True),
+    Column(
+        "account_id",
+        LargeBinary(16),
+        ForeignKey("account.account_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("label", String(100), nullable=False),
+    Column("scopes", Integer, nullable=False),
+    Column("root_id", LargeBinary(16), nullable=False),
+    Column("networks", Text, nullable=False),
+    Column("verifier", LargeBinary(32)),
+    Column("wrapped_key", LargeBinary(48)),
+    Column("public_key", LargeBinary),
+    Column("key_version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("last_used_from", String(64)),
+    Column("last_used_client", String(200)),
+)
+
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("purpose", String(16), primary_key=True),
+    Column("subject", LargeBinary(32), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# Clustered by parent and name: a look-up is one descent, a listing one contiguous run of pages.
+node = Table(
+    "node",
+    metadata,
+    _account_id(),
+    Column("parent_id", LargeBinary(16), primary_key=True),
+    Column("name_sealed", LargeBinary(304), primary_key=True),
+    Column("node_id", LargeBinary(16), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("blob_id", LargeBinary(16)),
+    Column("metadata_sealed", LargeBinary, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Index("ix_node_id", "account_id", "node_id", unique=True),
+    Index("ix_node_blob", "blob_id"),
+    sqlite_with_rowid=False,
+)
+
+node_version = Table(
+    "node_version",
+    metadata,
+    _account_id(),
+    Column("node_id", LargeBinary(16), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("blob_id", LargeBinary(16), nullable=False),
+    Column("metadata_sealed", LargeBinary, nullable=False),
+    Column("replaced_at", BigInteger, nullable=False),
+    Index("ix_node_version_blob", "blob_id"),
+    sqlite_with_rowid=False,
+)
+
+# Root of a COPY that is still being written in batches: its nodes hang on a parent that nothing reaches yet.
+hidden_tree = Table(
+    "hidden_tree",
+    metadata,
+    _account_id(),
+    Column("node_id", LargeBinary(16), primary_key=True),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("blob_id", LargeBinary(16), primary_key=True),
+    Column(
+        "account_id", LargeBinary(16), ForeignKey("account.account_id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("state", String(8), nullable=False),
+    Column("inline", Boolean, nullable=False),
+    Column("sealed_size", BigInteger, nullable=False),
+    Column("plain_size", BigInteger, nullable=False),
+    Column("format", SmallInteger, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("wrapped_key", LargeBinary(48), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("unreferenced_at", BigInteger),
+    Index("ix_blob_collectable", "state", "unreferenced_at"),
+    Index("ix_blob_account", "account_id"),
+)
+
+inline_blob = Table(
+    "inline_blob",
+    metadata,
+    Column("blob_id", LargeBinary(16), ForeignKey("blob.blob_id", ondelete="CASCADE"), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)

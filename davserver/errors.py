@@ -1,0 +1,153 @@
+"""Every error that crosses a package boundary.
+
+    DavserverError
+    ├── NotFound                    no such file, collection, account or app password
+    ├── Conflict                    the tree is not in the state that the request needs
+    │   ├── AlreadyExists
+    │   ├── ParentMissing           a collection on the way to the target does not exist
+    │   ├── WrongKind               a file where a collection is needed, or the other way round
+    │   ├── TargetInsideSource      MOVE or COPY of a collection into itself
+    │   └── VersionConflict         somebody else changed the same row in between
+    ├── PreconditionFailed          If-Match and its relatives (RFC 9110, 13)
+    ├── PathError                   a name that cannot be stored
+    ├── LimitExceeded               a named limit of `model.py` or of the settings
+    ├── QuotaExceeded
+    ├── UploadRefused
+    │   ├── LengthMismatch          fewer or more bytes than announced
+    │   └── ChecksumMismatch
+    ├── IntegrityError              something in storage was altered, truncated or swapped
+    │   ├── CorruptBlob
+    │   └── CorruptRow
+    ├── AuthenticationError         the credential does not open anything
+    │   ├── Throttled               too many failures; carries `retry_after` in seconds
+    │   ├── TotpInvalid
+    │   ├── TotpOutOfSync           right secret, wrong clock
+    │   └── TotpReplayed            a code that was already used
+    ├── NotPermitted                a valid credential whose scopes do not cover the request
+    ├── ConfigError
+    │   └── MasterKeyError          missing, unreadable or wrong
+    └── StorageUnavailable          database or blob store cannot be reached right now
+        └── StorageFull             no space left
+
+The domain never raises HTTP numbers. Each door has one table from these errors to statuses
+(`davserver/dav/errors.py`, `enroll_web/app.py`); a test fails when a leaf has no row.
+Messages are written for the person who reads them and hold no file name, path or secret.
+"""
+
+from __future__ import annotations
+
+
+class DavserverError(Exception):
+    """Root of the tree."""
+
+
+class NotFound(DavserverError):
+    """No such file, collection, account or app password."""
+
+
+class Conflict(DavserverError):
+    """The tree is not in the state that the request needs."""
+
+
+class AlreadyExists(Conflict):
+    """The target name is taken."""
+
+
+class ParentMissing(Conflict):
+    """A collection on the way to the target does not exist."""
+
+
+class WrongKind(Conflict):
+    """A file where a collection is needed, or the other way round."""
+
+
+class TargetInsideSource(Conflict):
+    """A collection cannot be moved or copied into itself."""
+
+
+class VersionConflict(Conflict):
+    """Somebody else changed the same row in between; nothing was changed by this request."""
+
+
+class PreconditionFailed(DavserverError):
+    """The client's condition on the current state does not hold (RFC 9110, 13)."""
+
+
+class PathError(DavserverError):
+    """The path holds a name that cannot be stored."""
+
+
+class LimitExceeded(DavserverError):
+    """A named limit was passed."""
+
+
+class QuotaExceeded(DavserverError):
+    """The account's quota has no room for this."""
+
+
+class UploadRefused(DavserverError):
+    """What arrived is not what was announced; nothing was stored."""
+
+
+class LengthMismatch(UploadRefused):
+    """Fewer or more bytes arrived than were announced."""
+
+
+class ChecksumMismatch(UploadRefused):
+    """The content does not have the checksum that the client sent."""
+
+
+class IntegrityError(DavserverError):
+    """Something in storage was altered, truncated or swapped. It is never served."""
+
+
+class CorruptBlob(IntegrityError):
+    """An encrypted blob is missing, or is not what was written."""
+
+
+class CorruptRow(IntegrityError):
+    """A database row does not carry a valid authenticator."""
+
+
+class AuthenticationError(DavserverError):
+    """The credential does not open anything."""
+
+
+class Throttled(AuthenticationError):
+    """Too many failures; try again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many failed attempts, try again in {retry_after} seconds")
+        self.retry_after = retry_after
+
+
+class TotpInvalid(AuthenticationError):
+    """The one-time code is wrong."""
+
+
+class TotpOutOfSync(AuthenticationError):
+    """The one-time code belongs to another time: the device's clock is wrong."""
+
+
+class TotpReplayed(AuthenticationError):
+    """The one-time code was already used."""
+
+
+class NotPermitted(DavserverError):
+    """The credential is valid, but its scopes do not cover this request."""
+
+
+class ConfigError(DavserverError):
+    """A setting is missing, unknown or wrong. The message says what to do, on one line."""
+
+
+class MasterKeyError(ConfigError):
+    """The master key is missing, unreadable or not the one this store was made with."""
+
+
+class StorageUnavailable(DavserverError):
+    """The database or the blob store cannot be reached right now."""
+
+
+class StorageFull(StorageUnavailable):
+    """There is no space left on the storage."""

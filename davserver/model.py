@@ -1,0 +1,213 @@
+"""The nouns: frozen values that every layer speaks about. No behaviour beyond invariants, no I/O.
+
+Times of files are integers, nanoseconds since the Unix epoch (what file systems and clients exchange);
+times of credentials are `datetime` in UTC. Ids are 16 random bytes, kept apart by type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, Flag, auto
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal, NewType
+
+ID_BYTES = 16
+"""Length of every id (128 bits, random)."""
+
+AccountId = NewType("AccountId", bytes)
+NodeId = NewType("NodeId", bytes)
+BlobId = NewType("BlobId", bytes)
+
+ROOT_ID = NodeId(bytes(ID_BYTES))
+"""The root collection of every account. Node ids are unique per account, so one constant serves all."""
+
+Durability = Literal["full", "relaxed"]
+"""What an acknowledged write survives: "full" loss of power, "relaxed" only the end of the process."""
+
+Network = IPv4Network | IPv6Network
+
+
+class NodeKind(Enum):
+    """What a node is (RFC 4918, 3: resource and collection)."""
+
+    FILE = 1
+    COLLECTION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The blob behind a file, as pinned inside the node's encrypted metadata.
+
+    Attributes:
+        blob_id: name of the blob.
+        sealed_size: length of the encrypted blob in bytes.
+        commitment: the 32-byte key commitment of the blob's header.
+    """
+
+    blob_id: BlobId
+    sealed_size: int
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One entry of an account's tree, decrypted and authenticated.
+
+    Attributes:
+        name: exactly as the client that created it sent it; empty for the root.
+        size: plaintext length in bytes; 0 for a collection.
+        etag: opaque content version without quotes, unchanged by a new time; "" for a collection.
+        modified_ns, created_ns: nanoseconds since the Unix epoch.
+        content: what holds the bytes; None for a collection.
+        sha1: digest of the plaintext if it is known, else None.
+        md5: digest of the plaintext if it is known, else None.
+        version: rises by one with every change of the row.
+        extras: small further values kept encrypted (for example Windows attributes).
+    """
+
+    id: NodeId
+    account_id: AccountId
+    parent_id: NodeId
+    kind: NodeKind
+    name: str
+    size: int
+    etag: str
+    modified_ns: int
+    created_ns: int
+    content: Content | None
+    sha1: bytes | None
+    md5: bytes | None
+    version: int
+    extras: dict[str, object] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether the node can have children."""
+        return self.kind is NodeKind.COLLECTION
+
+
+class AccountState(Enum):
+    """Whether an account may be used."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody's vault.
+
+    Attributes:
+        subject: who it is at the identity provider (OIDC `sub`); the identity. `username` is a label.
+        quota: bytes of plaintext that may be stored; None is unlimited.
+        used: bytes of plaintext stored now.
+        key_version: which generation of the account key is in use.
+        sealed: whether only the owner's credentials can unwrap the account key.
+    """
+
+    id: AccountId
+    subject: str
+    username: str
+    state: AccountState
+    quota: int | None
+    used: int
+    created_at: datetime
+    key_version: int = 1
+    sealed: bool = False
+
+
+class Scope(Flag):
+    """What a credential may do."""
+
+    LIST = auto()
+    READ = auto()
+    WRITE = auto()
+    DELETE = auto()
+    LOCK = auto()
+    PROPERTIES = auto()
+
+    READ_ONLY = LIST | READ
+    NO_DELETE = LIST | READ | WRITE | LOCK | PROPERTIES
+    FULL = LIST | READ | WRITE | DELETE | LOCK | PROPERTIES
+
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """A device's credential. The secret itself is shown once and never stored.
+
+    Attributes:
+        id: public part of the token, 10 characters of Crockford base32.
+        root_id: the collection that the device sees as its root.
+        folder: whether `root_id` is narrower than the account's root (for people to read).
+        networks: client addresses that may use it; empty means any.
+    """
+
+    id: str
+    account_id: AccountId
+    label: str
+    scopes: Scope
+    root_id: NodeId
+    networks: tuple[Network, ...]
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    last_used_from: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TotpDevice:
+    """A confirmed or pending time-based one-time-password device (RFC 6238)."""
+
+    account_id: AccountId
+    device_id: bytes
+    sealed_secret: bytes
+    confirmed: bool
+    last_step: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """What unwraps the account key.
+
+    An account in standard mode is unwrapped by the server's master key: `secret` is None. A sealed
+    vault will carry the app password's secret here, so that the key comes from the credential.
+    """
+
+    secret: bytes | None = field(default=None, repr=False)
+
+
+class AuthMethod(Enum):
+    """How somebody proved who they are."""
+
+    APP_PASSWORD = "app-password"  # noqa: S105 - the name of a method, not a secret
+    TERMINAL = "terminal"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The result of authentication: the only thing a door hands to the services.
+
+    Attributes:
+        root_id: the collection that is this principal's root; nothing above it can be addressed.
+        credential_id: which app password was used, if any.
+        totp_at: when this person last proved the second factor, if known.
+    """
+
+    account: Account
+    scopes: Scope
+    root_id: NodeId
+    method: AuthMethod
+    authenticated_at: datetime
+    totp_at: datetime | None = None
+    credential_id: str | None = None
+    unlock: Unlock = Unlock()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Quota numbers in bytes of plaintext (RFC 4331); `available` is None when nobody can tell."""
+
+    used: int
+    available: int | None

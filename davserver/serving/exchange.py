@@ -1,0 +1,273 @@
+"""One request and its response: the WSGI environ, the response's framing and the count of its bytes.
+
+It must never let a response that is not complete look complete: too few bytes, or an error after the first
+block, cut the connection. Called by `connection`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Protocol
+
+from davserver.serving.head import Head
+from davserver.serving.reader import Body, ChunkedBody, Disconnected, SizedBody, SocketReader
+
+MAX_DRAIN_BYTES = 256 * 1024
+"""An unread body up to this length is read and dropped to keep the connection; a longer one closes it."""
+
+ACCOUNT_KEY = "sealdav.account"
+"""The application puts the user name of the authenticated account here, for the access log."""
+
+REQUEST_KEY = "sealdav.request"
+"""The server puts the id of the request here; the access log holds it."""
+
+_BODILESS = frozenset({204, 205, 304})
+_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_STATUS = re.compile(r"[2-5][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
+
+Environ = dict[str, Any]
+Block = bytes | bytearray | memoryview
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+WsgiApp = Callable[[Environ, Callable[..., Callable[[Block], None]]], Iterable[Block]]
+
+
+class Broken(Exception):
+    """The response cannot be finished as it was begun; the connection has to be cut."""
+
+
+class Line(Protocol):
+    """What an exchange needs of its connection."""
+
+    @property
+    def reader(self) -> SocketReader:
+        """What arrives."""
+        ...
+
+    def send(self, *parts: Block) -> None:
+        """Send all of it in as few system calls as the socket allows; raises Disconnected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What an exchange needs to know of its server.
+
+    Attributes:
+        environ: the part of every environ that is always the same.
+        date: the current time as RFC 9110, 5.6.7 wants it.
+        keep_alive: whether another request may follow on a connection.
+    """
+
+    environ: Environ
+    date: Callable[[], str]
+    keep_alive: Callable[[], bool]
+
+
+class Exchange:
+    """Runs the application once. Afterwards `reusable` says whether the connection may go on.
+
+    Attributes:
+        status: status code that was sent, or None.
+        sent: bytes of response body.
+    """
+
+    def __init__(self, line: Line, host: Host, head: Head) -> None:
+        self._line = line
+        self._host = host
+        self._head = head
+        self.body: Body = (
+            ChunkedBody(line.reader, self._send_continue)
+            if head.length is None
+            else SizedBody(line.reader, self._send_continue, head.length)
+        )
+        self._continue_owed = head.expects_continue and head.length != 0
+        self._status_line = ""
+        self._fields: list[tuple[str, str]] = []
+        self._head_sent = False
+        self._chunked = False
+        self._remaining: int | None = None
+        self._bodiless = False
+        self._close = not head.keep_alive
+        self.status: int | None = None
+        self.sent = 0
+
+    # ── for the connection
+    def run(self, app: WsgiApp, environ: Environ) -> None:
+        """Call the application and send what it gives.
+
+        Raises:
+            Disconnected: the peer is gone.
+            Broken: fewer or more bytes than announced were given.
+            Exception: whatever the application raises.
+        """
+        blocks = app(environ, self.start_response)
+        try:
+            if isinstance(blocks, list | tuple) and len(blocks) == 1:
+                self._announce(len(blocks[0]))
+            for block in blocks:
+                if len(block):
+                    self.write(block)
+            self._finish()
+        finally:
+            close = getattr(blocks, "close", None)
+            if close is not None:
+                close()
+
+    @property
+    def head_sent(self) -> bool:
+        """Whether it is too late for another status."""
+        return self._head_sent
+
+    @property
+    def reusable(self) -> bool:
+        """Whether both sides are at the end of their message and want to go on."""
+        return not self._close and self.body.remaining == 0 and not self.body.failed
+
+    def fail(self, status: HTTPStatus) -> None:
+        """Answer with `status` in place of the application, and close. Only before the head was sent."""
+        text = f"{status.value} {status.phrase}\n".encode()
+        self._close = True
+        self._fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
+        self._status_line = f"{status.value} {status.phrase}"
+        self._remaining = len(text)
+        self._chunked = False
+        self.write(text)
+
+    def drain(self) -> None:
+        """Read and drop what is left of a short body, so that the next request can be read."""
+        if self._close or self.body.remaining == 0:
+            return
+        scratch = memoryview(bytearray(MAX_DRAIN_BYTES // 4))
+        while self.body.readinto(scratch):
+            pass
+
+    # ── for the application (PEP 3333)
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[Block], None]:
+        """Keep status and headers until the first block."""
+        if exc_info is not None and exc_info[1] is not None and self._head_sent:
+            raise exc_info[1]
+        if self._status_line and exc_info is None:
+            raise Broken("start_response was called twice")
+        if not _STATUS.fullmatch(status):
+            raise Broken("the application gave a malformed status")
+        self._status_line = status
+        self._remaining = None
+        self._fields = []
+        for name, value in headers:
+            self._add_field(name, value)
+        return self.write
+
+    def _add_field(self, name: str, value: str) -> None:
+        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise Broken("the application gave a malformed header field")
+        key = name.lower()
+        if key == "connection":
+            self._close = self._close or value.strip().lower() == "close"
+        elif key == "content-length":
+            self._remaining = int(value)
+        elif key not in ("transfer-encoding", "keep-alive"):
+            self._fields.append((name, value))
+
+    def write(self, block: Block) -> None:
+        """Send one block; its memory may be reused afterwards."""
+        size = len(block)
+        first = () if self._head_sent else (self._take_head(),)
+        if self._bodiless:
+            self._line.send(*first)
+            return
+        if self._remaining is not None:
+            if size > self._remaining:
+                raise Broken("the application gave more bytes than it announced")
+            self._remaining -= size
+        self.sent += size
+        if self._chunked:
+            self._line.send(*first, b"%x\r\n" % size, block, b"\r\n")
+        else:
+            self._line.send(*first, block)
+
+    def _announce(self, size: int) -> None:
+        """The whole body is known: give its length, if the application did not."""
+        if self._remaining is None and not self._head_sent:
+            self._remaining = size
+
+    def _finish(self) -> None:
+        if not self._head_sent:
+            self._announce(0)
+            self._line.send(self._take_head())
+        elif self._chunked:
+            self._line.send(b"0\r\n\r\n")
+        if self._remaining and not self._bodiless:
+            raise Broken("the application gave fewer bytes than it announced")
+
+    def _send_continue(self) -> None:
+        if self._continue_owed and not self._head_sent:
+            self._line.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._continue_owed = False
+
+    # ── the head of the response
+    def _take_head(self) -> bytes:
+        """Decide the framing (RFC 9112, 6 and 9) and write the head."""
+        if not self._status_line:
+            raise Broken("the application did not call start_response")
+        self._head_sent = True
+        self.status = int(self._status_line[:3])
+        self._bodiless = self._head.method == "HEAD" or self.status in _BODILESS
+        self._close = self._close or self._must_close()
+        fields = self._fields
+        names = {name.lower() for name, _ in fields}
+        if self._remaining is not None and self.status not in (204, 304):
+            fields.append(("Content-Length", str(self._remaining)))
+        elif not self._bodiless:
+            self._chunked = self._head.http11
+            self._close = self._close or not self._chunked
+            if self._chunked:
+                fields.append(("Transfer-Encoding", "chunked"))
+        if "date" not in names:
+            fields.append(("Date", self._host.date()))
+        if self._close:
+            fields.append(("Connection", "close"))
+        elif not self._head.http11:
+            fields.append(("Connection", "keep-alive"))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        return f"HTTP/1.1 {self._status_line}\r\n{lines}\r\n".encode("latin-1")
+
+    def _must_close(self) -> bool:
+        """Whether what is left of the request's body forbids another request after it."""
+        if not self._host.keep_alive() or self.body.failed:
+            return True
+        remaining = self.body.remaining
+        if remaining == 0:
+            return False
+        return self._continue_owed or remaining is None or remaining > MAX_DRAIN_BYTES
+
+
+def build_environ(
+    host: Host, head: Head, body: Body, client: tuple[str, int], request_id: str
+) -> Environ:
+    """The environ of PEP 3333, with the raw request target as `REQUEST_URI`."""
+    environ = {
+        **host.environ,
+        "REQUEST_METHOD": head.method,
+        "REQUEST_URI": head.target,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": head.path,
+        "QUERY_STRING": head.query,
+        "SERVER_PROTOCOL": "HTTP/1.1" if head.http11 else "HTTP/1.0",
+        "REMOTE_ADDR": client[0],
+        "REMOTE_PORT": str(client[1]),
+        "wsgi.input": body,
+        REQUEST_KEY: request_id,
+    }
+    for name, value in head.fields.items():
+        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if f"HTTP_{name}" in environ:
+            environ[name] = environ.pop(f"HTTP_{name}")
+    return environ

@@ -1,0 +1,425 @@
+"""Every option once: typed, defaulted, documented. A TOML file < the environment < flags of the command line.
+
+This is the only reader of the environment and of the configuration file; it opens neither stores nor keys.
+`davserver.cli` loads it once and hands it to `davserver.bootstrap`; nothing below ever sees it.
+
+Environment: `DAVSERVER_SECTION__KEY`; a secret may come from a file named by `DAVSERVER_SECTION__KEY_FILE`.
+`DAVSERVER_CONFIG` names the TOML file. The places of systemd units (`$STATE_DIRECTORY`, `$LOGS_DIRECTORY`,
+`$CREDENTIALS_DIRECTORY`) and of desktops (`$XDG_DATA_HOME`, `$XDG_CONFIG_HOME`) are honoured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from davserver.errors import ConfigError
+
+ENV_PREFIX = "DAVSERVER_"
+ENV_DELIMITER = "__"
+ENV_CONFIG = "DAVSERVER_CONFIG"
+SERVICE_DATA = Path("/var/lib/sealdav")
+SERVICE_CONFIG = Path("/etc/sealdav")
+CONFIG_NAME = "davserver.toml"
+MASTER_KEY_NAME = "master.key"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+# ── places ──────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie unless a setting says otherwise; data and keys never share a folder.
+
+    Attributes:
+        data: database, blobs, and logs below it.
+        keys: the folder of the master key.
+        config: the configuration file that is read if it exists.
+    """
+
+    data: Path
+    keys: Path
+    config: Path
+
+
+def default_places() -> Places:
+    """The service's places under systemd or beside its file in /etc, a checkout's, else the platform's."""
+    service = SERVICE_CONFIG / CONFIG_NAME
+    if state := os.environ.get("STATE_DIRECTORY"):
+        return Places(Path(state.split(":")[0]), SERVICE_CONFIG, service)
+    if _is_checkout(Path.cwd()):
+        here = Path.cwd()
+        return Places(here / "var", here / "var-keys", here / "config" / CONFIG_NAME)
+    if service.is_file():
+        return Places(SERVICE_DATA, SERVICE_CONFIG, service)
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sealdav"
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "sealdav"
+    return Places(data, config, config / CONFIG_NAME)
+
+
+def _is_checkout(folder: Path) -> bool:
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(project.get("project", {}).get("name") == "sealdav")
+
+
+def _master_key_file() -> Path:
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / MASTER_KEY_NAME
+    if "CREDENTIALS_DIRECTORY" in os.environ and credential.is_file():
+        return credential
+    return default_places().keys / MASTER_KEY_NAME
+
+
+def _unit_log_folder() -> Path | None:
+    logs = os.environ.get("LOGS_DIRECTORY")
+    return Path(logs.split(":")[0]) if logs else None
+
+
+# ── sections ────────────────────────────────────────────────────────────────────────────────────────────────
+class Section(BaseModel):
+    """One table of the TOML file. An unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ServerSettings(Section):
+    """The listening socket and how requests are run."""
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Anything but loopback needs TLS in front.",
+    )
+    port: Port = Field(8080, description="TCP port; 0 takes a free one and prints it.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/\s?#]+)?$",
+        description='Scheme and host that clients use, like "https://dav.example.org"; empty: as listened.',
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Requests that run at once.")
+    idle_seconds: Positive = Field(
+        30, description="How long a silent connection is kept, and one read or write may stall."
+    )
+    stop_seconds: Annotated[int, Field(ge=0)] = Field(
+        30, description="How long running requests may finish after SIGTERM before they are cut off."
+    )
+
+
+class StorageSettings(Section):
+    """Where accounts' files lie, encrypted."""
+
+    data_dir: Path = Field(
+        default_factory=lambda: default_places().data,
+        description="Folder of the database and the encrypted files.",
+        json_schema_extra={
+            "default_text": "./var in a checkout, /var/lib/sealdav as a service, else the user's data folder"
+        },
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""), description="SQLAlchemy URL of the database; empty: sealdav.db in the data folder."
+    )
+    blobs_url: str = Field(
+        "",
+        description='Where encrypted files go, "file:/folder" or "memory:"; empty: blobs in the data folder.',
+    )
+    durability: Literal["full", "relaxed"] = Field(
+        "full",
+        description='An answered write survives: "full" a power failure, "relaxed" a crash of the process.',
+    )
+    hashes: Literal["auto", "always"] = Field(
+        "auto",
+        description='Keep SHA-1 of files (encrypted): "auto" for clients that compare it, or "always".',
+    )
+    md5: bool = Field(default=False, description="Keep the MD5 as well, wherever the SHA-1 is kept.")
+    inline_limit: ByteSize = Field(
+        ByteSize(64 * 1024),
+        ge=0,
+        le=64 * 1024,
+        description="Files up to this many bytes are stored in the database.",
+    )
+    max_file_size: ByteSize = Field(
+        ByteSize(1024**4), ge=1, description='Largest file in bytes; "10GiB" is understood too.'
+    )
+
+
+class KeySettings(Section):
+    """The master key; back it up apart from the data folder."""
+
+    master_key_file: Path = Field(
+        default_factory=_master_key_file,
+        description="File of the master key, readable by its owner only, outside the data folder.",
+        json_schema_extra={
+            "default_text": "master.key in systemd credentials, ./var-keys, /etc/sealdav or the config folder"
+        },
+    )
+
+
+class LoginSettings(Section):
+    """App passwords and one-time codes."""
+
+    app_password_days: Positive = Field(
+        365, description="How long an app password is valid unless asked otherwise."
+    )
+    app_password_max_days: Positive = Field(3650, description="The longest validity that may be asked for.")
+    app_passwords_per_account: Positive = Field(
+        20, description="Live app passwords that one account may have."
+    )
+    totp_fresh_minutes: Positive = Field(
+        5, description="How long after a one-time code an app password may be issued."
+    )
+    totp_pending_minutes: Positive = Field(
+        10, description="How long an enrolment waits for its first one-time code."
+    )
+
+    @model_validator(mode="after")
+    def _default_within_maximum(self) -> Self:
+        if self.app_password_days > self.app_password_max_days:
+            raise ValueError("app_password_days is larger than app_password_max_days")
+        return self
+
+
+class LogSettings(Section):
+    """The structured log file beside the readable log on the terminal."""
+
+    folder: Path | None = Field(
+        default_factory=_unit_log_folder,
+        description="Folder of app.log.",
+        json_schema_extra={"default_text": "systemd's log folder, else log in the data folder"},
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least important message that is logged."
+    )
+    max_size: ByteSize = Field(
+        ByteSize(10 * 1024**2), ge=64 * 1024, description="app.log is rotated at this many bytes."
+    )
+    keep: Annotated[int, Field(ge=1, le=1000)] = Field(5, description="How many rotated files are kept.")
+
+
+class GcSettings(Section):
+    """Collection of encrypted files that nothing refers to any more."""
+
+    interval_minutes: Annotated[int, Field(ge=0)] = Field(
+        60, description="How often `serve` collects; 0 is never."
+    )
+    grace_minutes: Annotated[int, Field(ge=0)] = Field(
+        60,
+        description="How long something must have been unreferenced, or an upload silent, to be removed.",
+    )
+
+
+class Settings(BaseSettings):
+    """All options, validated and immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+    )
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    keys: KeySettings = Field(default_factory=KeySettings)
+    login: LoginSettings = Field(default_factory=LoginSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    gc: GcSettings = Field(default_factory=GcSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` merged: it has to know from where each value came, for its messages."""
+        return (init_settings,)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        default = f"sqlite:///{self.storage.data_dir.absolute() / 'sealdav.db'}"
+        return self.storage.database_url.get_secret_value() or default
+
+    @property
+    def blobs_url(self) -> str:
+        """Where encrypted files are."""
+        return self.storage.blobs_url or f"file:{self.storage.data_dir.absolute() / 'blobs'}"
+
+    @property
+    def log_folder(self) -> Path:
+        """Where app.log is written."""
+        return self.log.folder or self.storage.data_dir / "log"
+
+
+# ── loading ─────────────────────────────────────────────────────────────────────────────────────────────────
+Tables = dict[str, Any]
+
+
+def load_settings(
+    config: Path | None = None, flags: Mapping[str, Mapping[str, object]] | None = None
+) -> Settings:
+    """Read file and environment once and merge them with `flags` (section -> key -> value).
+
+    Raises:
+        ConfigError: on one line, what is wrong, where (file and line, variable or flag), and what to do.
+    """
+    path = _config_file(config)
+    text = _read(path) if path else ""
+    from_file = _parse(path, text) if path else {}
+    from_environment = _environment()
+    from_flags: Tables = {section: dict(values) for section, values in (flags or {}).items()}
+    try:
+        return Settings(**_merged(_merged(from_file, from_environment), from_flags))
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = _origin(problem["loc"], from_flags, from_environment, path, text)
+        raise ConfigError(f"{where}: {_advice(problem)}") from None
+
+
+def _config_file(asked: Path | None) -> Path | None:
+    named = asked or (Path(os.environ[ENV_CONFIG]) if os.environ.get(ENV_CONFIG) else None)
+    if named is not None:
+        return named
+    default = default_places().config
+    return default if default.is_file() else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot read the configuration file ({error.strerror}); check --config"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8; save the configuration file as UTF-8 text") from None
+
+
+def _parse(path: Path, text: str) -> Tables:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        number = line.group(1) if line else str(len(text.rstrip().splitlines()))
+        reason = re.sub(r" \(at .*\)$", "", str(error))
+        raise ConfigError(f"{path}:{number}: not valid TOML ({reason}); correct this line") from None
+
+
+def _environment() -> Tables:
+    """Values of `DAVSERVER_SECTION__KEY` and `..._FILE`; a variable that no option has is an error."""
+    secrets: list[tuple[str, str, str]] = []
+    for name in os.environ:
+        if not name.startswith(ENV_PREFIX) or name == ENV_CONFIG:
+            continue
+        section, key = _option_of(name)
+        if _known(section, key):
+            continue
+        if not (key.endswith("_file") and _is_secret(section, key.removesuffix("_file"))):
+            raise ConfigError(
+                f"environment variable {name}: no such setting; `sealdav config show` lists all of them"
+            )
+        secrets.append((name, section, key))
+    tables: Tables = EnvSettingsSource(Settings)()
+    for name, section, key in secrets:
+        tables[section].pop(key)
+        tables[section][key.removesuffix("_file")] = _secret_from(name, Path(os.environ[name]))
+    return tables
+
+
+def _option_of(variable: str) -> tuple[str, str]:
+    section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition(ENV_DELIMITER)
+    return section, key
+
+
+def sections() -> Iterator[tuple[str, type[Section]]]:
+    """Every section's name and model, in the order of the file."""
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield name, field.annotation
+
+
+def _known(section: str, key: str) -> bool:
+    return any(name == section and key in model.model_fields for name, model in sections())
+
+
+def _is_secret(section: str, key: str) -> bool:
+    return _known(section, key) and dict(sections())[section].model_fields[key].annotation is SecretStr
+
+
+def _secret_from(variable: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(
+            f"environment variable {variable}: cannot read the file that it names; check it"
+        ) from None
+
+
+def _merged(lower: Tables, upper: Tables) -> Tables:
+    """`upper` wins, key by key; a section that is not a table is left for validation to refuse."""
+    result = dict(lower)
+    for name, values in upper.items():
+        below = result.get(name, {})
+        result[name] = {**below, **values} if isinstance(below, dict) and isinstance(values, dict) else values
+    return result
+
+
+# ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
+def _origin(
+    loc: tuple[int | str, ...], flags: Tables, environment: Tables, path: Path | None, text: str
+) -> str:
+    section, key = str(loc[0]), str(loc[1]) if len(loc) > 1 else ""
+    if key in flags.get(section, {}) or (not key and section in flags):
+        return f"flag for {section}.{key}".rstrip(".")
+    if key in environment.get(section, {}):
+        return f"environment variable {ENV_PREFIX}{section.upper()}{ENV_DELIMITER}{key.upper()}"
+    line = _line_of(text, section, key)
+    return (
+        f"{path}:{line}: {section}.{key}".rstrip(".")
+        if path and line
+        else f"setting {section}.{key}".rstrip(".")
+    )
+
+
+def _line_of(text: str, section: str, key: str) -> int | None:
+    """The line of `key` in `[section]`, else of the section's header or its dotted form."""
+    header: int | None = None
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            table = match.group(1).strip("\"'")
+            header = number if table == section and header is None else header
+        name = line.partition("=")[0].strip().strip("\"'") if "=" in line else None
+        if (
+            name is not None
+            and key
+            and ((table == section and name == key) or (not table and name == f"{section}.{key}"))
+        ):
+            return number
+        if name == section and not table:
+            header = number
+    return header
+
+
+def _advice(problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "no such setting; correct the name or remove it (`sealdav config show` lists all of them)"
+    if problem["type"] == "model_type":
+        return f"a table is expected; write [{problem['loc'][0]}] on a line of its own, its settings below"
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{reason[:1].lower()}{reason[1:]}; correct the value".replace("\n", " ")

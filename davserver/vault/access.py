@@ -1,0 +1,72 @@
+"""What the parts of an opened vault share: one account's key and tree, and the services behind them.
+
+Made by `Vaults.open` after it has checked the principal; lives as long as one request.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from davserver.blobs.base import BlobStore
+from davserver.clock import Clock, to_nanoseconds, to_seconds
+from davserver.crypto.keys import AccountKey
+from davserver.crypto.layout import CHUNK_BYTES
+from davserver.db.engine import Database
+from davserver.errors import NotPermitted
+from davserver.keyring import Keyring
+from davserver.model import AccountId, Principal, Scope
+from davserver.vault.tree import Tree
+
+MAX_FILE_BYTES = 1 << 40
+"""Largest file, 1 TiB: keeps the distinguishing advantage of the cipher below 2^-57 (docs/format.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers that the settings may change.
+
+    Attributes:
+        inline_bytes: content up to this many bytes lives in the database; at most one chunk.
+        max_file_bytes: largest file.
+    """
+
+    inline_bytes: int = CHUNK_BYTES
+    max_file_bytes: int = MAX_FILE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One account's vault, opened for one principal."""
+
+    principal: Principal
+    key: AccountKey
+    tree: Tree
+    database: Database
+    blobs: BlobStore
+    keyring: Keyring
+    clock: Clock
+    limits: Limits
+    hashers: ThreadPoolExecutor
+
+    @property
+    def account_id(self) -> AccountId:
+        """Whose vault this is."""
+        return self.principal.account.id
+
+    def require(self, scope: Scope) -> None:
+        """Refuse what the principal's credential does not cover.
+
+        Raises:
+            NotPermitted: one of the scopes is missing.
+        """
+        if scope not in self.principal.scopes:
+            raise NotPermitted("this app password does not allow it")
+
+    def now(self) -> int:
+        """Seconds since the Unix epoch."""
+        return to_seconds(self.clock())
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        return to_nanoseconds(self.clock())

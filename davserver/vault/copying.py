@@ -1,0 +1,170 @@
+"""COPY: rows only, no content is read. Blobs are immutable, so a copy names the same ones.
+
+The nodes of a large collection are inserted in batches below a parent that nothing reaches yet, so that no
+writer is kept waiting for long; one last transaction publishes the whole with one row. A copy that a crash
+interrupts is removed by `Maintenance.collect`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from davserver.crypto.primitives import random_bytes
+from davserver.db.engine import Transaction
+from davserver.errors import LimitExceeded, StorageUnavailable, VersionConflict
+from davserver.model import ID_BYTES, Node, NodeId, Scope
+from davserver.vault.access import Access
+from davserver.vault.paths import VaultPath
+from davserver.vault.tree import Condition, Placed, judge
+
+BATCH_NODES = 1000
+"""Nodes inserted in one transaction."""
+
+MAX_NODES = 1_000_000
+"""Largest collection that one COPY takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A collection whose children after `after` are still to be copied below `copy_id`."""
+
+    source_id: NodeId
+    copy_id: NodeId
+    after: bytes = b""
+
+
+@dataclass(slots=True)
+class _Work:
+    """How far a copy has come."""
+
+    pending: deque[_Pending] = field(default_factory=deque)
+    copied_bytes: int = 0
+
+
+class Copying:
+    """One COPY request."""
+
+    def __init__(self, access: Access, source: VaultPath, target: VaultPath, *, overwrite: bool) -> None:
+        self._access = access
+        self._source = source
+        self._target = target
+        self._overwrite = overwrite
+        self._top_id = NodeId(random_bytes(ID_BYTES))
+
+    def run(self, *, recursive: bool, modified_ns: int | None, condition: Condition | None) -> Placed:
+        """Copy `source` to `target`; `recursive` is false for Depth 0 (RFC 4918, 9.8.3)."""
+        with self._access.database.read() as tx:
+            source = self._access.tree.existing(tx, self._source)
+            nodes = tx.nodes.subtree_size(self._access.account_id, source.id) if source.is_collection else 1
+        if nodes > MAX_NODES:
+            raise LimitExceeded(f"a collection of more than {MAX_NODES} entries cannot be copied at once")
+        deep = recursive and source.is_collection
+        if not deep or nodes <= BATCH_NODES:
+            return self._publish(_Work(), deep=deep, modified_ns=modified_ns, condition=condition)
+        return self._in_batches(source, modified_ns, condition)
+
+    def _in_batches(self, source: Node, modified_ns: int | None, condition: Condition | None) -> Placed:
+        database, account_id = self._access.database, self._access.account_id
+        self._check_beforehand(condition)
+        with database.write() as tx:
+            tx.nodes.hide(account_id, self._top_id, now=self._access.now())
+            tx.commit()
+        try:
+            work = self._copy_hidden(source)
+            return self._publish(work, deep=False, modified_ns=modified_ns, condition=condition, hidden=True)
+        except BaseException:
+            remove_hidden(self._access, self._top_id)
+            raise
+
+    def _check_beforehand(self, condition: Condition | None) -> None:
+        """Find out what can be refused before a long copy begins; everything is checked again at its end."""
+        with self._access.database.write() as tx:
+            source = self._access.tree.existing(tx, self._source)
+            judge(condition, source)
+            place = self._access.tree.locate(tx, self._target)
+            self._access.tree.clear_target(
+                tx, source, place, overwrite=self._overwrite, now=self._access.now()
+            )
+            tx.quota.add(self._access.account_id, tx.nodes.subtree_bytes(self._access.account_id, source.id))
+            # no commit: this was only a rehearsal
+
+    def _copy_hidden(self, source: Node) -> _Work:
+        work = _Work(deque([_Pending(source.id, self._top_id)]))
+        while work.pending:
+            with self._access.database.write() as tx:
+                if not tx.nodes.touch_hidden(self._access.account_id, self._top_id, now=self._access.now()):
+                    raise StorageUnavailable("the copy took too long and was given up")
+                self._copy_some(tx, work)
+                tx.commit()
+        return work
+
+    def _publish(
+        self,
+        work: _Work,
+        *,
+        deep: bool,
+        modified_ns: int | None,
+        condition: Condition | None,
+        hidden: bool = False,
+    ) -> Placed:
+        access, tree = self._access, self._access.tree
+        with access.database.write() as tx:
+            source = tree.existing(tx, self._source)
+            judge(condition, source)
+            place = tree.locate(tx, self._target)
+            tree.clear_target(tx, source, place, overwrite=self._overwrite, now=access.now())
+            if place.node is not None:
+                access.require(Scope.DELETE)
+            if deep:
+                work.pending.append(_Pending(source.id, self._top_id))
+                while work.pending:
+                    self._copy_some(tx, work)
+            top = replace(self._copied(source, place.parent.id), id=self._top_id, name=place.name)
+            if modified_ns is not None:
+                top = replace(top, modified_ns=modified_ns)
+            self._insert(tx, [top], work)
+            if hidden and not tx.nodes.unhide(access.account_id, self._top_id):
+                raise StorageUnavailable("the copy took too long and was given up")
+            tx.quota.add(access.account_id, work.copied_bytes)
+            tx.commit()
+        return Placed(top, created=place.node is None)
+
+    def _copy_some(self, tx: Transaction, work: _Work) -> None:
+        """Copy the next children, at most about one batch."""
+        batch: list[Node] = []
+        while work.pending and len(batch) < BATCH_NODES:
+            batch.extend(self._copy_page(tx, work, work.pending.popleft()))
+        self._insert(tx, batch, work)
+
+    def _copy_page(self, tx: Transaction, work: _Work, todo: _Pending) -> list[Node]:
+        rows = tx.nodes.children(self._access.account_id, todo.source_id, after=todo.after, limit=BATCH_NODES)
+        if len(rows) == BATCH_NODES:
+            work.pending.appendleft(replace(todo, after=rows[-1].name_sealed))
+        copies = []
+        for child in map(self._access.tree.codec.open_node, rows):
+            copy = self._copied(child, todo.copy_id)
+            copies.append(copy)
+            if child.is_collection:
+                work.pending.append(_Pending(child.id, copy.id))
+        return copies
+
+    def _copied(self, node: Node, parent_id: NodeId) -> Node:
+        return replace(node, id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1)
+
+    def _insert(self, tx: Transaction, nodes: list[Node], work: _Work) -> None:
+        if not nodes:
+            return
+        blob_ids = [node.content.blob_id for node in nodes if node.content]
+        if blob_ids and not tx.blobs.add_reference(blob_ids):
+            raise VersionConflict("a file was removed while it was being copied")
+        tx.nodes.insert([self._access.tree.codec.seal_node(node) for node in nodes])
+        work.copied_bytes += sum(node.size for node in nodes)
+
+
+def remove_hidden(access: Access, top_id: NodeId) -> None:
+    """Take back what an unfinished copy has written."""
+    with access.database.write() as tx:
+        tx.nodes.delete_subtree(access.account_id, top_id, now=access.now())
+        tx.nodes.unhide(access.account_id, top_id)
+        tx.commit()

@@ -1,0 +1,96 @@
+"""Looking after the store: garbage collection, and the scrub that reads everything back (`scrub.py`).
+
+Garbage is: blobs that no file names, what crashed writers left, copies that were never finished. Both may run
+beside any number of serving processes and never remove what a file names. Called by the command line and by
+the background thread of `sealdav serve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from davserver.blobs.base import BlobStore
+from davserver.clock import Clock, to_seconds
+from davserver.db.accounts import AccountRow
+from davserver.db.blob_index import BlobRow
+from davserver.db.engine import Database
+from davserver.keyring import Keyring
+from davserver.vault.access import Access
+from davserver.vault.garbage import retire
+from davserver.vault.scrub import Progress, Scrub, VerifyReport, show_nothing
+
+BATCH_BLOBS = 100
+"""Blobs claimed in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """What was removed.
+
+    Attributes:
+        blobs, bytes: contents that no file names, and their encrypted length.
+        leftovers: temporary files of crashed writers.
+        copies: COPY requests that a crash interrupted.
+    """
+
+    blobs: int
+    bytes: int
+    leftovers: int
+    copies: int
+
+
+class Maintenance:
+    """Looks after what is no longer needed."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        keyring: Keyring,
+        clock: Clock,
+        open_access: Callable[[AccountRow], Access],
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._keyring = keyring
+        self._clock = clock
+        self._open_access = open_access
+
+    def verify(self, progress: Progress = show_nothing) -> VerifyReport:
+        """Read everything back and say what is not as it was written; changes nothing."""
+        return Scrub(self._database, self._blobs, self._keyring, self._open_access).run(progress)
+
+    def collect(self, *, grace: timedelta) -> GcReport:
+        """Remove garbage that is older than `grace`.
+
+        Args:
+            grace: longer than any download, and than an upload can go without storing a byte. Zero is right
+                only while no server runs.
+
+        Raises:
+            CorruptRow: a row was altered; what it names is kept.
+        """
+        moment = self._clock() - grace
+        before = to_seconds(moment)
+        copies = self._drop_unfinished_copies(before)
+        removed: list[BlobRow] = []
+        while batch := self._collectable(before):
+            retired = retire(self._database, self._blobs, self._keyring, batch, now=to_seconds(self._clock()))
+            removed += retired
+        leftovers = self._blobs.sweep(moment)
+        return GcReport(len(removed), sum(row.sealed_size for row in removed), leftovers, copies)
+
+    def _collectable(self, before: int) -> list[BlobRow]:
+        with self._database.read() as tx:
+            return tx.blobs.collectable(live_before=before, staging_before=before, limit=BATCH_BLOBS)
+
+    def _drop_unfinished_copies(self, before: int) -> int:
+        with self._database.write() as tx:
+            abandoned = tx.nodes.abandoned(before=before)
+            for account_id, node_id in abandoned:
+                tx.nodes.delete_subtree(account_id, node_id, now=before)
+                tx.nodes.unhide(account_id, node_id)
+            tx.commit()
+        return len(abandoned)

@@ -1,0 +1,114 @@
+"""From sealed rows to nodes and back, for one account.
+
+What comes out of `open_node` is authenticated: name, parent, kind, version and content belong together
+(docs/format.md, "Nodes"). Called by the rest of the vault only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from davserver.crypto import metadata
+from davserver.crypto.keys import AccountKey
+from davserver.crypto.metadata import NodeMetadata
+from davserver.crypto.names import seal_name
+from davserver.crypto.primitives import random_bytes
+from davserver.db.nodes import NodeRow
+from davserver.errors import CorruptRow
+from davserver.model import ID_BYTES, ROOT_ID, Content, Node, NodeId, NodeKind
+
+ROOT_NAME_SEALED = b""
+"""The root has no name, so its row carries none."""
+
+MD5_EXTRA = "md5"
+"""Under this key the encrypted extras keep an MD5 digest; SHA-1 has a field of its own."""
+
+
+class NodeCodec:
+    """Seals and opens the node rows of one account."""
+
+    def __init__(self, key: AccountKey) -> None:
+        self._key = key
+
+    def name_sealed(self, parent_id: NodeId, name: str) -> bytes:
+        """What a name is stored and looked up as."""
+        return seal_name(self._key, parent_id, name)
+
+    def open_node(self, row: NodeRow) -> Node:
+        """Decrypt a row.
+
+        Raises:
+            CorruptRow: it was altered, or belongs to another place, version or account.
+        """
+        found = metadata.open_(
+            self._key, row.node_id, row.parent_id, row.kind, row.version, row.name_sealed, row.metadata_sealed
+        )
+        content = found.content
+        if (content.blob_id if content else None) != row.blob_id:
+            raise CorruptRow("a file's row names another content than its metadata")
+        digest = found.extras.get(MD5_EXTRA)
+        return Node(
+            id=row.node_id,
+            account_id=row.account_id,
+            parent_id=row.parent_id,
+            kind=row.kind,
+            name=found.name,
+            size=found.size,
+            etag=self._key.etag(content.blob_id) if content else "",
+            modified_ns=found.modified_ns,
+            created_ns=found.created_ns,
+            content=content,
+            sha1=found.sha1,
+            md5=digest if isinstance(digest, bytes) else None,
+            version=row.version,
+            extras=found.extras,
+        )
+
+    def seal_node(self, node: Node) -> NodeRow:
+        """Encrypt a node."""
+        is_root = node.id == ROOT_ID
+        name_sealed = ROOT_NAME_SEALED if is_root else self.name_sealed(node.parent_id, node.name)
+        extras = {key: value for key, value in node.extras.items() if key != MD5_EXTRA}
+        if node.md5 is not None:
+            extras[MD5_EXTRA] = node.md5
+        sealed = metadata.seal(
+            self._key,
+            node.id,
+            node.parent_id,
+            node.kind,
+            node.version,
+            name_sealed,
+            NodeMetadata(
+                node.name, node.size, node.modified_ns, node.created_ns, node.content, node.sha1, extras
+            ),
+        )
+        blob_id = node.content.blob_id if node.content else None
+        return NodeRow(
+            node.account_id, node.parent_id, name_sealed, node.id, node.kind, blob_id, sealed, node.version
+        )
+
+    def new_node(self, parent_id: NodeId, name: str, content: Content | None, **values: object) -> Node:
+        """A node with a fresh id: a file if there is content, else a collection."""
+        node = Node(
+            id=NodeId(random_bytes(ID_BYTES)),
+            account_id=self._key.account_id,
+            parent_id=parent_id,
+            kind=NodeKind.FILE if content else NodeKind.COLLECTION,
+            name=name,
+            size=0,
+            etag=self._key.etag(content.blob_id) if content else "",
+            modified_ns=0,
+            created_ns=0,
+            content=content,
+            sha1=None,
+            md5=None,
+            version=1,
+        )
+        return replace(node, **values)  # type: ignore[arg-type]  # the caller's keywords are fields of Node
+
+
+def root_row(key: AccountKey, *, now_ns: int) -> NodeRow:
+    """The root collection of a new account."""
+    codec = NodeCodec(key)
+    root = codec.new_node(ROOT_ID, "", None, id=ROOT_ID, modified_ns=now_ns, created_ns=now_ns)
+    return codec.seal_node(root)

@@ -1,0 +1,188 @@
+"""`sealdav verify`: read everything back, from account rows to the last chunk, and say what was altered.
+
+Changes nothing. May run beside a serving process: a file that changes meanwhile is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import islice
+
+from davserver.blobs.base import BlobStore
+from davserver.db.accounts import AccountRow
+from davserver.db.blob_index import BlobRow
+from davserver.db.engine import Database
+from davserver.db.nodes import NodeRow
+from davserver.errors import CorruptBlob, CorruptRow, IntegrityError
+from davserver.keyring import Keyring
+from davserver.model import ROOT_ID, AccountId, BlobId, Node, NodeId
+from davserver.vault.access import Access
+from davserver.vault.download import open_download
+
+BATCH_ROWS = 500
+"""Rows looked at in one transaction."""
+
+Progress = Callable[[int, int], None]
+"""Called after each step with how many steps are done and how many there are."""
+
+
+def show_nothing(_done: int, _total: int) -> None:
+    """A `Progress` that shows nothing."""
+
+
+class Finding(Enum):
+    """What can be wrong."""
+
+    ACCOUNT_ALTERED = "an account's row or key was altered"
+    NODE_ALTERED = "a file or collection was altered in the database"
+    NODE_UNREACHABLE = "a file or collection has lost its parent"
+    BLOB_ROW_ALTERED = "the row of a content was altered"
+    CONTENT_ALTERED = "a content is missing or was altered"
+    COUNTER_WRONG = "the count of stored bytes is wrong"
+    ORPHAN = "a stored blob that the database does not know"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding: ids instead of names, so that a report can be shown to anybody."""
+
+    finding: Finding
+    account_id: AccountId | None
+    object_id: bytes
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What was read, and what is wrong with it."""
+
+    accounts: int = 0
+    nodes: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Scrub:
+    """One run of `verify`."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        keyring: Keyring,
+        open_access: Callable[[AccountRow], Access],
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._keyring = keyring
+        self._open_access = open_access
+        self._report = VerifyReport()
+        self._seen: set[BlobId] = set()
+
+    def run(self, progress: Progress) -> VerifyReport:
+        """Check every account with its tree and contents, then every blob row and the blob store itself."""
+        with self._database.read() as tx:
+            total = tx.nodes.count()
+            accounts = tx.accounts.all()
+        for row in accounts:
+            self._report.accounts += 1
+            self._check_account(row, lambda: progress(self._report.nodes, total))
+        self._check_blob_rows()
+        self._check_store()
+        return self._report
+
+    def _check_account(self, account: AccountRow, step: Callable[[], None]) -> None:
+        account_id = account.account_id
+        try:
+            access = self._open_access(account)
+        except CorruptRow:
+            self._found(Finding.ACCOUNT_ALTERED, account_id, account_id)
+            return
+        for row in self._node_rows(account_id):
+            self._report.nodes += 1
+            self._check_node(access, row)
+            step()
+        with self._database.read() as tx:
+            used, _ = tx.quota.usage(account_id)
+            counted = tx.nodes.subtree_bytes(account_id, ROOT_ID)
+            lost = tx.nodes.unreachable(account_id)
+        if used != counted:
+            self._found(Finding.COUNTER_WRONG, account_id, account_id)
+        for node_id in lost:
+            self._found(Finding.NODE_UNREACHABLE, account_id, node_id)
+
+    def _node_rows(self, account_id: AccountId) -> Iterator[NodeRow]:
+        after: NodeId | None = None
+        while True:
+            with self._database.read() as tx:
+                rows = tx.nodes.scan(account_id, after=after, limit=BATCH_ROWS)
+            yield from rows
+            if len(rows) < BATCH_ROWS:
+                return
+            after = rows[-1].node_id
+
+    def _check_node(self, access: Access, row: NodeRow) -> None:
+        try:
+            node = access.tree.codec.open_node(row)
+        except CorruptRow:
+            self._found(Finding.NODE_ALTERED, access.account_id, row.node_id)
+            return
+        if node.content is None or node.content.blob_id in self._seen:
+            return
+        self._seen.add(node.content.blob_id)
+        try:
+            self._read_back(access, node)
+        except IntegrityError:
+            if self._still_there(row):
+                self._found(Finding.CONTENT_ALTERED, access.account_id, node.content.blob_id)
+
+    def _read_back(self, access: Access, node: Node) -> None:
+        with open_download(access, node) as download:
+            for block in download.blocks():
+                self._report.bytes += len(block)
+
+    def _still_there(self, row: NodeRow) -> bool:
+        """Whether the file is still the one that was looked at, and not replaced or deleted meanwhile."""
+        with self._database.read() as tx:
+            current = tx.nodes.by_id(row.account_id, row.node_id)
+        return current is not None and current.blob_id == row.blob_id
+
+    def _check_blob_rows(self) -> None:
+        after: BlobId | None = None
+        while True:
+            with self._database.read() as tx:
+                rows = tx.blobs.scan(after=after, limit=BATCH_ROWS)
+            for row in rows:
+                self._check_blob_row(row)
+            if len(rows) < BATCH_ROWS:
+                return
+            after = rows[-1].blob_id
+
+    def _check_blob_row(self, row: BlobRow) -> None:
+        self._report.blobs += 1
+        try:
+            self._keyring.checked(row)
+        except CorruptRow:
+            self._found(Finding.BLOB_ROW_ALTERED, row.account_id, row.blob_id)
+
+    def _check_store(self) -> None:
+        stored = self._blobs.ids()
+        while batch := list(islice(stored, BATCH_ROWS)):
+            with self._database.read() as tx:
+                known = tx.blobs.known(batch)
+            for blob_id in batch:
+                if blob_id not in known and self._is_stored(blob_id):
+                    self._found(Finding.ORPHAN, None, blob_id)
+
+    def _is_stored(self, blob_id: BlobId) -> bool:
+        """Whether the blob is there at all: garbage collection may have been quicker than this scan."""
+        try:
+            self._blobs.open(blob_id).close()
+        except CorruptBlob:
+            return False
+        return True
+
+    def _found(self, finding: Finding, account_id: AccountId | None, object_id: bytes) -> None:
+        self._report.problems.append(Problem(finding, account_id, object_id))

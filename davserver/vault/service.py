@@ -1,0 +1,277 @@
+"""The only gate to anybody's files: `Vaults.open(principal)`.
+
+Both doors come in here, so account state and scopes are checked in one place. A `Vault` lives as long as a
+request and shows the tree below the principal's root; it knows paths, nodes and bytes, and nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from davserver.blobs.base import BlobStore
+from davserver.clock import Clock
+from davserver.db.engine import Database
+from davserver.errors import LimitExceeded, NotPermitted, QuotaExceeded
+from davserver.keyring import Keyring
+from davserver.model import AccountState, Node, Principal, Scope, Usage
+from davserver.vault.access import Access, Limits
+from davserver.vault.copying import Copying
+from davserver.vault.download import Download, open_download
+from davserver.vault.paths import VaultPath
+from davserver.vault.rows import NodeCodec
+from davserver.vault.tree import Condition, Placed, Tree, judge, require_collection, require_file
+from davserver.vault.upload import Announced, Upload
+
+HASH_THREADS = 4
+"""Threads that compute digests beside sealing; hashing gives up the interpreter lock."""
+
+
+class Vaults:
+    """Opens vaults."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        keyring: Keyring,
+        clock: Clock,
+        limits: Limits | None = None,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._keyring = keyring
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._hashers = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
+
+    def open(self, principal: Principal) -> Vault:
+        """Open the vault of the principal's account, as far as its scopes and its root reach.
+
+        Raises:
+            NotPermitted: the account is suspended.
+            CorruptRow: the account's key was altered in the database.
+        """
+        if principal.account.state is not AccountState.ACTIVE:
+            raise NotPermitted("this account is suspended")
+        return Vault(self.access(principal))
+
+    def access(self, principal: Principal) -> Access:
+        """What an opened vault is made of, whether or not the account may be used: for maintenance."""
+        key = self._keyring.account_key(principal)
+        return Access(
+            principal=principal,
+            key=key,
+            tree=Tree(principal.account.id, principal.root_id, NodeCodec(key)),
+            database=self._database,
+            blobs=self._blobs,
+            keyring=self._keyring,
+            clock=self._clock,
+            limits=self._limits,
+            hashers=self._hashers,
+        )
+
+    def close(self) -> None:
+        """Let running digests finish and end their threads."""
+        self._hashers.shutdown()
+
+
+class Vault:
+    """One account's decrypted tree.
+
+    Every method may raise NotPermitted (a scope is missing), StorageUnavailable, and CorruptRow or
+    CorruptBlob (something in storage was altered; it is never handed out).
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._tree = access.tree
+
+    @property
+    def principal(self) -> Principal:
+        """For whom this vault was opened."""
+        return self._access.principal
+
+    def find(self, path: VaultPath) -> Node | None:
+        """The node at `path`, or None if it or a collection on the way is missing."""
+        self._access.require(Scope.LIST)
+        with self._access.database.read() as tx:
+            return self._tree.find(tx, path)
+
+    def stat(self, path: VaultPath) -> Node:
+        """The node at `path`.
+
+        Raises:
+            NotFound: there is none.
+        """
+        self._access.require(Scope.LIST)
+        with self._access.database.read() as tx:
+            return self._tree.existing(tx, path)
+
+    def listing(self, node: Node) -> Iterator[Node]:
+        """The children of a collection, read in pages, in no order that a person would recognise.
+
+        Raises:
+            WrongKind: `node` is a file.
+        """
+        self._access.require(Scope.LIST)
+        require_collection(node)
+        return self._tree.children(self._access.database, node)
+
+    def read(self, node: Node) -> Download:
+        """Open the content of a file.
+
+        Raises:
+            WrongKind: `node` is a collection.
+        """
+        self._access.require(Scope.READ)
+        require_file(node)
+        return open_download(self._access, node)
+
+    def write(  # noqa: PLR0913 - everything that a client may announce
+        self,
+        path: VaultPath,
+        *,
+        expected_size: int | None = None,
+        modified_ns: int | None = None,
+        created_ns: int | None = None,
+        checksums: Mapping[str, bytes] | None = None,
+        keep: frozenset[str] = frozenset(),
+        condition: Condition | None = None,
+    ) -> Upload:
+        """Begin to write a file; whatever can be refused before its content arrives is refused here.
+
+        Args:
+            path: new or existing.
+            expected_size: announced length in bytes; None if unknown.
+            modified_ns: time of change to keep; None for now.
+            created_ns: time of creation to keep; None for now, or as it was.
+            checksums: digests that the content must have, by name (`upload.CHECKSUMS`).
+            keep: digests to compute and keep besides: "SHA1", "MD5".
+            condition: judged now and again in the commit, on the file as it is then.
+
+        Raises:
+            ParentMissing, WrongKind, PreconditionFailed, QuotaExceeded, LimitExceeded.
+        """
+        access = self._access
+        access.require(Scope.WRITE)
+        if expected_size is not None and expected_size > access.limits.max_file_bytes:
+            raise LimitExceeded("the file is larger than this server accepts")
+        with access.database.read() as tx:
+            place = self._tree.locate(tx, path)
+            judge(condition, place.node)
+            if place.node is not None:
+                require_file(place.node)
+            used, quota = tx.quota.usage(access.account_id)
+        room = None if quota is None else max(0, quota - used + (place.node.size if place.node else 0))
+        if room is not None and expected_size is not None and expected_size > room:
+            raise QuotaExceeded("the account's quota has no room for this")
+        announced = Announced(expected_size, modified_ns, created_ns, checksums, keep)
+        return Upload(access, path, announced, room, condition)
+
+    def make_collection(
+        self, path: VaultPath, *, modified_ns: int | None = None, condition: Condition | None = None
+    ) -> Node:
+        """Add an empty collection.
+
+        Raises:
+            AlreadyExists, ParentMissing, PreconditionFailed.
+        """
+        self._access.require(Scope.WRITE)
+        now_ns = self._access.now_ns() if modified_ns is None else modified_ns
+        with self._access.database.write() as tx:
+            node = self._tree.make_collection(tx, path, now_ns=now_ns, condition=condition)
+            tx.commit()
+        return node
+
+    def set_times(
+        self,
+        path: VaultPath,
+        *,
+        modified_ns: int | None = None,
+        created_ns: int | None = None,
+        condition: Condition | None = None,
+    ) -> Node:
+        """Change the times of a node; its content and ETag stay.
+
+        Raises:
+            NotFound, PreconditionFailed.
+        """
+        self._access.require(Scope.WRITE)
+        changes = {"modified_ns": modified_ns, "created_ns": created_ns}
+        with self._access.database.write() as tx:
+            node = self._tree.existing(tx, path)
+            judge(condition, node)
+            node = self._tree.change(
+                tx, node, **{key: value for key, value in changes.items() if value is not None}
+            )
+            tx.commit()
+        return node
+
+    def move(
+        self,
+        source: VaultPath,
+        target: VaultPath,
+        *,
+        overwrite: bool,
+        modified_ns: int | None = None,
+        condition: Condition | None = None,
+    ) -> Placed:
+        """Move a node with everything below it: one row changes (RFC 4918, 9.9).
+
+        Raises:
+            NotFound, ParentMissing, TargetInsideSource,
+            PreconditionFailed (also: target exists, not `overwrite`).
+        """
+        access = self._access
+        access.require(Scope.WRITE)
+        with access.database.write() as tx:
+            node = self._tree.entry(tx, source)
+            judge(condition, node)
+            place = self._tree.locate(tx, target)
+            self._tree.clear_target(tx, node, place, overwrite=overwrite, now=access.now())
+            if place.node is not None:
+                access.require(Scope.DELETE)
+            moved = self._tree.move(tx, node, place, modified_ns=modified_ns)
+            tx.commit()
+        return Placed(moved, created=place.node is None)
+
+    def copy(  # noqa: PLR0913 - what the request's fields say
+        self,
+        source: VaultPath,
+        target: VaultPath,
+        *,
+        overwrite: bool,
+        recursive: bool = True,
+        modified_ns: int | None = None,
+        condition: Condition | None = None,
+    ) -> Placed:
+        """Copy a node with everything below it, without reading any content (RFC 4918, 9.8).
+
+        Raises:
+            NotFound, ParentMissing, TargetInsideSource, QuotaExceeded, LimitExceeded,
+            PreconditionFailed (also: target exists, not `overwrite`).
+        """
+        self._access.require(Scope.WRITE)
+        copying = Copying(self._access, source, target, overwrite=overwrite)
+        return copying.run(recursive=recursive, modified_ns=modified_ns, condition=condition)
+
+    def delete(self, path: VaultPath, *, condition: Condition | None = None) -> None:
+        """Remove a node with everything below it, at once.
+
+        Raises:
+            NotFound, PreconditionFailed; NotPermitted for the root.
+        """
+        self._access.require(Scope.DELETE)
+        with self._access.database.write() as tx:
+            node = self._tree.entry(tx, path)
+            judge(condition, node)
+            self._tree.delete(tx, node, now=self._access.now())
+            tx.commit()
+
+    def usage(self) -> Usage:
+        """Quota numbers; without a quota, what the storage has left."""
+        with self._access.database.read() as tx:
+            used, quota = tx.quota.usage(self._access.account_id)
+        available = self._access.blobs.free_bytes() if quota is None else max(0, quota - used)
+        return Usage(used, available)

@@ -1,0 +1,330 @@
+"""One file on its way in: sealed while it streams, checked against what was announced, then switched to.
+
+    blob row "staging" -> blob durable in the store -> one transaction: blob "live", node, quota -> answer
+
+Plaintext never touches a disk. Whatever fails before the transaction, the old file is whole and nothing new
+is visible; what a crash leaves behind is found by `Maintenance.collect`. Small content skips the store and
+travels inside the transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from davserver.blobs.base import BlobWriter
+from davserver.crypto.header import FORMAT_VERSION
+from davserver.crypto.keys import FileKey
+from davserver.crypto.layout import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES
+from davserver.crypto.primitives import Buffer, constant_time_equal, random_bytes
+from davserver.crypto.stream import ChunkSealer
+from davserver.db.blob_index import BlobRow, BlobState
+from davserver.db.engine import Transaction
+from davserver.errors import (
+    ChecksumMismatch,
+    DavserverError,
+    LengthMismatch,
+    LimitExceeded,
+    QuotaExceeded,
+    StorageUnavailable,
+)
+from davserver.model import ID_BYTES, BlobId, Content, Node
+from davserver.vault.access import Access
+from davserver.vault.garbage import retire
+from davserver.vault.paths import VaultPath
+from davserver.vault.tree import Condition, Placed, judge, require_file
+
+CHUNKS_A_RUN = 16
+"""Chunks sealed and stored at once: 1 MiB, where the cost of a system call no longer shows."""
+
+RUN_BYTES = CHUNKS_A_RUN * CHUNK_BYTES
+SEALED_RUN_BYTES = CHUNKS_A_RUN * (CHUNK_BYTES + TAG_BYTES)
+
+HEARTBEAT_SECONDS = 60
+"""How often a long upload tells garbage collection that it is alive."""
+
+CHECKSUMS = {"SHA1": hashlib.sha1, "MD5": hashlib.md5, "SHA256": hashlib.sha256}
+"""Digests that a client may announce, by the names that clients use (`OC-Checksum`)."""
+
+
+class _Hash(Protocol):
+    def update(self, data: Buffer, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What the client said about the upload beforehand.
+
+    Attributes:
+        size: length in bytes; None if it was not said.
+        modified_ns, created_ns: times to keep; None for now.
+        checksums: digests by name (`CHECKSUMS`), which the content must have.
+        keep: digests to keep besides, by name ("SHA1", "MD5").
+    """
+
+    size: int | None = None
+    modified_ns: int | None = None
+    created_ns: int | None = None
+    checksums: Mapping[str, bytes] | None = None
+    keep: frozenset[str] = frozenset()
+
+
+class Upload:
+    """A file in the making; belongs to one thread at a time. Leaving its block without `commit` aborts it.
+
+    Raises (from `write` and `commit`, which then have aborted it):
+        LengthMismatch, ChecksumMismatch: the content is not what was announced.
+        QuotaExceeded, LimitExceeded: there is no room for it.
+        PreconditionFailed, ParentMissing, WrongKind: the tree has changed since the upload began.
+        StorageFull, StorageUnavailable: the storage refused.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        path: VaultPath,
+        announced: Announced,
+        room: int | None,
+        condition: Condition | None,
+    ) -> None:
+        self._access = access
+        self._path = path
+        self._announced = announced
+        self._room = room
+        self._condition = condition
+        self._received = 0
+        self._plain = bytearray()
+        self._filled = 0
+        self._sealed = bytearray()
+        names = set(announced.checksums or ()) | announced.keep
+        self._hashes: dict[str, _Hash] = {name: CHECKSUMS[name](usedforsecurity=False) for name in names}
+        self._blob_id = BlobId(random_bytes(ID_BYTES))
+        self._file_key = FileKey.generate()
+        self._sealer = ChunkSealer(self._file_key, access.account_id, self._blob_id)
+        self._staged: BlobRow | None = None
+        self._writer: BlobWriter | None = None
+        self._heartbeat_at = 0
+        self._done = False
+
+    def write(self, data: Buffer) -> None:
+        """Append `data`, which the caller may reuse when this returns."""
+        view = memoryview(data).cast("B")
+        try:
+            self._admit(view.nbytes)
+            while view.nbytes:
+                if self._filled == RUN_BYTES:
+                    self._flush(final=False)
+                self._grow(view.nbytes)
+                piece = view[: RUN_BYTES - self._filled]
+                self._plain[self._filled : self._filled + piece.nbytes] = piece
+                self._filled += piece.nbytes
+                view = view[piece.nbytes :]
+        except BaseException:
+            self.abort()
+            raise
+
+    def commit(self) -> Placed:
+        """Make the file visible, durable when this returns."""
+        try:
+            self._require_all()
+            inline = self._writer is None and self._received <= self._access.limits.inline_bytes
+            sealed = self._finish(inline=inline)
+            with self._access.database.write() as tx:
+                placed = self._place(tx, inline_data=sealed)
+                tx.commit()
+        except BaseException:
+            self.abort()
+            raise
+        self._done = True
+        return placed
+
+    def abort(self) -> None:
+        """Forget everything that arrived. May be repeated; after `commit` it does nothing."""
+        if self._done:
+            return
+        self._done = True
+        if self._writer is not None:
+            self._writer.abort()
+        if self._staged is not None:
+            self._discard(self._staged)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    def _admit(self, count: int) -> None:
+        if self._done:
+            raise ValueError("this upload is over")
+        self._received += count
+        announced = self._announced.size
+        if announced is not None and self._received > announced:
+            raise LengthMismatch("more bytes arrived than were announced; nothing was stored")
+        if self._received > self._access.limits.max_file_bytes:
+            raise LimitExceeded("the file is larger than this server accepts")
+        if self._room is not None and self._received > self._room:
+            raise QuotaExceeded("the account's quota has no room for this")
+
+    def _require_all(self) -> None:
+        if self._announced.size not in {None, self._received}:
+            raise LengthMismatch("fewer bytes arrived than were announced; nothing was stored")
+
+    def _grow(self, wanted: int) -> None:
+        """The buffer is as large as it must be: a small file does not cost a megabyte."""
+        missing = min(self._filled + wanted, RUN_BYTES) - len(self._plain)
+        if missing > 0:
+            self._plain.extend(bytes(missing))
+
+    def _flush(self, *, final: bool) -> None:
+        """Seal what is in the buffer and hand it to the store, hashing beside it."""
+        writer = self._open_writer()
+        plain = memoryview(self._plain)[: self._filled]
+        hashing = [self._access.hashers.submit(each.update, plain) for each in self._hashes.values()]
+        try:
+            writer.write(self._seal(plain, final=final))
+            self._beat()
+        finally:
+            _wait(hashing)
+        self._filled = 0
+
+    def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
+        if not self._sealed:
+            self._sealed = bytearray(SEALED_RUN_BYTES)
+        return memoryview(self._sealed)[: self._sealer.seal_into(plain, self._sealed, final=final)]
+
+    def _open_writer(self) -> BlobWriter:
+        if self._writer is None:
+            self._stage()
+            self._writer = self._access.blobs.create(self._blob_id)
+            self._writer.write(self._sealer.header.pack())
+        return self._writer
+
+    def _stage(self) -> None:
+        """Say that this blob is coming before its first byte is stored: no byte is ever unaccounted for."""
+        now = self._access.now()
+        row = self._blob_row(BlobState.STAGING, inline=False, version=1)
+        with self._access.database.write() as tx:
+            tx.blobs.insert(row, now=now)
+            tx.commit()
+        self._staged = row
+        self._heartbeat_at = now
+
+    def _beat(self) -> None:
+        now = self._access.now()
+        if now - self._heartbeat_at < HEARTBEAT_SECONDS:
+            return
+        with self._access.database.write() as tx:
+            alive = tx.blobs.heartbeat(self._blob_id, now=now)
+            tx.commit()
+        if not alive:
+            raise StorageUnavailable("the upload took too long and was given up")
+        self._heartbeat_at = now
+
+    def _finish(self, *, inline: bool) -> bytes | None:
+        """Seal the rest and check the digests; returns the whole blob if it is to be kept inline."""
+        data = None
+        plain = memoryview(self._plain)[: self._filled]
+        if inline:
+            for each in self._hashes.values():
+                each.update(plain)
+            body = bytearray(len(plain) + TAG_BYTES)
+            self._sealer.seal_into(plain, body, final=True)
+            data = self._sealer.header.pack() + body
+        else:
+            self._flush(final=True)
+        for name, expected in (self._announced.checksums or {}).items():
+            if not constant_time_equal(self._hashes[name].digest(), expected):
+                raise ChecksumMismatch("the content does not have the announced checksum; nothing was stored")
+        if self._writer is not None:
+            self._writer.commit()
+        return data
+
+    def _place(self, tx: Transaction, *, inline_data: bytes | None) -> Placed:
+        access, now = self._access, self._access.now()
+        place = access.tree.locate(tx, self._path)
+        judge(self._condition, place.node)
+        if place.node is not None:
+            require_file(place.node)
+        if inline_data is not None:
+            tx.blobs.insert(self._blob_row(BlobState.LIVE, inline=True, version=1), now=now, data=inline_data)
+        elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
+            raise StorageUnavailable("the upload took too long and was given up")
+        node = self._node(place.parent, place.node)
+        if place.node is None:
+            access.tree.add(tx, node)
+        else:
+            node = access.tree.change(tx, place.node, **_contents(node))
+            if place.node.content is not None:
+                tx.blobs.mark_unreferenced(place.node.content.blob_id, now=now)
+        tx.quota.add(access.account_id, self._received - (place.node.size if place.node else 0))
+        return Placed(node, created=place.node is None)
+
+    def _node(self, parent: Node, old: Node | None) -> Node:
+        now_ns = self._access.now_ns()
+        announced = self._announced
+        created_ns = announced.created_ns
+        if created_ns is None:
+            created_ns = old.created_ns if old else now_ns
+        sha1, md5 = self._hashes.get("SHA1"), self._hashes.get("MD5")
+        return self._access.tree.codec.new_node(
+            parent.id,
+            self._path.name,
+            Content(self._blob_id, self._sealer.sealed_size, self._sealer.header.commitment),
+            size=self._received,
+            modified_ns=now_ns if announced.modified_ns is None else announced.modified_ns,
+            created_ns=created_ns,
+            sha1=sha1.digest() if sha1 else None,
+            md5=md5.digest() if md5 else None,
+        )
+
+    def _blob_row(self, state: BlobState, *, inline: bool, version: int) -> BlobRow:
+        published = state is BlobState.LIVE
+        row = BlobRow(
+            blob_id=self._blob_id,
+            account_id=self._access.account_id,
+            state=state,
+            inline=inline,
+            sealed_size=self._sealer.sealed_size if published else HEADER_BYTES,
+            plain_size=self._received if published else 0,
+            format=FORMAT_VERSION,
+            key_version=self._access.key.version,
+            wrapped_key=self._access.key.wrap_file_key(self._file_key, self._blob_id),
+            version=version,
+        )
+        return self._access.keyring.with_mac(row)
+
+    def _discard(self, row: BlobRow) -> None:
+        """Take back the staging row and its bytes; what cannot be taken back now, garbage collection will."""
+        try:
+            retire(
+                self._access.database, self._access.blobs, self._access.keyring, [row], now=self._access.now()
+            )
+        except DavserverError:
+            # The reason for the abort is already on its way to the client; it must not be hidden by this one.
+            return
+
+
+def _contents(node: Node) -> dict[str, object]:
+    """What an overwrite takes from the new content; id, name and creation time stay those of the old node."""
+    return {
+        "size": node.size,
+        "etag": node.etag,
+        "modified_ns": node.modified_ns,
+        "created_ns": node.created_ns,
+        "content": node.content,
+        "sha1": node.sha1,
+        "md5": node.md5,
+    }
+
+
+def _wait(futures: list[Future[None]]) -> None:
+    for future in futures:
+        future.result()
