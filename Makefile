@@ -9,7 +9,8 @@ SHELL := bash
 # The first Python >= 3.11 on PATH. Name another one with `make run PYTHON=/path/to/python3.11`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
     "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
-APT = $(if $(filter 0,$(shell id -u)),,sudo -n )env DEBIAN_FRONTEND=noninteractive apt-get -qq
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo -n)
+APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -69,11 +70,11 @@ $(VENV)/installed-dev: $(VENV)/installed config/requirements-dev.txt
 
 # Debian keeps ensurepip, without which `venv` makes nothing, in a package of its own.
 $(BIN)/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	    { echo 'Sealdav needs Python 3.11 or newer. Install it, or name it: make run PYTHON=/path/to/python3' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-	    { package=$$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'); \
-	    echo "Installing the Debian package $$package"; \
-	    $(APT) update && $(APT) install --yes --no-install-recommends $$package >/dev/null || \
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || \
+	    { package=$$("$(PYTHON)" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'); \
+	    $(SUDO) true 2>/dev/null && echo "Installing the Debian package $$package" && $(APT) update && \
+	    $(APT) install --yes --no-install-recommends $$package >/dev/null || \
 	    { echo "Sealdav needs Python's venv module. Install it first: apt-get install $$package" >&2; exit 1; }; }
-	@$(PYTHON) -m venv --clear $(VENV)
+	@"$(PYTHON)" -m venv --clear $(VENV)

@@ -10,6 +10,7 @@
     │   └── VersionConflict         somebody else changed the same row in between
     ├── PreconditionFailed          If-Match and its relatives (RFC 9110, 13)
     ├── PathError                   a name that cannot be stored
+    ├── InvalidValue                a user name, password, label or network that breaks its rule
     ├── LimitExceeded               a named limit of `model.py` or of the settings
     ├── QuotaExceeded
     ├── UploadRefused
@@ -75,6 +76,10 @@ class PreconditionFailed(DavserverError):
 
 class PathError(DavserverError):
     """The path holds a name that cannot be stored."""
+
+
+class InvalidValue(DavserverError):
+    """A user name, password, label, network or lifetime that breaks its rule. The message says the rule."""
 
 
 class LimitExceeded(DavserverError):

@@ -132,7 +132,7 @@ class StorageSettings(Section):
     )
     blobs_url: str = Field(
         "",
-        description='Where encrypted files go, "file:/folder" or "memory:"; empty: blobs in the data folder.',
+        description="Absolute path or URL (file:, memory:) of encrypted files; empty: in the data folder.",
     )
     durability: Literal["full", "relaxed"] = Field(
         "full",
@@ -150,7 +150,7 @@ class StorageSettings(Section):
         description="Files up to this many bytes are stored in the database.",
     )
     max_file_size: ByteSize = Field(
-        ByteSize(1024**4), ge=1, description='Largest file in bytes; "10GiB" is understood too.'
+        ByteSize(1024**4), ge=1, le=1024**4, description='Largest file in bytes; "10GiB" is understood too.'
     )
 
 
@@ -258,7 +258,7 @@ class Settings(BaseSettings):
     @property
     def blobs_url(self) -> str:
         """Where encrypted files are."""
-        return self.storage.blobs_url or f"file:{self.storage.data_dir.absolute() / 'blobs'}"
+        return self.storage.blobs_url or str(self.storage.data_dir.absolute() / "blobs")
 
     @property
     def log_folder(self) -> Path:

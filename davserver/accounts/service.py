@@ -16,7 +16,7 @@ from davserver.crypto.keys import AccountKey
 from davserver.crypto.primitives import random_bytes
 from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database, Transaction
-from davserver.errors import LimitExceeded, NotFound
+from davserver.errors import InvalidValue, NotFound
 from davserver.keyring import Keyring
 from davserver.model import ID_BYTES, Account, AccountId, AccountState
 
@@ -24,11 +24,11 @@ MAX_USERNAME_CHARS = 64
 """Longest user name."""
 
 USERNAME_PATTERN = re.compile(rf"[a-z0-9][a-z0-9._@+-]{{0,{MAX_USERNAME_CHARS - 1}}}", re.ASCII)
-"""What a user name looks like once its letters are small: safe in URLs, in Basic (no colon) and in a shell."""
+"""A user name once its letters are small: safe in URLs, in Basic (no colon) and in a shell."""
 
 USERNAME_RULE = (
-    f"a user name is 1 to {MAX_USERNAME_CHARS} letters a-z, digits and . _ @ + -, begins with a letter or digit "
-    "and has no two dots in a row"
+    f"a user name is 1 to {MAX_USERNAME_CHARS} letters a-z, digits and . _ @ + -, begins with a letter or "
+    "digit, and has no two dots in a row"
 )
 
 MAX_SUBJECT_CHARS = 255
@@ -45,11 +45,11 @@ def normalise_username(username: str) -> str:
     """The one spelling of a user name: names that differ only in case are the same.
 
     Raises:
-        LimitExceeded: not a user name; the message says what one is.
+        InvalidValue: not a user name; the message says what one is.
     """
     name = username.casefold()
     if not USERNAME_PATTERN.fullmatch(name) or ".." in name:
-        raise LimitExceeded(USERNAME_RULE)
+        raise InvalidValue(USERNAME_RULE)
     return name
 
 
@@ -98,7 +98,7 @@ class Accounts:
             quota: bytes of plaintext; None is unlimited.
 
         Raises:
-            LimitExceeded: not a user name, subject or quota.
+            InvalidValue: not a user name, subject or quota.
             AlreadyExists: the user name or the subject is taken.
         """
         account_id = AccountId(random_bytes(ID_BYTES))
@@ -173,7 +173,7 @@ class Accounts:
 
         Raises:
             NotFound: there is none.
-            LimitExceeded: not a quota.
+            InvalidValue: not a quota.
             CorruptRow: its row was altered.
         """
         quota = _checked_quota(quota)
@@ -198,11 +198,11 @@ class Accounts:
 
 def _checked_subject(subject: str) -> str:
     if not 0 < len(subject) <= MAX_SUBJECT_CHARS or not subject.isprintable():
-        raise LimitExceeded(f"a subject is 1 to {MAX_SUBJECT_CHARS} printable characters")
+        raise InvalidValue(f"a subject is 1 to {MAX_SUBJECT_CHARS} printable characters")
     return subject
 
 
 def _checked_quota(quota: int | None) -> int | None:
     if quota is not None and not 0 <= quota <= MAX_QUOTA_BYTES:
-        raise LimitExceeded(f"a quota is between 0 and {MAX_QUOTA_BYTES} bytes")
+        raise InvalidValue(f"a quota is between 0 and {MAX_QUOTA_BYTES} bytes")
     return quota

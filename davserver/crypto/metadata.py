@@ -78,10 +78,14 @@ def seal(  # noqa: PLR0913, PLR0917 - each argument is a column that the metadat
 
     Raises:
         LimitExceeded: a size, time, name or the extras do not fit their fields.
+        ValueError: an id or digest is not one.
     """
     name = metadata.name.encode()
     extras = cbor2.dumps(metadata.extras, canonical=True) if metadata.extras else b""
     content = metadata.content or _NO_CONTENT
+    sha1 = _NO_SHA1 if metadata.sha1 is None else metadata.sha1
+    if (len(content.blob_id), len(content.commitment), len(sha1)) != (16, 32, 20):
+        raise ValueError("an id, a commitment or a digest has another length than the format gives it")
     flags = _HAS_CONTENT * (metadata.content is not None) | _HAS_SHA1 * (metadata.sha1 is not None)
     try:
         fixed = _FIXED.pack(
@@ -95,7 +99,7 @@ def seal(  # noqa: PLR0913, PLR0917 - each argument is a column that the metadat
             content.blob_id,
             content.sealed_size,
             content.commitment,
-            metadata.sha1 or _NO_SHA1,
+            sha1,
         )
     except struct.error:
         raise LimitExceeded("a size, a time, a name or the extra values of a file are too large") from None

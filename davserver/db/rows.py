@@ -48,10 +48,15 @@ class AuthenticatedRow:
 
 Row = TypeVar("Row", bound=AuthenticatedRow)
 
+_column_names: dict[type[AuthenticatedRow], tuple[str, ...]] = {}
+
 
 def column_names(row_type: type[AuthenticatedRow]) -> tuple[str, ...]:
     """Names of the columns that make up a row, in the order in which `columns_of` selects them."""
-    return tuple(one.name for one in fields(row_type))
+    names = _column_names.get(row_type)
+    if names is None:
+        names = _column_names[row_type] = tuple(one.name for one in fields(row_type))
+    return names
 
 
 def columns_of(row_type: type[AuthenticatedRow], table: sa.Table) -> list[sa.Column[Any]]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from davserver.serving.head import Head
-from davserver.serving.reader import Body, ChunkedBody, Disconnected, SizedBody, SocketReader
+from davserver.serving.reader import Body, ChunkedBody, SizedBody, SocketReader
 
 MAX_DRAIN_BYTES = 256 * 1024
 """An unread body up to this length is read and dropped to keep the connection; a longer one closes it."""
@@ -25,7 +25,7 @@ ACCOUNT_KEY = "sealdav.account"
 REQUEST_KEY = "sealdav.request"
 """The server puts the id of the request here; the access log holds it."""
 
-_BODILESS = frozenset({204, 205, 304})
+_BODILESS = frozenset({204, 304})
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _STATUS = re.compile(r"[2-5][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
@@ -199,7 +199,8 @@ class Exchange:
 
     def _finish(self) -> None:
         if not self._head_sent:
-            self._announce(0)
+            if self._head.method != "HEAD":
+                self._announce(0)
             self._line.send(self._take_head())
         elif self._chunked:
             self._line.send(b"0\r\n\r\n")
@@ -222,7 +223,7 @@ class Exchange:
         self._close = self._close or self._must_close()
         fields = self._fields
         names = {name.lower() for name, _ in fields}
-        if self._remaining is not None and self.status not in (204, 304):
+        if self._remaining is not None and self.status not in _BODILESS:
             fields.append(("Content-Length", str(self._remaining)))
         elif not self._bodiless:
             self._chunked = self._head.http11
@@ -248,9 +249,7 @@ class Exchange:
         return self._continue_owed or remaining is None or remaining > MAX_DRAIN_BYTES
 
 
-def build_environ(
-    host: Host, head: Head, body: Body, client: tuple[str, int], request_id: str
-) -> Environ:
+def build_environ(host: Host, head: Head, body: Body, client: tuple[str, int], request_id: str) -> Environ:
     """The environ of PEP 3333, with the raw request target as `REQUEST_URI`."""
     environ = {
         **host.environ,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from davserver.errors import LengthMismatch, LimitExceeded, StorageUnavailable
 from davserver.serving.head import MAX_HEAD_BYTES, Refused
@@ -62,15 +63,14 @@ class SocketReader:
     def next_head(self) -> bytes | None:
         """The next request's head without its empty line, or None if it is not complete yet.
 
-        Waits for the socket at most once; call it when the socket is readable.
+        Call it when `has_data` or when the socket is readable: then it does not wait.
 
         Raises:
             Disconnected: the connection ended between requests.
             Refused: the head is too large, or a line does not end in CR LF.
         """
-        head = self._take_head()
-        if head is not None:
-            return head
+        if self.has_data():
+            return self._take_head()
         try:
             data = self._socket.recv(RECEIVE_BYTES)
         except OSError as error:
@@ -162,9 +162,16 @@ class SocketReader:
             raise LengthMismatch("the body arrives too slowly")
         return count
 
-    def close(self) -> None:
-        """Forget what is buffered; the socket itself belongs to the connection."""
+    def forget(self) -> None:
+        """Drop what is buffered."""
         self._buffer.clear()
+
+    def discard(self) -> bool:
+        """Drop what the readable socket has; False at its end."""
+        try:
+            return bool(self._socket.recv(RECEIVE_BYTES))
+        except OSError:
+            return False
 
 
 class Body(io.RawIOBase):
@@ -200,7 +207,7 @@ class Body(io.RawIOBase):
         """Bytes still to come; None if nobody knows."""
         raise NotImplementedError
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - a buffer; Python 3.11 has no name for it
         """See the class."""
         with memoryview(buffer).cast("B") as view:
             if self.remaining == 0 or not view:

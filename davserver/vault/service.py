@@ -10,16 +10,17 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from davserver.blobs.base import BlobStore
-from davserver.clock import Clock
-from davserver.db.engine import Database
+from davserver.clock import Clock, to_nanoseconds
+from davserver.crypto.keys import AccountKey
+from davserver.db.engine import Database, Transaction
 from davserver.errors import LimitExceeded, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
-from davserver.model import AccountState, Node, Principal, Scope, Usage
+from davserver.model import AccountId, AccountState, Node, Principal, Scope, Usage
 from davserver.vault.access import Access, Limits
 from davserver.vault.copying import Copying
 from davserver.vault.download import Download, open_download
 from davserver.vault.paths import VaultPath
-from davserver.vault.rows import NodeCodec
+from davserver.vault.rows import NodeCodec, root_row
 from davserver.vault.tree import Condition, Placed, Tree, judge, require_collection, require_file
 from davserver.vault.upload import Announced, Upload
 
@@ -70,6 +71,10 @@ class Vaults:
             limits=self._limits,
             hashers=self._hashers,
         )
+
+    def plant_root(self, tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
+        """Make the root collection of a new account, in the transaction that makes the account."""
+        tx.nodes.insert([root_row(key, now_ns=to_nanoseconds(self._clock()))])
 
     def close(self) -> None:
         """Let running digests finish and end their threads."""

@@ -199,6 +199,16 @@ def test_any_range_is_the_slice(backend: Backend) -> None:
 
 
 @every_back_end
+def test_a_buffer_of_words_is_filled_with_bytes(backend: Backend) -> None:
+    """The length of a range is the buffer's bytes, whatever its items are."""
+    put(backend.store, new_id(), content(1000))
+    buffer = bytearray(400)
+    with backend.store.open(new_id()) as reader:
+        reader.read_at_into(8, memoryview(buffer).cast("I"))
+    assert buffer == content(1000)[8:408]
+
+
+@every_back_end
 def test_one_reader_serves_several_threads(backend: Backend) -> None:
     """Reads have no shared position: eight threads on one reader each get their own range."""
     data = content(MIB)

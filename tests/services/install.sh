@@ -6,6 +6,7 @@ set -euo pipefail
 # Debian's rclone is years old, and people run a current one. The Go command checks the source and every dependency
 # against the Go checksum database before it builds, so the version number pins the content.
 RCLONE_VERSION=v1.76.0
+RCLONE_GO=go1.26.8 # The Go to build it with, unless the machine has a newer one.
 
 # program:package
 PROGRAMS=(cadaver:cadaver curl:curl fusermount3:fuse3 git:git litmus:litmus mount.davfs:davfs2 strace:strace
@@ -32,6 +33,19 @@ apt_install() {
         apt-get -qq install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null
 }
 
+# Debian's Go is older than rclone needs. Go's own releases are modules, too: checked like any other, but unpacked
+# without the right to be run.
+use_recent_go() {
+    [ "$(printf '%s\n' "$RCLONE_GO" "$(go env GOVERSION)" | sort -V | head -n 1)" != "$RCLONE_GO" ] || return 0
+    local module
+    module=golang.org/toolchain@v0.0.1-$RCLONE_GO.$(go env GOOS)-$(go env GOARCH)
+    echo "Fetching $RCLONE_GO to build rclone with"
+    (cd / && go mod download "$module")
+    GOROOT=$(go env GOMODCACHE)/$module
+    find "$GOROOT/bin" "$GOROOT/pkg/tool" -type f -exec chmod a+x {} +
+    export GOROOT PATH="$GOROOT/bin:$PATH"
+}
+
 missing=()
 for entry in "${PROGRAMS[@]}"; do
     command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
@@ -41,6 +55,7 @@ done
 rclone=$CACHE/bin/rclone
 if [ "$("$rclone" version 2>/dev/null | head -n 1)" != "rclone $RCLONE_VERSION-DEV" ]; then
     command -v go >/dev/null || apt_install golang-go ca-certificates
+    use_recent_go
     echo "Building rclone $RCLONE_VERSION into $CACHE/bin (a few minutes, once)"
     mkdir -p "$CACHE/bin"
     GOBIN=$CACHE/bin CGO_ENABLED=0 go install -trimpath -ldflags=-s \

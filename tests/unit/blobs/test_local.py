@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,7 @@ def store(root: Path) -> LocalBlobStore:
     return empty
 
 
-def put(store: LocalBlobStore, content: bytes = b"content") -> None:
+def put(store: LocalBlobStore, content: bytes | memoryview = b"content") -> None:
     """Commit the one blob of these tests."""
     with store.create(BLOB) as writer:
         writer.write(content)
@@ -105,6 +106,23 @@ def test_an_unmounted_disk_is_not_an_empty_store(
         use(LocalBlobStore(root, durability="full"))
 
 
+def test_a_swept_writer_is_told_so(store: LocalBlobStore) -> None:
+    """Whoever was silent for too long hears that the upload is gone, not that the disk is."""
+    with store.create(BLOB) as writer:
+        store.sweep(from_seconds(2**32))
+        with pytest.raises(StorageUnavailable, match="swept away; send it again"):
+            writer.commit()
+
+
+def test_a_disk_unmounted_before_commit_is_told_apart(store: LocalBlobStore, root: Path) -> None:
+    """Whoever loses the disk under a writer hears of the disk."""
+    put(store)
+    with store.create(BlobId(b"\xab" * 16)) as writer:
+        shutil.rmtree(root)
+        with pytest.raises(StorageUnavailable, match="mount the disk"):
+            writer.commit()
+
+
 def test_ids_skips_what_is_not_a_blob(store: LocalBlobStore, root: Path) -> None:
     """Strangers in the folder, and names in the wrong place or spelling, are not taken for blobs."""
     put(store)
@@ -151,14 +169,14 @@ def test_a_file_cut_off_while_open_is_corrupt(store: LocalBlobStore, root: Path)
 
 
 def test_short_writes_are_continued(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the system takes only a few bytes at a time, the rest follows in order."""
+    """When the system takes only a few bytes at a time, the rest follows, counted in bytes and not in items."""
 
     class Trickle(FileIO):
         def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
             return super().write(data[:3])
 
     monkeypatch.setattr(local, "FileIO", Trickle)
-    put(store, bytes(range(100)))
+    put(store, memoryview(bytes(range(100))).cast("I"))
     monkeypatch.undo()
     with store.open(BLOB) as reader:
         assert reader.read_at(0, 100) == bytes(range(100))

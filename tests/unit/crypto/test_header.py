@@ -38,10 +38,19 @@ def test_other_lengths_are_refused(length: int) -> None:
 
 @pytest.mark.parametrize(
     ("offset", "accepted"),
-    [(0, b"E"), (1, b"W"), (2, b"D"), (3, b"B"), (4, b"\x01"), (5, b"\x01"), (6, bytes([14, 16, 18, 20])), (7, b"\0")],
+    [
+        (0, b"E"),
+        (1, b"W"),
+        (2, b"D"),
+        (3, b"B"),
+        (4, b"\x01"),
+        (5, b"\x01"),
+        (6, bytes([14, 16, 18, 20])),
+        (7, b"\0"),
+    ],
 )
 def test_the_first_eight_bytes_have_no_other_values(offset: int, accepted: bytes) -> None:
-    """All 256 values of each byte: every version, suite, chunk size and flag that is not defined is refused."""
+    """All 256 values of each: every version, suite, chunk size and flag that is not defined is refused."""
     for value in range(256):
         raw = bytearray(HEADER.pack())
         raw[offset] = value

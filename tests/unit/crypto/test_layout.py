@@ -34,7 +34,7 @@ def test_sizes_are_those_of_the_document(plain: int, sealed: int) -> None:
 
 @pytest.mark.parametrize("chunk_log2", [14, 16])
 def test_every_length_is_that_of_one_plaintext_or_of_none(chunk_log2: int) -> None:
-    """Around every edge of the first three chunks, a length either comes from exactly one size or is refused."""
+    """Up to four chunks, a length either comes from exactly one size or is refused."""
     made = {layout.sealed_size(size, chunk_log2): size for size in range((3 << chunk_log2) + 100)}
     assert len(made) == (3 << chunk_log2) + 100
     refused = 0
@@ -90,7 +90,8 @@ def test_an_empty_file_has_one_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "stop", "size"), [(-1, 2, 10), (3, 3, 10), (4, 3, 10), (0, 11, 10), (10, 11, 10), (0, 1, 0), (1, 1, 1)]
+    ("start", "stop", "size"),
+    [(-1, 2, 10), (3, 3, 10), (4, 3, 10), (0, 11, 10), (10, 11, 10), (0, 1, 0), (1, 1, 1)],
 )
 def test_ranges_that_are_not_inside_the_file_are_mistakes(start: int, stop: int, size: int) -> None:
     """Empty, backward and overhanging ranges."""

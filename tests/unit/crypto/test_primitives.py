@@ -39,8 +39,14 @@ def test_gcm_refuses_other_associated_data() -> None:
 
 def test_aes_256_siv_with_several_strings_of_associated_data() -> None:
     """A vector of Miscreant (aes_siv.tjson, "AES-SIV-CMAC-512"), both ways."""
-    cipher = AesSiv(bytes.fromhex("fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0" "6f6e6d6c6b6a69686766656463626160"
-                                  "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff" "000102030405060708090a0b0c0d0e0f"))
+    cipher = AesSiv(
+        bytes.fromhex(
+            "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0"
+            "6f6e6d6c6b6a69686766656463626160"
+            "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
+            "000102030405060708090a0b0c0d0e0f"
+        )
+    )
     associated = [bytes.fromhex("101112131415161718191a1b1c1d1e1f2021222324252627")]
     plain = bytes.fromhex("112233445566778899aabbccddee")
     sealed = bytes.fromhex("f125274c598065cfc26b0e71575029088b035217e380cac8919ee800c126")

@@ -1,0 +1,229 @@
+"""Who is asking: a user name and an app password become a `Principal`, or nothing does.
+
+Whatever is wrong, the answer is the same `AuthenticationError`, and whatever reached the database took the
+same time. No slow hash and no cache: revoking counts from the next request on. Called by the WebDAV door.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from ipaddress import IPv6Address, ip_address
+
+from davserver.accounts.app_passwords import read_networks
+from davserver.accounts.last_use import Use, UseNotes
+from davserver.accounts.service import read_account
+from davserver.audit import AuditEvent, AuditSink
+from davserver.clock import Clock, to_seconds
+from davserver.crypto import tokens
+from davserver.crypto.primitives import random_bytes
+from davserver.crypto.tokens import AppToken
+from davserver.db.accounts import AccountRow
+from davserver.db.credentials import AppPasswordRow
+from davserver.db.engine import Database
+from davserver.errors import AuthenticationError, CorruptRow
+from davserver.keyring import Keyring
+from davserver.model import (
+    ID_BYTES,
+    ROOT_ID,
+    Account,
+    AccountId,
+    AccountState,
+    AuthMethod,
+    Principal,
+    Scope,
+    Unlock,
+)
+
+NO_VERIFIER = bytes(32)
+"""Stands in where an app password was revoked: the same comparison is made, and nothing matches it."""
+
+COUNTED_CLIENTS = 1024
+"""Sources of refused attempts that are counted at the same time; the one unseen for longest is forgotten."""
+
+
+class Authenticator:
+    """Checks app passwords.
+
+    Args:
+        uses: where the use of an app password is noted.
+    """
+
+    def __init__(
+        self, database: Database, keyring: Keyring, clock: Clock, audit: AuditSink, uses: UseNotes
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._audit = audit
+        self._uses = uses
+        self._refusals = _Counter()
+        self._nobody = _nobody(keyring)
+
+    def authenticate(self, username: str, secret: str, client: str) -> Principal:
+        """Who signs in with an app password over Basic (RFC 7617).
+
+        Args:
+            username: must be the account's name, whatever its case; the app password alone decides.
+            secret: the app password as the client sent it.
+            client: address of the peer.
+
+        Raises:
+            AuthenticationError: malformed, unknown, wrong, expired, revoked, not from this address, not this
+                user's, or the account is suspended: always with the same words.
+            CorruptRow: the app password's or the account's row was altered. Nobody gets in.
+        """
+        try:
+            token = tokens.parse(secret)
+        except AuthenticationError:  # never reaches the database: it carries check digits
+            raise self._refused(client, None, "malformed") from None
+        found, row, account = self._look_up(token.id)
+        now = self._clock()
+        right = self._keyring.verify_token(row.account_id, token, row.verifier or NO_VERIFIER)
+        if not found:
+            raise self._refused(client, None, "unknown app password")
+        reason = _why_shut(row, account, now) or (None if right else "wrong secret")
+        reason = reason or _why_not_here(row, account, username, client)
+        if reason is not None:
+            raise self._refused(client, token.id, reason, account.username)
+        self._uses.note(Use(token.id, to_seconds(now), client))
+        return _principal(row, account, token, now)
+
+    def still_open(self, principal: Principal) -> bool:
+        """Whether the principal's app password would still open the account: asked during long answers.
+
+        Raises:
+            CorruptRow: a row was altered.
+        """
+        found, row, account = self._look_up(principal.credential_id or "")
+        return found and account.id == principal.account.id and _why_shut(row, account, self._clock()) is None
+
+    def _look_up(self, app_id: str) -> tuple[bool, AppPasswordRow, Account]:
+        """Both rows, checked, in one statement; for an unknown id those of nobody, at the same cost."""
+        with self._database.read() as tx:
+            found = tx.credentials.with_account(app_id)
+        row, account_row = found or self._nobody
+        try:
+            return found is not None, self._keyring.checked(row), read_account(self._keyring, account_row)
+        except CorruptRow:
+            self._audit.record(
+                AuditEvent.INTEGRITY_FAILED, credential=app_id, reason="app password or account altered"
+            )
+            raise
+
+    def _refused(
+        self, client: str, app_id: str | None, reason: str, account: str | None = None
+    ) -> AuthenticationError:
+        """The one error; recorded at the first, second, fourth, eighth ... refusal from there."""
+        if self._refusals.is_power_of_two(client, app_id):
+            self._audit.record(
+                AuditEvent.APP_PASSWORD_REFUSED,
+                account=account,
+                credential=app_id,
+                client=client,
+                reason=reason,
+            )
+        return AuthenticationError("the user name or the app password is not right")
+
+
+class _Counter:
+    """Counts refusals a source, so that a misconfigured device or an attacker cannot fill the log."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[tuple[str, str | None], int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_power_of_two(self, client: str, app_id: str | None) -> bool:
+        """Count one more; whether the count is now 1, 2, 4, 8 ..."""
+        source = (client, app_id)
+        with self._lock:
+            count = self._counts.get(source, 0) + 1
+            self._counts[source] = count
+            self._counts.move_to_end(source)
+            if len(self._counts) > COUNTED_CLIENTS:
+                self._counts.popitem(last=False)
+        return count & (count - 1) == 0
+
+
+def _why_shut(row: AppPasswordRow, account: Account, now: datetime) -> str | None:
+    """Why the app password opens nothing for anybody, if so."""
+    if row.revoked_at is not None or row.verifier is None:
+        return "revoked"
+    if row.expires_at <= to_seconds(now):
+        return "expired"
+    if account.state is not AccountState.ACTIVE:
+        return "account suspended"
+    return None
+
+
+def _why_not_here(row: AppPasswordRow, account: Account, username: str, client: str) -> str | None:
+    """Why the right app password is refused for this request, if so."""
+    if username.casefold() != account.username:
+        return "another user's name"
+    if row.networks and not _is_within(client, row.networks):
+        return "address not allowed"
+    return None
+
+
+def _is_within(client: str, networks: str) -> bool:
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped  # how a socket for both families names an IPv4 peer
+    return any(address in network for network in read_networks(networks))
+
+
+def _principal(row: AppPasswordRow, account: Account, token: AppToken, now: datetime) -> Principal:
+    return Principal(
+        account=account,
+        scopes=Scope(row.scopes),
+        root_id=row.root_id,
+        method=AuthMethod.APP_PASSWORD,
+        authenticated_at=now,
+        credential_id=row.app_id,
+        unlock=Unlock(token.secret) if account.sealed else Unlock(),
+    )
+
+
+def _nobody(keyring: Keyring) -> tuple[AppPasswordRow, AccountRow]:
+    """Rows like real ones, for ids that have none: the work on them is the same, and no secret fits."""
+    account_id = AccountId(random_bytes(ID_BYTES))
+    new = keyring.new_account_key(account_id)
+    account = AccountRow(
+        account_id=account_id,
+        subject=f"local:{account_id.hex()}",
+        username="",
+        state=AccountState.SUSPENDED.value,
+        quota=None,
+        used=0,
+        sealed=False,
+        wrapped_key=new.wrapped_key,
+        master_key_id=new.master_key_id,
+        key_version=new.key_version,
+        key_commitment=new.commitment,
+        structure_version=0,
+        created_at=0,
+        version=1,
+    )
+    app_password = AppPasswordRow(
+        app_id="",
+        account_id=account_id,
+        label="",
+        scopes=Scope(0).value,
+        root_id=ROOT_ID,
+        networks="",
+        verifier=random_bytes(len(NO_VERIFIER)),
+        wrapped_key=None,
+        public_key=None,
+        key_version=new.key_version,
+        created_at=0,
+        expires_at=0,
+        revoked_at=None,
+        version=1,
+        last_used_at=None,
+        last_used_from=None,
+    )
+    return keyring.with_mac(app_password), keyring.with_mac(account)

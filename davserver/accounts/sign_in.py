@@ -1,0 +1,99 @@
+"""Signing in with user name and password, slowed down after failures: the first of two factors.
+
+What comes out can do nothing that needs a fresh one-time code until `Totp.verify` was passed. Called by the
+command line and by the site; never by the WebDAV door.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+
+from davserver.accounts.service import read_account
+from davserver.accounts.throttle import Rule, Throttle
+from davserver.audit import AuditEvent, AuditSink
+from davserver.clock import Clock
+from davserver.db.engine import Database
+from davserver.errors import AuthenticationError, NotPermitted
+from davserver.identity.base import IdentityProvider
+from davserver.keyring import Keyring
+from davserver.model import ROOT_ID, AccountState, AuthMethod, Principal, Scope
+
+RULE = Rule(
+    purpose="password",
+    free=5,
+    first_delay=timedelta(minutes=1),
+    longest_delay=timedelta(hours=1),
+    forget_after=timedelta(days=1),
+)
+"""Counted for a user name and an address together: nobody can lock a user out from elsewhere."""
+
+IPV6_PREFIX = 64
+"""An IPv6 host owns at least this network, so it counts as one."""
+
+
+class SignIn:
+    """The way in for people."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is one part of the way in
+        self,
+        database: Database,
+        keyring: Keyring,
+        identity: IdentityProvider,
+        throttle: Throttle,
+        clock: Clock,
+        audit: AuditSink,
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._identity = identity
+        self._throttle = throttle
+        self._clock = clock
+        self._audit = audit
+
+    def with_password(self, username: str, password: str, *, client: str, method: AuthMethod) -> Principal:
+        """Sign in with the first factor only: `totp_at` is None.
+
+        Args:
+            username: whatever its case.
+            password: as typed.
+            client: address of the peer; any fixed word for the terminal.
+            method: which door this is.
+
+        Raises:
+            Throttled: too many failures from there.
+            AuthenticationError: unknown user or wrong password, without saying which.
+            NotPermitted: the password is right, but the account is suspended.
+            CorruptRow: a row of the account was altered.
+        """
+        subject = f"{username.casefold()}\n{client_network(client)}"
+        with self._database.write() as tx:  # counted first: many attempts at once get no more than one by one
+            self._throttle.require_open(tx, RULE, subject)
+            self._throttle.failed(tx, RULE, subject)
+            tx.commit()
+        try:
+            account_id = self._identity.authenticate(username, password)
+        except AuthenticationError:
+            self._audit.record(AuditEvent.PASSWORD_REFUSED, client=client)
+            raise
+        with self._database.write() as tx:
+            self._throttle.succeeded(tx, RULE, subject)
+            row = tx.accounts.by_id(account_id)
+            tx.commit()
+        if row is None:
+            raise AuthenticationError("unknown user or wrong password")
+        account = read_account(self._keyring, row)
+        if account.state is not AccountState.ACTIVE:
+            raise NotPermitted("this account is suspended")
+        return Principal(account, Scope.FULL, ROOT_ID, method, authenticated_at=self._clock())
+
+
+def client_network(client: str) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 host's network; other words stay as they are."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 4:  # noqa: PLR2004
+        return str(address)
+    return str(ip_network((address, IPV6_PREFIX), strict=False))

@@ -1,0 +1,133 @@
+"""One authenticated request: who asks, which vault, what it addresses, and the nodes already looked up.
+
+Lives in the WSGI environ from authentication to the last byte; it must never be shared between requests.
+Made by `app`; handed to the provider and the methods.
+"""
+
+from __future__ import annotations
+
+from wsgidav.dav_error import DAVError
+
+from davserver.dav.body import RequestBody
+from davserver.dav.conditions import Preconditions
+from davserver.dav.if_header import any_holds, parse_if
+from davserver.dav.uri import Target, parse_destination, parse_target
+from davserver.errors import NotFound, PreconditionFailed
+from davserver.model import Node
+from davserver.serving.exchange import Environ
+from davserver.vault.paths import VaultPath
+from davserver.vault.service import Vault
+from davserver.vault.tree import Condition
+
+SCOPE_KEY = "sealdav.scope"
+"""Where the environ carries it through WsgiDAV's signatures."""
+
+_CONDITIONAL = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_IF",
+)
+
+
+class RequestScope:
+    """What a method works with.
+
+    Attributes:
+        environ: the WSGI environ.
+        vault: the principal's vault.
+        body: the request's body.
+        target: what the request target addresses.
+
+    Raises:
+        PathError, NotFound: the request target addresses nothing that can exist.
+    """
+
+    def __init__(self, environ: Environ, vault: Vault, body: RequestBody) -> None:
+        self.environ = environ
+        self.vault = vault
+        self.body = body
+        self.target = parse_target(environ["REQUEST_URI"], self.username)
+        self._nodes: dict[VaultPath, Node | None] = {}
+
+    @classmethod
+    def of(cls, environ: Environ) -> RequestScope:
+        """The scope that `app` has put into the environ."""
+        scope: RequestScope = environ[SCOPE_KEY]
+        return scope
+
+    @property
+    def username(self) -> str:
+        """Whose vault it is."""
+        return self.vault.principal.account.username
+
+    def destination(self) -> Target | None:
+        """What the Destination field addresses; None if there is none."""
+        value = self.environ.get("HTTP_DESTINATION")
+        return None if value is None else self._address(value)
+
+    def node(self, path: VaultPath) -> Node | None:
+        """The node at `path`, looked up once a request."""
+        if path not in self._nodes:
+            self._nodes[path] = self.vault.find(path)
+        return self._nodes[path]
+
+    def write_condition(self) -> Condition | None:
+        """The client's conditions on the target, for the vault to judge inside its commit; None without any.
+
+        Raises:
+            DAVError: 400 for a malformed If field.
+        """
+        if not self._is_conditional:
+            return None
+        preconditions, if_holds = Preconditions.of(self.environ), self._if_condition()
+
+        def judge(node: Node | None) -> None:
+            preconditions.check_write(node)
+            if_holds(node)
+
+        return judge
+
+    def is_unmodified(self, node: Node) -> bool:
+        """Judge the client's conditions for GET and HEAD; true asks for 304.
+
+        Raises:
+            PreconditionFailed: one does not hold.
+        """
+        if not self._is_conditional:
+            return False
+        preconditions = Preconditions.of(self.environ)
+        preconditions.check_current(node)
+        self._if_condition()(node)
+        return preconditions.not_modified(node)
+
+    @property
+    def _is_conditional(self) -> bool:
+        return any(name in self.environ for name in _CONDITIONAL)
+
+    def _if_condition(self) -> Condition:
+        """The `If` field as a condition on the target; other resources that it names are looked up here."""
+        value = self.environ.get("HTTP_IF")
+        lists = () if value is None else parse_if(value)
+        others = {each.resource: self._address_or_none(each.resource) for each in lists if each.resource}
+        states = {url: self.node(path) for url, path in others.items() if path and path != self.target.path}
+
+        def judge(node: Node | None) -> None:
+            def state_of(url: str | None) -> Node | None:
+                return node if url is None or others[url] == self.target.path else states.get(url)
+
+            if lists and not any_holds(lists, state_of):
+                raise PreconditionFailed("the If field does not hold")
+
+        return judge
+
+    def _address(self, url: str) -> Target:
+        return parse_destination(url, self.environ.get("HTTP_HOST", ""), self.username)
+
+    def _address_or_none(self, url: str) -> VaultPath | None:
+        """The path of a resource tag; None for one that is not in this tree, whose state cannot be known."""
+        try:
+            return self._address(url).path
+        except (NotFound, DAVError):
+            return None

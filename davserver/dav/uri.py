@@ -1,0 +1,118 @@
+"""From a request target or a Destination to a path in the vault, and back to an href.
+
+Pure. It must never decode before it has split, nor decode twice: `%2F` is no separator, and `;`, `?`, `#`
+and `%` in a name survive. The one reader of both, so that route, scope and look-up see the same names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes
+
+from wsgidav.dav_error import HTTP_BAD_GATEWAY, DAVError
+
+from davserver.errors import NotFound, PathError
+from davserver.vault.paths import VaultPath
+
+DAV_PREFIX = "/dav"
+"""Where the tree is. The others show the same tree to clients that know Nextcloud's addresses."""
+
+WEBDAV_ALIAS = ("remote.php", "webdav")
+FILES_ALIAS = ("remote.php", "dav", "files")
+"""Followed by the user's name."""
+
+HREF_SAFE = "!$'()*,:=@~"
+"""Besides letters, digits and `-._`, what stands for itself in an href: neither XML nor any client minds."""
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a URL addresses.
+
+    Attributes:
+        prefix: encoded path of the tree's root as this client sees it, without a slash at its end.
+        path: the names below it, exactly as sent.
+    """
+
+    prefix: str
+    path: VaultPath
+
+    def href(self, *, collection: bool) -> str:
+        """The encoded absolute path, with a slash at the end of a collection."""
+        path = "".join("/" + encode(name) for name in self.path.parts)
+        return f"{self.prefix}{path}/" if collection else f"{self.prefix}{path}"
+
+
+def encode(name: str) -> str:
+    """Percent-encode one name for an href."""
+    return quote(name, HREF_SAFE)
+
+
+def parse_target(target: str, username: str) -> Target:
+    """Read a request target in origin or absolute form; a query is ignored, as by any file server.
+
+    Args:
+        target: as received, bytes as Latin-1 (PEP 3333 `REQUEST_URI`).
+        username: whose tree may be addressed by name.
+
+    Raises:
+        PathError: malformed, or a name that cannot be stored.
+        NotFound: outside of every tree.
+    """
+    absolute = _ABSOLUTE.fullmatch(target)
+    return _locate((absolute[3] if absolute else target).partition("?")[0], username)
+
+
+def parse_destination(value: str, host: str, username: str) -> Target:
+    """Read a Destination header (RFC 4918, 10.3): an absolute URL on this host, or an absolute path.
+
+    A raw `?` or `#` is refused: whoever sends it forgot to encode a name, and cutting it off would write to
+    another file. The scheme may differ from ours, because a proxy may have removed TLS.
+
+    Raises:
+        PathError, NotFound: as `parse_target`.
+        DAVError: 502 for another host.
+    """
+    absolute = _ABSOLUTE.fullmatch(value)
+    if absolute:
+        scheme = absolute[1].lower()
+        if scheme not in _DEFAULT_PORTS or _authority(absolute[2], scheme) != _authority(host, scheme):
+            raise DAVError(HTTP_BAD_GATEWAY, "the Destination is on another server")
+        value = absolute[3]
+    if "?" in value or "#" in value:
+        raise PathError("the Destination holds a '?' or '#' that is not percent-encoded")
+    return _locate(value, username)
+
+
+def _authority(text: str, scheme: str) -> str:
+    return text.lower().removesuffix(_DEFAULT_PORTS[scheme])
+
+
+def _locate(path: str, username: str) -> Target:
+    if not path.startswith("/"):
+        raise PathError("the path must begin with a slash")
+    names = tuple(map(_decode, path[1:].removesuffix("/").split("/")))
+    if names[0] == DAV_PREFIX[1:]:
+        return Target(DAV_PREFIX, VaultPath(names[1:]))
+    if names[:2] == WEBDAV_ALIAS:
+        return Target("/" + "/".join(WEBDAV_ALIAS), VaultPath(names[2:]))
+    if names[:3] == FILES_ALIAS and names[3:4] == (username,):
+        return Target("/" + "/".join((*FILES_ALIAS, encode(username))), VaultPath(names[4:]))
+    raise NotFound("there is no tree at this address")
+
+
+def _decode(segment: str) -> str:
+    if _BROKEN_ESCAPE.search(segment):
+        raise PathError("the path holds a '%' that is not followed by two hexadecimal digits")
+    try:
+        name = unquote_to_bytes(segment.encode("latin-1")).decode("utf-8")
+    except UnicodeError:
+        raise PathError("the path is not percent-encoded UTF-8") from None
+    if "/" in name:
+        raise PathError("a name must not hold '/'")
+    return name

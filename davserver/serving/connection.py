@@ -1,0 +1,227 @@
+"""One TCP connection: its requests one after another, its deadlines, and how it ends.
+
+It must never hold a worker thread while the head of a request is incomplete: such a connection is parked in
+the selector with what has arrived. Called by cheroot's workers through `communicate`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from davserver.errors import DavserverError
+from davserver.serving.exchange import ACCOUNT_KEY, Block, Broken, Exchange, Host, WsgiApp, build_environ
+from davserver.serving.head import Head, Refused, parse_head
+from davserver.serving.reader import Disconnected, SocketReader
+
+HEAD_SECONDS = 10
+"""How long the head of a request may take from its first byte on."""
+
+LINGER_SECONDS = 2.0
+"""How long the rest of a refused request is read and dropped, so that the client can read the answer."""
+
+METHODS = frozenset(
+    {
+        *("OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"),
+        *("MKCOL", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "REPORT", "SEARCH", "ACL"),
+    }
+)
+"""Methods that are named in the access log; anything else is "other", because a client made it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the access log may know about a request: never its path.
+
+    Attributes:
+        received, sent: bytes of body.
+        account: user name, if the application told.
+    """
+
+    method: str
+    status: int
+    received: int
+    sent: int
+    seconds: float
+    account: str | None
+    request: str
+
+
+class Observer:
+    """Told of what happens, from the thread where it happens. This one ignores it."""
+
+    def request_answered(self, access: Access) -> None:
+        """A request has come to its end, whatever that was."""
+
+    def fault(self, text: str) -> None:
+        """Something went wrong, in words of ours; the exception, if any, is being handled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What every connection of a server shares.
+
+    Attributes:
+        next_id: makes the id of a request.
+        aborting: set when running requests are cut off.
+    """
+
+    app: WsgiApp
+    host: Host
+    next_id: Callable[[], str]
+    observer: Observer
+    aborting: threading.Event
+    idle_seconds: int
+
+
+class Connection:
+    """Duck type of cheroot's HTTPConnection, as far as its workers and its selector use it."""
+
+    remote_addr = ""  # set by cheroot's ConnectionManager, as are the next two
+    remote_port = 0
+    ssl_env: object = None
+    requests_seen = 0
+
+    def __init__(self, service: Service, sock: socket.socket) -> None:
+        self._service = service
+        self.socket = sock
+        self.reader = self.rfile = SocketReader(sock, service.aborting)
+        self._lingering = False
+        self.deadline = time.monotonic() + service.idle_seconds
+
+    # ── for cheroot
+    def communicate(self) -> bool:
+        """Answer one request, if its head is there. Returns whether to wait for more on this connection."""
+        if self._lingering:
+            return self.reader.discard()
+        begun_before = self.reader.has_partial_head
+        try:
+            raw = self.reader.next_head()
+            if raw is None:
+                if not begun_before:
+                    self.deadline = time.monotonic() + HEAD_SECONDS
+                return True
+            head = parse_head(raw)
+        except Disconnected:
+            return False
+        except Refused as refusal:
+            return self._refuse(refusal)
+        return self._exchange(head)
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError):  # the peer was faster
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def cut(self) -> None:
+        """End it from another thread: whoever reads or writes it gets an error at once."""
+        with contextlib.suppress(OSError):  # it has just ended by itself
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    # ── for the exchange
+    def send(self, *parts: Block) -> None:
+        """See `exchange.Line`. The socket's timeout counts from the last progress, not from the beginning."""
+        try:
+            sent = self.socket.sendmsg(parts)
+            for part in parts:
+                size = len(part)
+                if sent >= size:
+                    sent -= size
+                    continue
+                with memoryview(part) as view:
+                    while sent < size:
+                        sent += self.socket.send(view[sent:])
+                sent = 0
+        except OSError as error:
+            raise Disconnected from error
+
+    # ── private
+    def _exchange(self, head: Head) -> bool:
+        """Run one request; never raises: an error becomes 500 before the head, a cut connection after it."""
+        begun = time.monotonic()
+        service = self._service
+        request_id = service.next_id()
+        exchange = Exchange(self, service.host, head)
+        client = (self.remote_addr, self.remote_port)
+        environ = build_environ(service.host, head, exchange.body, client, request_id)
+        try:
+            try:
+                exchange.run(service.app, environ)
+                exchange.drain()
+            except (Disconnected, Broken, DavserverError):
+                raise
+            except Exception:  # noqa: BLE001 - the last one who can answer; nothing is swallowed, it is logged
+                service.observer.fault("unexpected error in a request")
+                self._give_up(exchange)
+        except Disconnected:
+            return False
+        except (Broken, DavserverError):
+            service.observer.fault("a response was cut off")
+            self._give_up(exchange)
+        finally:
+            self._log(head, exchange, environ.get(ACCOUNT_KEY), request_id, time.monotonic() - begun)
+        if exchange.reusable:
+            wait = HEAD_SECONDS if self.reader.has_partial_head else self._service.idle_seconds
+            self.deadline = time.monotonic() + wait
+            return True
+        return exchange.body.remaining != 0 and self._begin_linger()
+
+    def _give_up(self, exchange: Exchange) -> None:
+        """Answer 500, or cut the connection so that nobody takes what was sent for the whole."""
+        if not exchange.head_sent:
+            try:
+                exchange.fail(HTTPStatus.INTERNAL_SERVER_ERROR)
+            except Disconnected:
+                return
+        else:
+            self._reset()
+
+    def _reset(self) -> None:
+        """Make `close` send RST: a body without a length would otherwise end like a complete one."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.socket.close()
+
+    def _refuse(self, refusal: Refused) -> bool:
+        text = f"{refusal.reason}\n".encode()
+        head = (
+            f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {len(text)}\r\nDate: {self._service.host.date()}\r\nConnection: close\r\n\r\n"
+        )
+        try:
+            self.send(head.encode("ascii"), text)
+        except Disconnected:
+            return False
+        return self._begin_linger()
+
+    def _begin_linger(self) -> bool:
+        """Half-close; what still comes is dropped for a short while, without a thread (RFC 9112, 9.6).
+
+        Closing at once would make the kernel send RST, which can destroy the answer before it is read.
+        """
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        self._lingering = True
+        self.deadline = time.monotonic() + LINGER_SECONDS
+        self.reader.forget()
+        return True
+
+    def _log(self, head: Head, exchange: Exchange, account: object, request_id: str, seconds: float) -> None:
+        self._service.observer.request_answered(
+            Access(
+                method=head.method if head.method in METHODS else "other",
+                status=exchange.status or 0,
+                received=exchange.body.received,
+                sent=exchange.sent,
+                seconds=seconds,
+                account=account if isinstance(account, str) else None,
+                request=request_id,
+            )
+        )

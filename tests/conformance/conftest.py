@@ -1,0 +1,109 @@
+"""One server for the whole run and an empty collection for each test.
+
+`--server=ours` (default) is Sealdav with all its services, listening in this process; `--server=stock` is WsgiDAV on
+cheroot as they come. A test that takes `ours` asks for what only Sealdav has and is left out for stock.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pytest
+
+from tests.conformance.client import Client
+from tests.conformance.http import PATIENCE
+from tests.conformance.ours import OurServer
+from tests.conformance.stock import StockServer
+
+_SERVER = "conformance_server"
+_PATIENCE = "conformance_patience"
+_numbers = itertools.count(1)
+
+
+class Server(Protocol):
+    """What tests need of either server."""
+
+    @property
+    def client(self) -> Client:
+        """An account that may do everything."""
+        ...
+
+    def start(self) -> None:
+        """Serve what was stored before, on the same port."""
+        ...
+
+    def stop(self) -> None:
+        """Stop as an administrator does, requests still running."""
+        ...
+
+    def close(self) -> None:
+        """Stop for good; as often as one likes."""
+        ...
+
+    def populate(self, collection: str, count: int) -> None:
+        """Put `count` empty files, named by five digits, into an existing collection of the root."""
+        ...
+
+
+MakeServer = Callable[[], Server]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known only when pytest is given this folder, or something in it."""
+    group = parser.getgroup("conformance")
+    group.addoption("--server", dest=_SERVER, choices=("ours", "stock"), default="ours")
+    group.addoption("--patience", dest=_PATIENCE, type=float, default=PATIENCE, help="seconds to wait for it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of `faults.fault`."""
+    config.addinivalue_line("markers", "fault(what, stock): what stock WsgiDAV does instead of what is tested")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out for stock what only Sealdav has."""
+    if config.getoption(_SERVER, "ours") == "ours":
+        return
+    left_out = [item for item in items if "ours" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def make_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeServer]:
+    """Start further servers, for tests that stop them."""
+    config = request.config
+    patience = float(config.getoption(_PATIENCE, PATIENCE))
+    kind = OurServer if config.getoption(_SERVER, "ours") == "ours" else StockServer
+    started: list[OurServer | StockServer] = []
+
+    def make() -> OurServer | StockServer:
+        started.append(kind(tmp_path_factory.mktemp("server"), patience))
+        return started[-1]
+
+    yield make
+    for one in started:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def server(make_server: MakeServer) -> Server:
+    """The server that is tested."""
+    return make_server()
+
+
+@pytest.fixture(scope="session")
+def ours(server: Server) -> OurServer:
+    """Our server with its services, for what the stock one does not have."""
+    assert isinstance(server, OurServer)
+    return server
+
+
+@pytest.fixture
+def dav(server: Server) -> Client:
+    """A client whose names are relative to an empty collection that nobody else uses."""
+    return server.client.made_collection(f"test-{next(_numbers)}")

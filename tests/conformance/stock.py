@@ -1,0 +1,62 @@
+"""Stock WsgiDAV on stock cheroot over a plain folder: what the marked tests have to fail on (`--server=stock`)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from cheroot.wsgi import Server as CherootServer
+from wsgidav.wsgidav_app import WsgiDAVApp
+
+from tests.conformance.client import Client, basic
+
+USERNAME, PASSWORD = "alice", "secret"
+THREADS = 50
+"""What WsgiDAV's own command line sets; everything else is default."""
+
+
+class StockServer:
+    """One running server."""
+
+    def __init__(self, folder: Path, patience: float) -> None:
+        self._folder = folder
+        self._patience = patience
+        self._port = 0
+        logging.getLogger("wsgidav").setLevel(logging.CRITICAL)
+        self.start()
+
+    def start(self) -> None:
+        """Listen, on the port of the last time if there was one."""
+        config = {
+            "provider_mapping": {"/dav": str(self._folder)},
+            "http_authenticator": {"domain_controller": None},
+            "simple_dc": {"user_mapping": {"*": {USERNAME: {"password": PASSWORD}}}},
+            "logging": {"enable": False},
+            "verbose": 0,
+        }
+        self._server = CherootServer(("127.0.0.1", self._port), WsgiDAVApp(config), numthreads=THREADS)
+        self._server.error_log = lambda *_, **__: None
+        self._server.prepare()
+        self._port = self._server.bind_addr[1]
+        self._thread = threading.Thread(target=self._server.serve, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop as its command line does."""
+        self._server.stop()
+        self._thread.join()
+
+    def close(self) -> None:
+        """Stop for good. A daemon thread that still waits for a client is left behind."""
+        self._server.interrupt = KeyboardInterrupt()
+
+    @property
+    def client(self) -> Client:
+        """The only user."""
+        return Client(("127.0.0.1", self._port), basic(USERNAME, PASSWORD), patience=self._patience)
+
+    def populate(self, collection: str, count: int) -> None:
+        """Put `count` empty files into an existing collection of the root."""
+        for number in range(count):
+            (self._folder / collection / f"{number:05}").touch()

@@ -1,0 +1,275 @@
+"""A real Sealdav for tests: its own folders, its own processes, and devices enrolled as people enrol them.
+
+drive = Drive(folder)
+drive.start()
+device = drive.enrol("alice")
+rclone = Rclone(drive, device)
+rclone("copy", local, "drive:backup")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyotp
+
+from tests.services import clients
+
+READY_SECONDS = 30
+STOP_SECONDS = 30
+COMMAND_SECONDS = 300
+PASSWORD = "a password of a test account"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An enrolled account and one app password of it."""
+
+    username: str
+    token: str = field(repr=False)
+    totp_secret: str = field(repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The value of the `Authorization` field."""
+        return "Basic " + b64encode(f"{self.username}:{self.token}".encode()).decode()
+
+
+class Drive:
+    """One installation and the server process that runs on it."""
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        """Database, blobs and logs."""
+        return self.folder / "data"
+
+    @property
+    def master_key(self) -> Path:
+        """The master key's file."""
+        return self.folder / "keys" / "master.key"
+
+    @property
+    def url(self) -> str:
+        """The drive's address."""
+        return f"http://127.0.0.1:{self.port}/dav/"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every command of this installation runs with."""
+        settings = {
+            "STORAGE__DATA_DIR": str(self.data),
+            "KEYS__MASTER_KEY_FILE": str(self.master_key),
+            "SERVER__PORT": str(self.port),
+            **self._options,
+        }
+        return {**_clean_environment(), **{f"DAVSERVER_{name}": value for name, value in settings.items()}}
+
+    def start(self, *prefix: str) -> None:
+        """Start the server and wait until it answers; `prefix` is a program to run it under (strace)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "server.out").open("ab") as output:
+            self._process = subprocess.Popen(
+                [*prefix, *sealdav("serve")],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_until_ready(self._process)
+
+    def stop(self) -> int:
+        """Ask the server to stop, as a service manager does; returns its exit code."""
+        process = self._require_process()
+        os.killpg(process.pid, signal.SIGTERM)
+        code = process.wait(STOP_SECONDS)
+        self._process = None
+        return code
+
+    def kill(self) -> None:
+        """End the server as `kill -9` does."""
+        process = self._require_process()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_SECONDS)
+        self._process = None
+
+    def close(self) -> None:
+        """Leave no process behind, whatever happened."""
+        if self._process is not None:
+            self.kill()
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command of `sealdav` on this installation; does not raise."""
+        return subprocess.run(
+            sealdav(*arguments),
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def enrol(self, username: str) -> Device:
+        """Make an account with password, TOTP and a first app password, by the scriptable road."""
+        with subprocess.Popen(
+            sealdav("enrol", username, "--json"),
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(PASSWORD + "\n")
+            process.stdin.flush()
+            offered = json.loads(process.stdout.readline())
+            process.stdin.write(pyotp.TOTP(offered["secret"]).now() + "\n")
+            process.stdin.close()
+            issued = json.loads(process.stdout.read())
+            assert process.wait(COMMAND_SECONDS) == 0
+        return Device(username, issued["app_password"], offered["secret"])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        device: Device,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
+        """One request over a connection of its own: status and body. `path` is below the drive, encoded."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            fields = {"Authorization": device.authorization, **(headers or {})}
+            connection.request(method, "/dav/" + path, body, fields)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def _require_process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the server is not running"
+        return self._process
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.02)  # Waiting for another process to listen: there is nothing to wait on but time.
+        raise AssertionError("the server did not start: " + (self.folder / "server.out").read_text()[-2000:])
+
+
+class Rclone:
+    """rclone with one remote, `drive:`, that is a device of a drive."""
+
+    def __init__(self, drive: Drive, device: Device) -> None:
+        self._program = str(clients.require("rclone"))
+        obscured = subprocess.run(
+            [self._program, "obscure", "-"], input=device.token, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        self.environment = {
+            **_clean_environment(),
+            "RCLONE_CONFIG": os.devnull,
+            "RCLONE_CONFIG_DRIVE_TYPE": "webdav",
+            "RCLONE_CONFIG_DRIVE_URL": drive.url,
+            "RCLONE_CONFIG_DRIVE_VENDOR": "owncloud",
+            "RCLONE_CONFIG_DRIVE_USER": device.username,
+            "RCLONE_CONFIG_DRIVE_PASS": obscured,
+            # The pacer is there to be gentle with strangers' servers; with it 500 files would take minutes.
+            "RCLONE_WEBDAV_PACER_MIN_SLEEP": "0",
+            "RCLONE_CACHE_DIR": str(drive.folder / "rclone-cache"),
+            "RCLONE_RETRIES": "1",
+            "RCLONE_LOW_LEVEL_RETRIES": "1",
+        }
+
+    def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> bytes:
+        """Run a command and return what it prints; fails with what it complains about."""
+        done = subprocess.run(
+            [self._program, *map(str, arguments)],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
+        return done.stdout
+
+    def transfers(self, *arguments: str | Path) -> int:
+        """Run a command and return how many files it moved."""
+        done = subprocess.run(
+            [self._program, *map(str, arguments), "--use-json-log", "--log-level=INFO", "--stats=1h"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=True,
+        )
+        stats = [line["stats"] for line in map(json.loads, done.stderr.splitlines()) if "stats" in line]
+        return int(stats[-1]["transfers"])
+
+    @contextlib.contextmanager
+    def mounted(self, remote: str, folder: Path, *options: str) -> Iterator[Path]:
+        """`rclone mount` on a folder, unmounted at the end with everything written back."""
+        clients.require_fuse()
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            self._program,
+            "mount",
+            remote,
+            str(folder),
+            "--vfs-cache-mode=writes",
+            "--vfs-write-back=0s",
+        ]
+        with subprocess.Popen([*command, *options], env=self.environment, stderr=subprocess.PIPE) as process:
+            try:
+                _wait_for_mount(folder, process)
+                yield folder
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.wait(STOP_SECONDS)
+
+
+def sealdav(*arguments: str) -> list[str]:
+    """The command line of `sealdav`, as installed beside the running Python."""
+    return [sys.executable, "-m", "davserver", *arguments]
+
+
+def _clean_environment() -> dict[str, str]:
+    """This process's environment without settings of whoever runs the tests."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("DAVSERVER_", "RCLONE_"))
+    }
+
+
+def _wait_for_mount(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not folder.is_mount():
+        assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
+        assert time.monotonic() < deadline, "the mount did not appear"
+        time.sleep(0.05)  # As above: the kernel tells nobody.
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,67 @@
+"""The order of system calls of a PUT: what is acknowledged is on the disk before the answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.drive import Drive
+from tests.services import clients
+
+BODY = b"0123456789abcdef" * 20_000
+"""Larger than one chunk, so it goes to the blob store."""
+
+CALLS = "rename,renameat,renameat2,link,linkat,fsync,fdatasync,write,pwrite64,writev,sendto,sendmsg"
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> list[str]:
+    """Lines of strace for the time of one large and one small PUT."""
+    strace = str(clients.require("strace"))
+    drive = Drive(tmp_path / "drive")
+    log = tmp_path / "trace"
+    drive.start(strace, "-f", "-y", "-s", "64", "-e", f"trace={CALLS}", "-o", str(log))
+    try:
+        device = drive.enrol("alice")
+        assert drive.request("PUT", "large", device, BODY)[0] == 201
+        assert drive.request("PUT", "small", device, b"small")[0] == 201
+    finally:
+        drive.stop()
+    return log.read_text(errors="replace").splitlines()
+
+
+def test_a_large_put_is_on_disk_before_its_answer(trace: list[str]) -> None:
+    """Blob written, synced, published, its folder synced, write-ahead log synced, then the 201."""
+    answer = _find(trace, r"(sendto|sendmsg|write|writev)\(.*HTTP/1\.1 201", 0)
+    assert answer is not None
+    steps = (
+        (r"write\(\d+<.*/staging/", "the blob is written"),
+        (r"f(data)?sync\(\d+<.*/staging/", "the blob is synced"),
+        (r"(link|linkat|rename|renameat|renameat2)\(.*/staging/", "the blob is published"),
+        (r"fsync\(\d+<.*/blobs/[0-9a-f]{2}>\)", "the folder is synced"),
+        (r"f(data)?sync\(\d+<.*\.db-wal>\)", "the write-ahead log is synced"),
+    )
+    at = 0
+    for pattern, what in steps:
+        found = _find(trace, pattern, at)
+        assert found is not None, f"missing or out of order: {what}"
+        assert found < answer, f"after the answer: {what}"
+        at = found + 1
+
+
+def test_a_small_put_is_synced_before_its_answer(trace: list[str]) -> None:
+    """A small file travels in the write-ahead log, which is synced before the answer."""
+    first = _find(trace, r"(sendto|sendmsg|write|writev)\(.*HTTP/1\.1 201", 0)
+    assert first is not None
+    second = _find(trace, r"(sendto|sendmsg|write|writev)\(.*HTTP/1\.1 201", first + 1)
+    synced = _find(trace, r"f(data)?sync\(\d+<.*\.db-wal>\)", first + 1)
+    assert second is not None
+    assert synced is not None
+    assert synced < second
+
+
+def _find(trace: list[str], pattern: str, start: int) -> int | None:
+    wanted = re.compile(pattern)
+    return next((at for at in range(start, len(trace)) if wanted.search(trace[at])), None)

@@ -1,0 +1,141 @@
+"""Makers of real services on a temporary SQLite database and a memory blob store, with a clock that stands still.
+
+Each takes what it is built from, so a test replaces one part and keeps the rest. `make_world` makes the parts
+that everything needs; the services on top take the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyotp
+
+from davserver.accounts.app_passwords import AppPasswords, IssuedAppPassword, Policy
+from davserver.accounts.authenticator import Authenticator
+from davserver.accounts.last_use import UseNotes, UseWriter
+from davserver.accounts.service import Accounts, PlantRoot
+from davserver.accounts.sign_in import SignIn
+from davserver.accounts.throttle import Throttle
+from davserver.accounts.totp import Totp
+from davserver.blobs.memory import MemoryBlobStore
+from davserver.clock import Clock, to_nanoseconds
+from davserver.crypto.keys import AccountKey
+from davserver.db.engine import Database, Transaction
+from davserver.identity.local import LocalIdentity
+from davserver.keyring import Keyring, open_keyring
+from davserver.model import ROOT_ID, Account, AccountId, AuthMethod, NodeId, Principal, Scope
+from davserver.vault.rows import root_row
+from davserver.vault.service import Vaults
+from tests.fakes import FrozenClock, RecordingAudit
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The parts that services are built from, and the accounts on them."""
+
+    database: Database
+    blobs: MemoryBlobStore
+    keyring: Keyring
+    clock: FrozenClock
+    audit: RecordingAudit
+    accounts: Accounts
+
+
+def make_world(folder: Path, *, clock: FrozenClock | None = None) -> World:
+    """A new store below `folder`; call `world.database.dispose()` when done."""
+    clock = clock or FrozenClock()
+    database = make_database(folder)
+    keyring = make_keyring(folder, database, clock)
+    audit = RecordingAudit()
+    accounts = Accounts(database, keyring, clock, audit, make_plant_root(clock))
+    return World(database, MemoryBlobStore(), keyring, clock, audit, accounts)
+
+
+def make_database(folder: Path) -> Database:
+    """A database file in `folder`; no table exists before `make_keyring`."""
+    return Database(f"sqlite:///{folder / 'sealdav.db'}", durability="relaxed")
+
+
+def make_keyring(folder: Path, database: Database, clock: Clock) -> Keyring:
+    """The database's tables and the master key, made or opened again."""
+    return open_keyring(folder / "keys" / "master.key", database, clock)
+
+
+def make_plant_root(clock: Clock) -> PlantRoot:
+    """What gives a new account its root collection."""
+
+    def plant_root(tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
+        tx.nodes.insert([root_row(key, now_ns=to_nanoseconds(clock()))])
+
+    return plant_root
+
+
+def make_principal(
+    account: Account,
+    clock: Clock,
+    *,
+    scopes: Scope = Scope.FULL,
+    root_id: NodeId = ROOT_ID,
+    fresh_totp: bool = True,
+) -> Principal:
+    """Somebody signed in to `account` just now, with a second factor unless told otherwise."""
+    now = clock()
+    return Principal(
+        account=account,
+        scopes=scopes,
+        root_id=root_id,
+        method=AuthMethod.TERMINAL,
+        authenticated_at=now,
+        totp_at=now if fresh_totp else None,
+    )
+
+
+def make_vaults(world: World) -> Vaults:
+    """The vaults of the world's accounts."""
+    return Vaults(world.database, world.blobs, world.keyring, world.clock)
+
+
+def make_identity(world: World) -> LocalIdentity:
+    """Passwords of built-in accounts."""
+    return LocalIdentity(world.database, world.keyring, world.clock, world.audit)
+
+
+def make_throttle(world: World) -> Throttle:
+    """Failure counters."""
+    return Throttle(world.keyring, world.clock)
+
+
+def make_sign_in(world: World) -> SignIn:
+    """Signing in with a password."""
+    identity, throttle = make_identity(world), make_throttle(world)
+    return SignIn(world.database, world.keyring, identity, throttle, world.clock, world.audit)
+
+
+def make_totp(world: World) -> Totp:
+    """The second factor."""
+    return Totp(world.database, world.keyring, make_throttle(world), world.clock, world.audit)
+
+
+def make_app_passwords(world: World, policy: Policy | None = None) -> AppPasswords:
+    """App passwords."""
+    return AppPasswords(world.database, world.keyring, world.clock, world.audit, policy)
+
+
+def make_authenticator(world: World, uses: UseNotes | None = None) -> Authenticator:
+    """The check of app passwords; their use is noted in the same thread unless told otherwise."""
+    notes = uses or UseWriter(world.database)
+    return Authenticator(world.database, world.keyring, world.clock, world.audit, notes)
+
+
+def make_app_password(
+    world: World, account: Account, *, scopes: Scope = Scope.FULL, root_id: NodeId = ROOT_ID
+) -> IssuedAppPassword:
+    """An app password of `account` as somebody gets it who has just typed a one-time code."""
+    principal = make_principal(account, world.clock)
+    return make_app_passwords(world).issue(principal, "test device", scopes=scopes, root_id=root_id)
+
+
+def make_code(secret: str, clock: Clock, *, steps: int = 0) -> str:
+    """What an authenticator app shows for a base32 secret, `steps` times 30 seconds from now."""
+    return pyotp.TOTP(secret).at(clock(), counter_offset=steps)
