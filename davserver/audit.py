@@ -173,8 +173,13 @@ def get_logger(name: str) -> BoundLogger:
     return structlog.stdlib.get_logger(name)
 
 
-def log_to_terminal(level: str, stream: TextIO = sys.stderr) -> None:
-    """Begin logging: readable lines on `stream`, without the access log. Replaces an earlier set-up."""
+def log_to_terminal(level: str, stream: TextIO | None = None) -> None:
+    """Begin logging: readable lines on standard error or `stream`, without the access log.
+
+    Args:
+        level: least important message that is shown. Replaces an earlier set-up.
+    """
+    stream = stream or sys.stderr
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -189,7 +194,8 @@ def log_to_terminal(level: str, stream: TextIO = sys.stderr) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = _Handler(stream)
+    handler = _Terminal(stream)
+    handler.setLevel(level.upper())
     handler.addFilter(lambda record: record.name != ACCESS)
     handler.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=stream.isatty())))
     root = logging.getLogger()
@@ -201,8 +207,13 @@ def log_to_terminal(level: str, stream: TextIO = sys.stderr) -> None:
     logging.getLogger("sealdav").setLevel(level.upper())
 
 
-def log_to_file(folder: Path, *, max_bytes: int, keep: int) -> None:
+def log_to_file(folder: Path, *, level: str, max_bytes: int, keep: int) -> None:
     """Log to `folder`/app.log as well: one JSON object a line, rotated, readable by the owner only.
+
+    Args:
+        level: least important message that is written.
+        max_bytes: the file is rotated at this length.
+        keep: rotated files that are kept.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -215,7 +226,9 @@ def log_to_file(folder: Path, *, max_bytes: int, keep: int) -> None:
             f"cannot write the log in {folder} ({error.strerror}); make it writable or set log.folder"
         ) from None
     handler.setFormatter(_formatter(structlog.processors.JSONRenderer(sort_keys=True)))
+    handler.setLevel(level.upper())
     logging.getLogger().addHandler(handler)
+    logging.getLogger("sealdav").setLevel(min(handler.level, logging.getLogger("sealdav").level))
 
 
 def _formatter(renderer: structlog.typing.Processor) -> ProcessorFormatter:
@@ -238,7 +251,7 @@ class _Quiet:
         """Ignore it: the next line is tried again."""
 
 
-class _Handler(_Quiet, logging.StreamHandler[TextIO]):
+class _Terminal(_Quiet, logging.StreamHandler[TextIO]):
     """The terminal."""
 
 

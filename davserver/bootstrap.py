@@ -1,4 +1,4 @@
-"""The composition root: from settings to services, in one place, in one order.
+"""The composition root: from settings to services, in one place and one order.
 
 Nothing here is a global, and nothing below ever sees the settings. Called by `davserver.cli` and by tests.
 """
@@ -6,21 +6,198 @@ Nothing here is a global, and nothing below ever sees the settings. Called by `d
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 from pathlib import Path
 
+from davserver.accounts.app_passwords import AppPasswords, Policy
+from davserver.accounts.authenticator import Authenticator
+from davserver.accounts.last_use import BackgroundNotes, UseWriter
+from davserver.accounts.service import Accounts, read_account
+from davserver.accounts.sign_in import SignIn
+from davserver.accounts.throttle import Throttle
+from davserver.accounts.totp import Totp
 from davserver.audit import AuditSink, LogAuditSink
 from davserver.blobs import BlobStore, open_blob_store
 from davserver.clock import Clock, utc_now
+from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database
 from davserver.errors import ConfigError, StorageFull
+from davserver.identity.local import LocalIdentity
 from davserver.keyring import Keyring, open_keyring
+from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
 from davserver.settings import Settings
+from davserver.vault.access import Access, Limits
+from davserver.vault.maintenance import Maintenance
+from davserver.vault.service import Vaults
 
 SQLITE = "sqlite:///"
 
 MIN_FREE_BYTES = 1024**2
-"""With less space than this nothing is started: not even the database could note anything."""
+"""With less space than this nothing is opened: not even what happens could be noted."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that the doors and the command line work with."""
+
+    settings: Settings
+    clock: Clock
+    audit: AuditSink
+    database: Database
+    blobs: BlobStore
+    keyring: Keyring
+    identity: LocalIdentity
+    accounts: Accounts
+    sign_in: SignIn
+    totp: Totp
+    app_passwords: AppPasswords
+    authenticator: Authenticator
+    vaults: Vaults
+    maintenance: Maintenance
+    uses: BackgroundNotes
+
+    def close(self) -> None:
+        """Write what is waiting, end the threads, close the database."""
+        self.uses.close()
+        self.vaults.close()
+        self.database.dispose()
+
+
+class StoreState(Enum):
+    """What there is before anything is opened."""
+
+    NEW = auto()
+    """Neither a database nor a master key."""
+    KEY_ONLY = auto()
+    """A master key without its database: perhaps a disk is not mounted."""
+    READY = auto()
+    """A database; whether it is this master key's is seen when it is opened."""
+
+
+def store_state(settings: Settings) -> StoreState:
+    """Look without touching anything.
+
+    Raises:
+        ConfigError: the database's URL is not one of SQLite with a file.
+    """
+    if _database_file(settings).exists():
+        return StoreState.READY
+    return StoreState.KEY_ONLY if settings.keys.master_key_file.exists() else StoreState.NEW
+
+
+def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
+    """Open the store, or make what is missing: folders, database, master key. Migrates the database.
+
+    Raises:
+        ConfigError: a place cannot be used; MasterKeyError: the key is missing or another one. Nothing was
+            written then.
+        StorageUnavailable, StorageFull: the storage cannot be used now.
+    """
+    new = store_state(settings) is not StoreState.READY
+    _check_places(settings)
+    audit = LogAuditSink()
+    storage = settings.storage
+    database = Database(settings.database_url, durability=storage.durability)
+    try:
+        keyring = open_keyring(settings.keys.master_key_file, database, clock)
+        blobs = open_blob_store(settings.blobs_url, durability=storage.durability, create=new)
+        limits = Limits(inline_bytes=storage.inline_limit, max_file_bytes=storage.max_file_size)
+        vaults = Vaults(database, blobs, keyring, clock, limits)
+        return _services(settings, clock, audit, keyring, vaults, database, blobs)
+    except BaseException:
+        database.dispose()
+        raise
+
+
+def _services(  # noqa: PLR0913 - the parts that services are built from
+    settings: Settings,
+    clock: Clock,
+    audit: AuditSink,
+    keyring: Keyring,
+    vaults: Vaults,
+    database: Database,
+    blobs: BlobStore,
+) -> Services:
+    login = settings.login
+    fresh_for = timedelta(minutes=login.totp_fresh_minutes)
+    policy = Policy(
+        lifetime=timedelta(days=login.app_password_days),
+        longest_lifetime=timedelta(days=login.app_password_max_days),
+        max_live=login.app_passwords_per_account,
+        fresh_for=fresh_for,
+    )
+    identity = LocalIdentity(database, keyring, clock, audit)
+    throttle = Throttle(keyring, clock)
+    uses = BackgroundNotes(UseWriter(database))
+    return Services(
+        settings=settings,
+        clock=clock,
+        audit=audit,
+        database=database,
+        blobs=blobs,
+        keyring=keyring,
+        identity=identity,
+        accounts=Accounts(database, keyring, clock, audit, vaults.plant_root),
+        sign_in=SignIn(database, keyring, identity, throttle, clock, audit),
+        totp=Totp(
+            database,
+            keyring,
+            throttle,
+            clock,
+            audit,
+            fresh_for=fresh_for,
+            pending_for=timedelta(minutes=login.totp_pending_minutes),
+        ),
+        app_passwords=AppPasswords(database, keyring, clock, audit, policy),
+        authenticator=Authenticator(database, keyring, clock, audit, uses),
+        vaults=vaults,
+        maintenance=_maintenance(database, blobs, keyring, clock, vaults),
+        uses=uses,
+    )
+
+
+def _maintenance(
+    database: Database, blobs: BlobStore, keyring: Keyring, clock: Clock, vaults: Vaults
+) -> Maintenance:
+    def open_access(row: AccountRow) -> Access:
+        account = read_account(keyring, row)
+        return vaults.access(Principal(account, Scope.FULL, ROOT_ID, AuthMethod.TERMINAL, clock()))
+
+    return Maintenance(database, blobs, keyring, clock, open_access)
+
+
+# ── places
+def _database_file(settings: Settings) -> Path:
+    url = settings.database_url
+    if not url.startswith(SQLITE) or len(url) == len(SQLITE) or "?" in url or ":memory:" in url:
+        raise ConfigError("storage.database_url: only sqlite:////absolute/path is supported; correct it")
+    return Path(url.removeprefix(SQLITE))
+
+
+def _check_places(settings: Settings) -> None:
+    """Refuse what cannot work before anything is written, in words that say what to do."""
+    data = settings.storage.data_dir
+    if settings.keys.master_key_file.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(
+            f"the master key must not lie in the data folder {data}: set keys.master_key_file elsewhere"
+        )
+    for folder in {data, _database_file(settings).parent}:
+        _check_folder(folder)
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        space = os.statvfs(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use the data folder {folder} ({error.strerror}); correct it or set storage.data_dir"
+        ) from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"the data folder {folder} cannot be written; mount it writable, run as its owner, or set storage.data_dir"
+        )
+    if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
+        raise StorageFull(f"no space left in {folder}: free some, or move the data folder to a larger disk")

@@ -35,7 +35,7 @@ MAX_FILE_BYTES = 256
 """More than this is not a master key."""
 
 CACHED_ACCOUNT_KEYS = 1024
-"""Unwrapped account keys kept in memory; one more pushes out the one that was unused for longest."""
+"""Unwrapped account keys that are kept in memory."""
 
 TOTP_SEAL_VERSION = 1
 """Bound into every sealed one-time-password secret; rises if what is sealed there changes."""
@@ -75,13 +75,11 @@ def create_master_key(path: Path) -> MasterSecret:
     """
     created = MasterSecret(FIRST_KEY_ID, random_bytes(SECRET_BYTES))
     line = f"{FILE_LABEL} {created.kid} {created.secret.hex()}\n".encode()
+    if _exists(path):
+        raise MasterKeyError(f"{path} exists already and is not overwritten: use it, or move it away")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
-    except FileExistsError:
-        raise MasterKeyError(
-            f"{path} exists already and is not overwritten: use it, or move it away"
-        ) from None
     except OSError as error:
         raise _cannot("write", path, error) from None
     try:
@@ -141,7 +139,7 @@ def open_keyring(path: Path, database: Database, clock: Clock) -> Keyring:
     with database.read() as tx:
         instance_id = tx.instance.instance_id()
     if instance_id is None:
-        secret = load_master_key(path) if path.exists() else create_master_key(path)
+        secret = load_master_key(path) if _exists(path) else create_master_key(path)
         return Keyring(_new_instance(secret, database, clock), database)
     secret = load_master_key(path)
     keyring = Keyring(MasterKey(secret.kid, instance_id, secret.secret), database)
@@ -155,18 +153,20 @@ class Keyring:
     Args:
         master: the server's key.
         database: where account keys lie wrapped.
+        cached: unwrapped account keys kept; one more pushes out the one that was unused for longest.
 
     Raises:
         MasterKeyError: the database was made with another master key.
     """
 
-    def __init__(self, master: MasterKey, database: Database) -> None:
+    def __init__(self, master: MasterKey, database: Database, *, cached: int = CACHED_ACCOUNT_KEYS) -> None:
         with database.read() as tx:
             expected = tx.instance.key_check(master.kid)
         if expected is None or not constant_time_equal(expected, master.key_check):
             raise MasterKeyError("this is not the master key of this database: use the one it was made with")
         self._master = master
         self._database = database
+        self._most = cached
         self._cached: OrderedDict[tuple[AccountId, int], AccountKey] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -191,7 +191,7 @@ class Keyring:
         key = self._unwrap(*wanted)
         with self._lock:
             self._cached[wanted] = key
-            if len(self._cached) > CACHED_ACCOUNT_KEYS:
+            if len(self._cached) > self._most:
                 self._cached.popitem(last=False)
         return key
 
@@ -281,6 +281,13 @@ def _new_instance(secret: MasterSecret, database: Database, clock: Clock) -> Mas
         tx.instance.add_key(master.kid, master.key_check, now=now)
         tx.commit()
     return master
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise _cannot("read", path, error) from None
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Makers of real services on a temporary SQLite database and a memory blob store, with a clock that stands still.
+"""Makers of real services on a temporary SQLite database and a memory blob store; the clock stands still.
 
 Each takes what it is built from, so a test replaces one part and keeps the rest. `make_world` makes the parts
 that everything needs; the services on top take the world.
@@ -43,7 +43,7 @@ class World:
 
 
 def make_world(folder: Path, *, clock: FrozenClock | None = None) -> World:
-    """A new store below `folder`; call `world.database.dispose()` when done."""
+    """A new store below `folder`, or the one that is there as another process opens it."""
     clock = clock or FrozenClock()
     database = make_database(folder)
     keyring = make_keyring(folder, database, clock)

@@ -74,12 +74,15 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Read CIDR notations, sorted and without repetition; a bare address is a network of one.
 
     Raises:
-        InvalidValue: one of them is not a network, or has bits set beyond its prefix.
+        InvalidValue: one of them is not a network, has bits set beyond its prefix, or names an interface.
     """
+    texts = [text.strip() for text in texts]
     try:
-        found = {ip_network(text.strip()) for text in texts}
+        found = {ip_network(text) for text in texts}
     except ValueError:
-        raise InvalidValue("a network is an address, or address/prefix such as 192.0.2.0/24") from None
+        found = set()
+    if len(found) < len(set(texts)) or any("%" in text for text in texts):
+        raise InvalidValue("a network is an address, or address/prefix such as 192.0.2.0/24")
     return tuple(sorted(found, key=lambda network: (network.version, network)))
 
 
@@ -274,4 +277,4 @@ def _checked_scopes(scopes: Scope) -> Scope:
 def _checked_networks(networks: Collection[Network]) -> str:
     if len(networks) > MAX_NETWORKS:
         raise InvalidValue(f"an app password is limited to at most {MAX_NETWORKS} networks")
-    return ",".join(str(network) for network in networks)
+    return ",".join(str(network) for network in parse_networks(str(network) for network in networks))

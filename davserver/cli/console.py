@@ -55,7 +55,9 @@ class Console:
         if self._secrets_from_stdin:
             return self._line()
         if not sys.stdin.isatty():
-            raise Usage("nobody is there to type a password: give --password-stdin and write it to standard input")
+            raise Usage(
+                "nobody is there to type a password: give --password-stdin and write it to standard input"
+            )
         answer = getpass.getpass(f"{prompt}: ")
         if repeat and getpass.getpass(f"{prompt}, again: ") != answer:
             raise Usage("the two passwords differ; nothing was changed")

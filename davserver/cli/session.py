@@ -1,4 +1,4 @@
-"""What every command shares: the settings it runs with, a hardened process, and opened services.
+"""What every command shares: its settings, a hardened process, opened services, and the log.
 
 Called by the commands, which get it from Typer's context.
 """
@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from davserver.audit import log_to_file, log_to_terminal
-from davserver.bootstrap import Services, StoreState, build_services, check_storage, store_state
+from davserver.bootstrap import Services, StoreState, build_services, store_state
 from davserver.errors import ConfigError
 from davserver.settings import Settings, load_settings
 
 UMASK = 0o077
-
-Flags = dict[str, dict[str, object]]
 
 
 @dataclass(slots=True)
@@ -32,10 +30,10 @@ class Session:
     """
 
     config: Path | None = None
-    flags: Flags = field(default_factory=dict)
+    flags: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def override(self, section: str, **values: object) -> None:
-        """Let flags of a command win over file and environment; None is "not given"."""
+        """Let flags win over environment and file; None is "not given"."""
         given = {key: value for key, value in values.items() if value is not None}
         if given:
             self.flags.setdefault(section, {}).update(given)
@@ -45,45 +43,36 @@ class Session:
         return load_settings(self.config, self.flags)
 
     @contextmanager
-    def services(self, *, create: bool = False, quiet: bool = True) -> Iterator[Services]:
-        """Open the store, log to its file, close it afterwards.
+    def services(self, *, level: str = "warning", create: bool = False) -> Iterator[Services]:
+        """Open the store and the log; close both afterwards.
 
         Args:
-            create: make database, folders and master key if there are none yet.
-            quiet: show only warnings on the terminal.
+            level: least important message that the terminal shows.
+            create: make database, folders and master key where there is no database.
         """
         harden()
+        log_to_terminal(level)
         settings = self.settings()
-        log_to_terminal("warning" if quiet else settings.log.level)
         if not create and store_state(settings) is not StoreState.READY:
             raise ConfigError(
                 f"there is no store in {settings.storage.data_dir}: run `sealdav init`, or set storage.data_dir"
             )
-        check_storage(settings)
         services = build_services(settings)
         try:
-            log_to_file(settings.log_folder, max_bytes=settings.log.max_size, keep=settings.log.keep)
+            log_to_file(
+                settings.log_folder,
+                level=settings.log.level,
+                max_bytes=settings.log.max_size,
+                keep=settings.log.keep,
+            )
             yield services
         finally:
             services.close()
 
 
 def harden() -> None:
-    """Nothing that this process makes is open to others; a crash leaves no memory image with keys in it."""
+    """Nothing that this process makes is open to others; a crash leaves no image of memory behind."""
     os.umask(UMASK)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def parse_assignment(text: str) -> tuple[str, str, str]:
-    """Section, key and value of `section.key=value`.
-
-    Raises:
-        ConfigError: it has another shape.
-    """
-    name, equals, value = text.partition("=")
-    section, dot, key = name.partition(".")
-    if not (equals and dot and section and key):
-        raise ConfigError(f"--set {name}: write it as --set section.key=value")
-    return section, key, value

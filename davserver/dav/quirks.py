@@ -20,9 +20,6 @@ from davserver.vault.upload import CHECKSUMS
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
 """Times are stored in 64 bits: the years 1677 to 2262."""
 
-DIGEST_BYTES = {"MD5": 16, "SHA1": 20, "SHA256": 32}
-"""Lengths of the digests that the vault can verify."""
-
 _SECONDS = re.compile(r"-?\d{1,12}(\.\d{1,9})?", re.ASCII)
 _CHECKSUM = re.compile(r"([A-Za-z0-9-]{1,20}):((?:[0-9A-Fa-f]{2}){1,64})")
 
@@ -90,7 +87,7 @@ def checksums_of(environ: Mapping[str, Any]) -> dict[str, bytes]:
             raise DAVError(HTTP_BAD_REQUEST, "OC-Checksum must be NAME:HEX")
         name, digest = match[1].upper(), bytes.fromhex(match[2])
         if name in CHECKSUMS:
-            if len(digest) != DIGEST_BYTES[name]:
+            if len(digest) != CHECKSUMS[name](usedforsecurity=False).digest_size:
                 raise DAVError(HTTP_BAD_REQUEST, "OC-Checksum has the wrong length")
             digests[name] = digest
     return digests

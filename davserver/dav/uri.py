@@ -25,7 +25,9 @@ FILES_ALIAS = ("remote.php", "dav", "files")
 HREF_SAFE = "!$'()*,:=@~"
 """Besides letters, digits and `-._`, what stands for itself in an href: neither XML nor any client minds."""
 
-_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SEGMENT = re.compile(
+    r"(?:%[0-9A-Fa-f]{2}|[!$&-;=?-~])*"
+)  # printable ASCII; neither space, quotes, `#` nor `<>`
 _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -101,17 +103,17 @@ def _locate(path: str, username: str) -> Target:
         return Target(DAV_PREFIX, VaultPath(names[1:]))
     if names[:2] == WEBDAV_ALIAS:
         return Target("/" + "/".join(WEBDAV_ALIAS), VaultPath(names[2:]))
-    if names[:3] == FILES_ALIAS and names[3:4] == (username,):
-        return Target("/" + "/".join((*FILES_ALIAS, encode(username))), VaultPath(names[4:]))
+    if names[:3] == FILES_ALIAS and len(names) > len(FILES_ALIAS) and names[3].lower() == username.lower():
+        return Target("/" + "/".join((*FILES_ALIAS, encode(names[3]))), VaultPath(names[4:]))
     raise NotFound("there is no tree at this address")
 
 
 def _decode(segment: str) -> str:
-    if _BROKEN_ESCAPE.search(segment):
-        raise PathError("the path holds a '%' that is not followed by two hexadecimal digits")
+    if not _SEGMENT.fullmatch(segment):
+        raise PathError("the path holds something that is not percent-encoded (RFC 3986, 2)")
     try:
-        name = unquote_to_bytes(segment.encode("latin-1")).decode("utf-8")
-    except UnicodeError:
+        name = unquote_to_bytes(segment).decode("utf-8")
+    except UnicodeDecodeError:
         raise PathError("the path is not percent-encoded UTF-8") from None
     if "/" in name:
         raise PathError("a name must not hold '/'")

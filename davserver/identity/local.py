@@ -32,7 +32,7 @@ SALT_BYTES = 16
 HASH_BYTES = 32
 
 MIN_PASSWORD_CHARS = 8
-"""NIST SP 800-63B-4, 3.1.1.2: at least 8 where a second factor follows, and no rule on kinds of characters."""
+"""NIST SP 800-63B-4, 3.1.1.2: at least 8 where a second factor follows; no rule on kinds of characters."""
 
 MAX_PASSWORD_CHARS = 256
 """Far above the 64 that the same section asks for; bounds the work that a request can cause."""

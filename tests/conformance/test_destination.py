@@ -9,16 +9,16 @@ from tests.conformance.faults import fault
 from tests.conformance.http import Response
 from tests.conformance.multistatus import DAV
 
-CUTS = fault("decodes the Destination before it takes the URL apart, and cuts it at ; ? #")
+CUTS = fault("decodes the Destination before it takes the URL apart, and cuts it at ; and ?")
 
 AWKWARD_NAMES = [
     pytest.param("a;b.txt", marks=CUTS),
     pytest.param("a?b.txt", marks=CUTS),
-    pytest.param("a#b.txt", marks=CUTS),
     pytest.param("?", marks=CUTS),
     pytest.param(";", marks=CUTS),
-    pytest.param("#", marks=CUTS),
     pytest.param("%3B;%3F?%23#%25%", marks=CUTS),
+    "a#b.txt",
+    "#",
     "100%.txt",
     "a%3Bb.txt",
     "a%2Fb.txt",
@@ -51,7 +51,7 @@ def test_name_survives_the_destination(dav: Client, name: str, method: str, abso
 
 
 @CUTS
-@pytest.mark.parametrize("name", ["a;c.txt", "a?c.txt", "a#c.txt"])
+@pytest.mark.parametrize("name", ["a;c.txt", "a?c.txt"])
 def test_destination_overwrites_nothing_else(dav: Client, name: str) -> None:
     """T17: two moves to names that share a beginning give two files; the second does not replace the first."""
     dav.made("one", b"1")
@@ -124,9 +124,9 @@ ELSEWHERE = [
     "x",
     "sub/x",
     "*",
-    pytest.param("http://[/dav/x", marks=CRASHES),
+    pytest.param("http://[{path}", marks=CRASHES),
     "http://",
-    "http:///dav/x",
+    "http://{path}",
     "http://{host}",
     "http://{host}/",
     "http://{host}/x",
@@ -134,16 +134,16 @@ ELSEWHERE = [
     "/x",
     "/davx/x",
     "/dav/../x",
-    "ftp://{host}/dav/x",
-    "file:///dav/x",
+    "ftp://{host}{path}",
+    "file://{path}",
     "javascript:alert(1)",
-    "http://example.org/dav/x",
-    "http://{host}.example.org/dav/x",
-    "http://{host}@example.org/dav/x",
-    "http://localhost:1/dav/x",
-    "//example.org/dav/x",
-    "http://example.org:{port}/dav/x",
-    "http://{host}/dav/x, http://{host}/dav/y",
+    "http://example.org{path}",
+    "http://{host}.example.org{path}",
+    "http://{host}@example.org{path}",
+    "http://localhost:1{path}",
+    "//example.org{path}",
+    "http://example.org:{port}{path}",
+    "http://{host}{path}, http://{host}{path}",
 ]
 """Destinations that are not below this server's root."""
 
@@ -151,13 +151,15 @@ ELSEWHERE = [
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])
 @pytest.mark.parametrize("destination", ELSEWHERE)
 def test_destination_elsewhere_is_refused(dav: Client, destination: str | None, method: str) -> None:
-    """T20, RFC 4918, 9.8.5: another scheme, host, port or tree is a 4xx or 502; nothing is moved or sent there."""
+    """T20, RFC 4918, 9.8.5: another scheme, host, port or tree is a 4xx or 502, and nothing is moved."""
     dav.made("source")
-    fields = {"Destination": destination.format(host=dav.host, port=dav.address[1])} if destination is not None else {}
-    answer = dav.ask(method, "source", fields)
+    if destination is None:
+        answer = dav.ask(method, "source")
+    else:
+        value = destination.format(host=dav.host, port=dav.address[1], path=dav.at("x"))
+        answer = dav.ask(method, "source", {"Destination": value})
     assert answer.refused or answer.status == 502
     assert dav.tree() == {"source": b"content"}
-    assert dav.send("GET", "/dav/x").status == 404
 
 
 @fault("believes X-Forwarded-Host from anyone")

@@ -19,6 +19,7 @@ from davserver.model import BlobId, Content, NodeId, NodeKind
 from tests.unit.crypto.samples import NODE_ID, PARENT_ID, account_key
 
 KEY = account_key()
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 text = st.text(st.characters(exclude_categories=["Cs"]))
 ids = st.binary(min_size=16, max_size=16)
 i64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -88,9 +89,7 @@ def test_cutting_a_row_elsewhere_is_another_row(row: list[Field], data: st.DataO
     assert row_mac(b"key", "t", [*row, whole]) != row_mac(b"key", "t", [*row, whole[:at], whole[at:]])
 
 
-@given(
-    st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=10, max_size=10), st.binary(min_size=20, max_size=20)
-)
+@given(st.text(ALPHABET, min_size=10, max_size=10), st.binary(min_size=20, max_size=20))
 def test_every_token_is_read_back(id_: str, secret: bytes) -> None:
     """Any id, any secret, typed in capitals too."""
     written = AppToken(id_, secret).text()
@@ -99,7 +98,7 @@ def test_every_token_is_read_back(id_: str, secret: bytes) -> None:
         assert (token.id, token.secret) == (id_, secret)
 
 
-@given(st.text() | st.from_regex(r"ew1-[0-9a-z]{40,56}", fullmatch=True))
+@given(st.text() | st.text(ALPHABET, min_size=46, max_size=50).map("ew1-".__add__))
 def test_nothing_else_is_a_token(typed: str) -> None:
     """Any other text is refused with the one error that doors know."""
     with pytest.raises(AuthenticationError):

@@ -1,4 +1,4 @@
-"""Whatever the content, the way it is cut and the range that is asked for: the bytes are right, or there are none."""
+"""Whatever the content, however it is cut, whichever range is asked for: the right bytes or none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_blob_holds_what_was_sealed_however_it_was_cut(size: int, data: st.Dat
 
 @given(sizes.filter(bool), st.data(), st.integers(1, 7))
 def test_any_range_is_the_slice(size: int, data: st.DataObject, max_chunks: int) -> None:
-    """Read as a download does, by runs of chunks: the joined pieces are the slice, and only what is needed is read."""
+    """Read by runs of chunks, as a download does: the pieces are the slice, no chunk is read in vain."""
     start = data.draw(st.integers(0, size - 1))
     stop = data.draw(st.integers(start + 1, size))
     plain = content(size)

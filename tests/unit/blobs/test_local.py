@@ -169,7 +169,7 @@ def test_a_file_cut_off_while_open_is_corrupt(store: LocalBlobStore, root: Path)
 
 
 def test_short_writes_are_continued(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the system takes only a few bytes at a time, the rest follows, counted in bytes and not in items."""
+    """When the system takes only a few bytes at a time, the rest follows, counted in bytes, not items."""
 
     class Trickle(FileIO):
         def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]

@@ -99,7 +99,7 @@ def test_what_was_authenticated_is_accepted() -> None:
 def test_what_was_not_authenticated_is_refused(
     key: bytes, table: str, fields: list[Field], mac: bytes
 ) -> None:
-    """Another key, table, value, count or order of values, a cut authenticator; the message names no value."""
+    """Another key, table, value, count or order of values, a cut authenticator; no value is shown."""
     with pytest.raises(
         CorruptRow, match=f"^a row of the table {table} does not carry a valid authenticator$"
     ):

@@ -1,0 +1,149 @@
+"""The WebDAV door as one WSGI application: who, what, answer, and nothing else in between.
+
+WsgiDAV's middlewares are replaced by `DavApp.__call__`: it authenticates first, reads the request target once, and
+turns every error into a short fixed answer. It must never show or log a path or the text of an unexpected error.
+Built by `davserver.cli` and by tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from wsgidav.dav_error import HTTP_INTERNAL_ERROR, HTTP_UNAUTHORIZED, DAVError
+from wsgidav.wsgidav_app import WsgiDAVApp
+
+from davserver.accounts.authenticator import Authenticator
+from davserver.audit import AuditEvent, AuditSink, get_logger
+from davserver.dav import errors
+from davserver.dav.body import RequestBody
+from davserver.dav.domain_controller import CHALLENGES, DomainController
+from davserver.dav.get import Content
+from davserver.dav.provider import VaultProvider
+from davserver.dav.request_server import RequestServer
+from davserver.dav.responses import Blocks, Headers, StartResponse
+from davserver.dav.scope import SCOPE_KEY, RequestScope
+from davserver.errors import DavserverError, IntegrityError
+from davserver.serving.exchange import ACCOUNT_KEY, Environ
+from davserver.vault.service import Vaults
+
+if TYPE_CHECKING:
+    from davserver.bootstrap import Services
+
+SHA1, MD5 = "SHA1", "MD5"
+
+
+def build_app(services: Services) -> DavApp:
+    """The door to the vaults, to be mounted where `REQUEST_URI` arrives untouched."""
+    storage = services.settings.storage
+    kept = {SHA1} if storage.hashes == "always" else set()
+    if storage.md5:
+        kept.add(MD5)
+    return DavApp(services.authenticator, services.vaults, services.audit, frozenset(kept))
+
+
+class DavApp(WsgiDAVApp):
+    """WsgiDAV's application with its own dispatcher.
+
+    Args:
+        keep_digests: digests that are kept of every file, by name.
+    """
+
+    def __init__(
+        self, authenticator: Authenticator, vaults: Vaults, audit: AuditSink, keep_digests: frozenset[str]
+    ) -> None:
+        self._provider = VaultProvider()
+        config: dict[str, Any] = {
+            "provider_mapping": {"/": self._provider},
+            "middleware_stack": [],
+            "http_authenticator": {"accept_basic": False, "accept_digest": False},  # see `DomainController`
+            "lock_storage": False,
+            "property_manager": False,
+            "logging": {"enable": False},
+            "verbose": 0,
+        }
+        super().__init__(config)
+        self._domain_controller = DomainController(self, config, authenticator)
+        self._server = RequestServer(self._provider, keep_digests)
+        self._vaults = vaults
+        self._audit = audit
+        self._log = get_logger("sealdav.dav")
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Blocks:
+        """Answer one request (PEP 3333). The status is given before this returns, so every error has one."""
+        start = _Start(start_response)
+        try:
+            start.body = RequestBody(environ)
+            return self._answer(environ, start.body, start)
+        except DavserverError as error:
+            self._note(error, environ)
+            refusal = errors.translate(error)
+        except DAVError as error:
+            refusal = error
+        except Exception:  # noqa: BLE001 - nobody after us could answer without telling too much; it is logged
+            self._log.error("unexpected error in a request", exc_info=True)
+            start.body = None
+            refusal = DAVError(HTTP_INTERNAL_ERROR)
+        response = errors.respond(refusal, environ["REQUEST_METHOD"])
+        challenges = CHALLENGES if refusal.value == HTTP_UNAUTHORIZED else []
+        start(response.status, [*challenges, *response.headers])
+        return [response.body]
+
+    def _answer(self, environ: Environ, body: RequestBody, start_response: StartResponse) -> Blocks:
+        principal = self._domain_controller.principal(environ)
+        environ[ACCOUNT_KEY] = principal.account.username
+        if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
+            return self._server.do_OPTIONS(environ, start_response)
+        environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal), body)
+        environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
+        blocks = self._server(environ, start_response)
+        return (
+            blocks if isinstance(blocks, list) else _Stream(blocks, lambda error: self._note(error, environ))
+        )
+
+    def _note(self, error: DavserverError, environ: Environ) -> None:
+        """Somebody has to hear of altered storage, whoever was told what."""
+        if isinstance(error, IntegrityError):
+            self._audit.record(
+                AuditEvent.INTEGRITY_FAILED,
+                account=environ.get(ACCOUNT_KEY),
+                client=environ.get("REMOTE_ADDR"),
+                reason=type(error).__name__,
+            )
+
+
+class _Start:
+    """`start_response` that closes the connection if what follows on it may be the rest of a refused body.
+
+    Attributes:
+        body: the request's body; None if nobody can tell where it ends.
+    """
+
+    def __init__(self, start_response: StartResponse) -> None:
+        self._start_response = start_response
+        self.body: RequestBody | None = None
+
+    def __call__(self, status: str, headers: Headers) -> None:
+        if self.body is None or self.body.unread:
+            headers = [*headers, ("Connection", "close")]
+        self._start_response(status, headers)
+
+
+class _Stream:
+    """An answer that is still being made while it is sent."""
+
+    def __init__(self, blocks: Blocks, note: Callable[[DavserverError], None]) -> None:
+        self._blocks = blocks
+        self._note = note
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        try:
+            yield from self._blocks
+        except DavserverError as error:
+            self._note(error)
+            raise
+
+    def close(self) -> None:
+        """Called by the server when it is done, whatever came of it."""
+        if isinstance(self._blocks, Content):
+            self._blocks.close()

@@ -1,0 +1,53 @@
+"""Times as HTTP and WebDAV write them.
+
+Pure. The day of a time is formatted once and kept: the entries of a listing share few days.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from davserver.dav.conditions import NANOSECONDS
+
+SECONDS_A_DAY = 86_400
+CACHED_DAYS = 4096
+
+_EPOCH = date(1970, 1, 1)
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(moment_ns: int) -> str:
+    """IMF-fixdate (RFC 9110, 5.6.7), for getlastmodified and Last-Modified."""
+    days, seconds = divmod(moment_ns // NANOSECONDS, SECONDS_A_DAY)
+    return f"{_day(days)[0]} {_clock(seconds)} GMT"
+
+
+def iso_date(moment_ns: int) -> str:
+    """RFC 3339 in UTC, for creationdate (RFC 4918, 15.1)."""
+    days, seconds = divmod(moment_ns // NANOSECONDS, SECONDS_A_DAY)
+    return f"{_day(days)[1]}T{_clock(seconds)}Z"
+
+
+def parse_iso_date(text: str) -> datetime:
+    """Read RFC 3339.
+
+    Raises:
+        ValueError: it is something else, or has no time zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("no time zone")
+    return moment.astimezone(UTC)
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+@lru_cache(CACHED_DAYS)
+def _day(days: int) -> tuple[str, str]:
+    day = _EPOCH + timedelta(days)
+    named = f"{_WEEKDAYS[day.weekday()]}, {day.day:02} {_MONTHS[day.month - 1]} {day.year:04}"
+    return named, day.isoformat()

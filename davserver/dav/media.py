@@ -1,0 +1,57 @@
+"""What a file is by its name, and how it is handed to a browser so that it never runs there.
+
+Pure; knows only the types of Python itself, so that an answer does not depend on the machine.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from mimetypes import MimeTypes
+from posixpath import splitext
+from urllib.parse import quote
+
+OCTETS = "application/octet-stream"
+
+SHOWN = frozenset(
+    {
+        "application/pdf",
+        "image/avif",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/plain",
+    }
+)
+"""What a browser may show; everything else it must store. SVG and HTML can hold scripts."""
+
+HARDENING = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "sandbox; default-src 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+]
+"""For every content that a user brought: if a browser opens it, it has no origin and no script."""
+
+CACHED_ENDINGS = 1024
+
+_TYPES = MimeTypes()
+_ENCODED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+
+
+def content_type(name: str) -> str:
+    """Media type by the ending of the name."""
+    return _by_ending(splitext(name)[1])
+
+
+@lru_cache(CACHED_ENDINGS)
+def _by_ending(ending: str) -> str:
+    guessed, encoding = _TYPES.guess_type(f"/name{ending}", strict=False)
+    return (guessed if encoding is None else _ENCODED.get(encoding)) or OCTETS
+
+
+def browser_headers(name: str, media_type: str) -> list[tuple[str, str]]:
+    """Header fields that keep a browser from running a file's content (RFC 6266 and 8187 for its name)."""
+    if media_type in SHOWN:
+        return HARDENING
+    return [*HARDENING, ("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name, safe='')}")]

@@ -1,0 +1,115 @@
+"""PROPPATCH (RFC 4918, 9.2): all of it or nothing. Only times can be set; there are no dead properties yet.
+
+Called by `RequestServer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from wsgidav.dav_error import DAVError
+
+from davserver.dav import multistatus
+from davserver.dav.conditions import NANOSECONDS, parse_http_date
+from davserver.dav.dates import parse_iso_date
+from davserver.dav.properties import DAV, LIVE, OC, WIN32, Tag, checksums
+from davserver.dav.provider import Resource
+from davserver.dav.quirks import seconds_to_ns
+from davserver.dav.responses import Blocks, StartResponse
+from davserver.dav.scope import RequestScope
+from davserver.dav.xml_body import Instruction
+from davserver.model import Node
+
+PROTECTED = "<D:error><D:cannot-modify-protected-property/></D:error>"
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A property that sets one of a node's times.
+
+    Attributes:
+        field: argument of `Vault.set_times`.
+        read: from the property's text to nanoseconds; raises ValueError or DAVError.
+    """
+
+    field: str
+    read: Callable[[str], int]
+
+
+def _http(text: str) -> int:
+    seconds = parse_http_date(text)
+    if seconds is None:
+        raise ValueError("not a date")
+    return seconds * NANOSECONDS
+
+
+def _iso(text: str) -> int:
+    return to_nanoseconds(parse_iso_date(text))
+
+
+TIMES = {
+    f"{DAV}lastmodified": Time("modified_ns", seconds_to_ns),  # rclone's SetModTime
+    f"{DAV}getlastmodified": Time("modified_ns", _http),
+    f"{DAV}creationdate": Time("created_ns", _iso),
+    f"{WIN32}Win32LastModifiedTime": Time("modified_ns", _http),
+    f"{WIN32}Win32CreationTime": Time("created_ns", _http),
+}
+"""What can be set, in the format that each has."""
+
+CHECKSUMS = f"{OC}checksums"
+"""rclone repeats the digest that it read when it sets a time; setting what is already so succeeds."""
+
+
+def respond(
+    scope: RequestScope,
+    instructions: tuple[Instruction, ...],
+    resource: Resource,
+    start_response: StartResponse,
+) -> Blocks:
+    """Apply the instructions if every one of them can be, and report on each."""
+    changes: dict[str, int] = {}
+    outcomes = [(each.name, _apply(each, resource.node, changes)) for each in instructions]
+    condition = scope.write_condition()
+    if changes and all(status is HTTPStatus.OK for _, status in outcomes):
+        scope.vault.set_times(scope.target.path, condition=condition, **changes)
+    elif condition is not None:
+        condition(resource.node)
+    href = scope.target.href(collection=resource.is_collection)
+    row = multistatus.response(href, _propstats(outcomes))
+    start_response("207 Multi-Status", multistatus.HEADERS)
+    return [b"".join(multistatus.blocks([row]))]
+
+
+def _apply(instruction: Instruction, node: Node, changes: dict[str, int]) -> HTTPStatus:
+    """Note what an instruction changes; returns its status, as if it were alone."""
+    name, value = instruction.name, instruction.value
+    if value is None:  # removing what does not exist is no error (RFC 4918, 14.23)
+        return HTTPStatus.FORBIDDEN if name in LIVE else HTTPStatus.OK
+    text = "".join(value.itertext()).strip()
+    if name == CHECKSUMS:
+        return HTTPStatus.OK if text and text in (checksums(node) or "").split() else HTTPStatus.FORBIDDEN
+    time = TIMES.get(name)
+    if time is None:
+        return HTTPStatus.FORBIDDEN
+    try:
+        changes[time.field] = time.read(text)
+    except (ValueError, DAVError):
+        return HTTPStatus.CONFLICT
+    return HTTPStatus.OK
+
+
+def _propstats(outcomes: list[tuple[str, HTTPStatus]]) -> str:
+    """One propstat a status; what could have been done alone is 424 if anything else failed."""
+    failed = any(status is not HTTPStatus.OK for _, status in outcomes)
+    groups: dict[tuple[HTTPStatus, str], dict[str, None]] = {}
+    for name, status in outcomes:
+        if failed and status is HTTPStatus.OK:
+            status = HTTPStatus.FAILED_DEPENDENCY
+        more = PROTECTED if status is HTTPStatus.FORBIDDEN and name in LIVE else ""
+        groups.setdefault((status, more), {})[name] = None
+    return "".join(
+        multistatus.propstat("".join(Tag.of(name).empty for name in names), status, more)
+        for (status, more), names in groups.items()
+    )

@@ -1,0 +1,55 @@
+"""PUT (RFC 9110, 9.3.4; RFC 4918, 9.7).
+
+Whatever can be refused is refused before the body is read; nothing is visible before all of it has arrived and is
+what was announced. Called by `RequestServer`.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
+
+from davserver.dav.quirks import announced_size, checksums_of, times_of
+from davserver.dav.responses import Blocks, StartResponse, placed
+from davserver.dav.scope import RequestScope
+from davserver.errors import WrongKind
+
+
+def respond(scope: RequestScope, keep_always: frozenset[str], start_response: StartResponse) -> Blocks:
+    """Store the body as a file.
+
+    Args:
+        keep_always: digests that are kept of every file, by name.
+    """
+    environ = scope.environ
+    _refuse_parts_and_codings(scope)
+    times = times_of(environ)
+    checksums = checksums_of(environ)
+    # Who sends a time or a digest compares them later: rclone by SHA-1.
+    compares = bool(checksums) or times.modified_ns is not None
+    upload = scope.vault.write(
+        scope.target.path,
+        expected_size=announced_size(environ, scope.body),
+        modified_ns=times.modified_ns,
+        created_ns=times.created_ns,
+        checksums=checksums,
+        keep=keep_always | {"SHA1"} if compares else keep_always,
+        condition=scope.write_condition(),
+    )
+    with upload:
+        for block in scope.body.blocks():
+            upload.write(block)
+        result = upload.commit()
+    headers = [("ETag", f'"{result.node.etag}"'), *times.acknowledgements]
+    return placed(start_response, created=result.created, headers=headers)
+
+
+def _refuse_parts_and_codings(scope: RequestScope) -> None:
+    """Refuse what would be taken for a whole, plain file and is none."""
+    if scope.target.path.is_root:
+        raise WrongKind("this is a collection, not a file")
+    if "HTTP_CONTENT_RANGE" in scope.environ:
+        raise DAVError(HTTP_BAD_REQUEST, "part of a file cannot be written")
+    if scope.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
+        raise DAVError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content must be sent without a coding")

@@ -1,0 +1,93 @@
+"""WsgiDAV's request server with every method replaced: what 4.4.0 gets wrong is listed in docs/architecture.md.
+
+What is kept is its shape: a provider, and one `do_METHOD(environ, start_response)` per method. It holds no state of
+a request, so one instance serves all. Called by `app` with an authenticated scope in the environ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from wsgidav.dav_error import HTTP_METHOD_NOT_ALLOWED, DAVError
+from wsgidav.request_server import RequestServer as WsgiDavRequestServer
+
+from davserver.dav import get, propfind, proppatch, put, tree
+from davserver.dav.errors import METHODS
+from davserver.dav.provider import VaultProvider
+from davserver.dav.responses import Blocks, StartResponse, empty
+from davserver.dav.scope import RequestScope
+from davserver.dav.xml_body import parse_propertyupdate, parse_propfind
+from davserver.serving.exchange import Environ
+
+COMPLIANCE = "1, 3"
+"""RFC 4918, 18. Class 2 comes with locks."""
+
+OPTIONS_HEADERS = [("DAV", COMPLIANCE), ("MS-Author-Via", "DAV"), ("Allow", ", ".join(METHODS))]
+
+
+class RequestServer(WsgiDavRequestServer):
+    """Dispatches a request to its method.
+
+    Args:
+        keep_digests: digests that are kept of every file, by name.
+    """
+
+    def __init__(self, provider: VaultProvider, keep_digests: frozenset[str]) -> None:
+        super().__init__(provider)
+        self._provider = provider
+        self._keep_digests = keep_digests
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Blocks:
+        """Answer one request; `start_response` has been called when this returns.
+
+        Raises:
+            DavserverError, DAVError: refused, nothing was sent.
+        """
+        name = environ["REQUEST_METHOD"]
+        if name not in METHODS:
+            raise DAVError(HTTP_METHOD_NOT_ALLOWED)
+        method: Callable[[Environ, StartResponse], Blocks] = getattr(self, f"do_{name}")
+        return method(environ, start_response)
+
+    def do_OPTIONS(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: ARG002, N802
+        """RFC 9110, 9.3.7 and RFC 4918, 10.1; also where nothing is (yet), because clients ask before they create."""
+        return empty(start_response, HTTPStatus.OK, OPTIONS_HEADERS)
+
+    def do_GET(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `get`."""
+        return get.respond(RequestScope.of(environ), self._provider.existing(environ), start_response)
+
+    do_HEAD = do_GET
+
+    def do_PUT(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `put`."""
+        return put.respond(RequestScope.of(environ), self._keep_digests, start_response)
+
+    def do_DELETE(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `tree`."""
+        return tree.delete(RequestScope.of(environ), start_response)
+
+    def do_MKCOL(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `tree`."""
+        return tree.make_collection(RequestScope.of(environ), start_response)
+
+    def do_COPY(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `tree`."""
+        return tree.copy(RequestScope.of(environ), start_response)
+
+    def do_MOVE(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `tree`."""
+        return tree.move(RequestScope.of(environ), start_response)
+
+    def do_PROPFIND(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `propfind`."""
+        scope = RequestScope.of(environ)
+        wanted = parse_propfind(scope.body.read_xml())
+        return propfind.respond(scope, wanted, self._provider.existing(environ), start_response)
+
+    def do_PROPPATCH(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+        """See `proppatch`."""
+        scope = RequestScope.of(environ)
+        instructions = parse_propertyupdate(scope.body.read_xml())
+        return proppatch.respond(scope, instructions, self._provider.existing(environ), start_response)

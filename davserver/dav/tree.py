@@ -1,0 +1,83 @@
+"""DELETE, MKCOL, COPY and MOVE (RFC 4918, 9.3, 9.6, 9.8 and 9.9): one call, one transaction each.
+
+Nothing is looked up here; kinds and conditions are judged by the vault inside its commit, through `_judge`.
+Called by `RequestServer`.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
+
+from davserver.dav.conditions import Depth, parse_depth, parse_overwrite
+from davserver.dav.quirks import times_of
+from davserver.dav.responses import Blocks, StartResponse, empty, placed
+from davserver.dav.scope import RequestScope
+from davserver.dav.uri import Target
+from davserver.model import Node
+from davserver.vault.tree import Condition
+
+
+def delete(scope: RequestScope, start_response: StartResponse) -> Blocks:
+    """Remove a file or a collection with all that is below it."""
+    scope.vault.delete(scope.target.path, condition=_judge(scope, {Depth.INFINITY}))
+    return empty(start_response, HTTPStatus.NO_CONTENT, [])
+
+
+def make_collection(scope: RequestScope, start_response: StartResponse) -> Blocks:
+    """Add an empty collection."""
+    if scope.body.expected:
+        raise DAVError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "MKCOL takes no body")
+    times = times_of(scope.environ)
+    scope.vault.make_collection(
+        scope.target.path, modified_ns=times.modified_ns, condition=scope.write_condition()
+    )
+    return empty(start_response, HTTPStatus.CREATED, times.acknowledgements[:1])
+
+
+def copy(scope: RequestScope, start_response: StartResponse) -> Blocks:
+    """Copy a file, or a collection with (Depth infinity) or without (Depth 0) all that is below it."""
+    times = times_of(scope.environ)
+    result = scope.vault.copy(
+        scope.target.path,
+        _destination(scope).path,
+        overwrite=parse_overwrite(scope.environ),
+        recursive=parse_depth(scope.environ) is not Depth.ZERO,
+        modified_ns=times.modified_ns,
+        condition=_judge(scope, {Depth.ZERO, Depth.INFINITY}),
+    )
+    return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
+
+
+def move(scope: RequestScope, start_response: StartResponse) -> Blocks:
+    """Give a file or a collection another place."""
+    times = times_of(scope.environ)
+    result = scope.vault.move(
+        scope.target.path,
+        _destination(scope).path,
+        overwrite=parse_overwrite(scope.environ),
+        modified_ns=times.modified_ns,
+        condition=_judge(scope, {Depth.INFINITY}),
+    )
+    return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
+
+
+def _destination(scope: RequestScope) -> Target:
+    target = scope.destination()
+    if target is None:
+        raise DAVError(HTTP_BAD_REQUEST, "the Destination field is missing")
+    return target
+
+
+def _judge(scope: RequestScope, depths: set[Depth]) -> Condition:
+    """The client's conditions, and that a collection is not meant by halves; a file has no depth."""
+    depth, condition = parse_depth(scope.environ), scope.write_condition()
+
+    def judge(node: Node | None) -> None:
+        if condition is not None:
+            condition(node)
+        if node is not None and node.is_collection and depth not in depths:
+            raise DAVError(HTTP_BAD_REQUEST, "a collection cannot be treated with this Depth")
+
+    return judge

@@ -1,0 +1,99 @@
+"""Request bodies in XML: PROPFIND and PROPPATCH (RFC 4918, 9.1 and 9.2).
+
+Only defusedxml reads what a client sent: no DTD, no entity, nothing fetched. Unknown elements are passed over as
+RFC 4918, 17 wants it; comments and processing instructions do not reach us. Called by `propfind`, `proppatch`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
+
+MAX_PROPERTIES = 256
+"""More properties than that in one request are refused; clients ask for a dozen."""
+
+DAV = "{DAV:}"
+
+
+class Mode(Enum):
+    """What a PROPFIND asks for."""
+
+    NAMED = "prop"
+    ALL = "allprop"
+    NAMES = "propname"
+
+
+@dataclass(frozen=True, slots=True)
+class Propfind:
+    """A PROPFIND: `names` are those asked for or, with allprop, wanted besides; as "{namespace}name"."""
+
+    mode: Mode
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One property of a PROPPATCH: set to what the element holds, or removed if it is None."""
+
+    name: str
+    value: Element | None
+
+
+def parse_propfind(body: bytes) -> Propfind:
+    """Read a PROPFIND; an empty body means allprop.
+
+    Raises:
+        DAVError: 400.
+    """
+    if not body:
+        return Propfind(Mode.ALL)
+    root = _parse(body, "propfind")
+    found = [mode for mode in Mode if root.find(DAV + mode.value) is not None]
+    if len(found) != 1:
+        raise _bad("propfind must hold one of prop, allprop and propname")
+    source = {Mode.NAMED: "prop", Mode.ALL: "include"}.get(found[0])
+    names = dict.fromkeys(each.tag for each in root.iterfind(f"{DAV}{source}/*")) if source else {}
+    _limit(len(names))
+    return Propfind(found[0], tuple(names))
+
+
+def parse_propertyupdate(body: bytes) -> tuple[Instruction, ...]:
+    """Read a PROPPATCH, in document order.
+
+    Raises:
+        DAVError: 400, also if it holds no instruction.
+    """
+    instructions = [
+        Instruction(each.tag, each if action.tag == f"{DAV}set" else None)
+        for action in _parse(body, "propertyupdate")
+        if action.tag in {f"{DAV}set", f"{DAV}remove"}
+        for each in action.iterfind(f"{DAV}prop/*")
+    ]
+    if not instructions:
+        raise _bad("propertyupdate holds no property")
+    _limit(len(instructions))
+    return tuple(instructions)
+
+
+def _parse(body: bytes, name: str) -> Element:
+    try:
+        root: Element = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):  # the last two: strange encodings
+        raise _bad("the body is not XML that is accepted here") from None
+    if root.tag != DAV + name:
+        raise _bad(f"the body must be a {name} element in the namespace DAV:")
+    return root
+
+
+def _limit(count: int) -> None:
+    if count > MAX_PROPERTIES:
+        raise _bad(f"more than {MAX_PROPERTIES} properties")
+
+
+def _bad(reason: str) -> DAVError:
+    return DAVError(HTTP_BAD_REQUEST, reason)
