@@ -177,7 +177,8 @@ def log_to_terminal(level: str, stream: TextIO | None = None) -> None:
     """Begin logging: readable lines on standard error or `stream`, without the access log.
 
     Args:
-        level: least important message that is shown. Replaces an earlier set-up.
+        level: least important message that is shown.
+        stream: replaces that of an earlier call.
     """
     stream = stream or sys.stderr
     structlog.configure(
@@ -211,6 +212,7 @@ def log_to_file(folder: Path, *, level: str, max_bytes: int, keep: int) -> None:
     """Log to `folder`/app.log as well: one JSON object a line, rotated, readable by the owner only.
 
     Args:
+        folder: made if it is missing.
         level: least important message that is written.
         max_bytes: the file is rotated at this length.
         keep: rotated files that are kept.

@@ -105,7 +105,9 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         blobs = open_blob_store(settings.blobs_url, durability=storage.durability, create=new)
         limits = Limits(inline_bytes=storage.inline_limit, max_file_bytes=storage.max_file_size)
         vaults = Vaults(database, blobs, keyring, clock, limits)
-        return _services(settings, clock, audit, keyring, vaults, database, blobs)
+        return _services(
+            settings, clock=clock, audit=audit, database=database, blobs=blobs, keyring=keyring, vaults=vaults
+        )
     except BaseException:
         database.dispose()
         raise
@@ -113,12 +115,13 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
 
 def _services(  # noqa: PLR0913 - the parts that services are built from
     settings: Settings,
+    *,
     clock: Clock,
     audit: AuditSink,
-    keyring: Keyring,
-    vaults: Vaults,
     database: Database,
     blobs: BlobStore,
+    keyring: Keyring,
+    vaults: Vaults,
 ) -> Services:
     login = settings.login
     fresh_for = timedelta(minutes=login.totp_fresh_minutes)
@@ -169,6 +172,20 @@ def _maintenance(
 
 
 # ── places
+def check_space(settings: Settings) -> None:
+    """Refuse to begin on a full disk.
+
+    Raises:
+        StorageFull: there is less than `MIN_FREE_BYTES`.
+        ConfigError: the data folder cannot be used.
+    """
+    folder = settings.storage.data_dir
+    _check_folder(folder)
+    space = os.statvfs(folder)
+    if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
+        raise StorageFull(f"no space left in {folder}: free some, or move the data folder to a larger disk")
+
+
 def _database_file(settings: Settings) -> Path:
     url = settings.database_url
     if not url.startswith(SQLITE) or len(url) == len(SQLITE) or "?" in url or ":memory:" in url:
@@ -190,14 +207,11 @@ def _check_places(settings: Settings) -> None:
 def _check_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        space = os.statvfs(folder)
     except OSError as error:
         raise ConfigError(
             f"cannot use the data folder {folder} ({error.strerror}); correct it or set storage.data_dir"
         ) from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigError(
-            f"the data folder {folder} cannot be written; mount it writable, run as its owner, or set storage.data_dir"
+            f"cannot write to the data folder {folder}: mount it writable, or run sealdav as its owner"
         )
-    if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
-        raise StorageFull(f"no space left in {folder}: free some, or move the data folder to a larger disk")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
 
 from davserver.accounts.app_passwords import read_networks
+from davserver.accounts.clients import client_address
 from davserver.accounts.last_use import Use, UseNotes
 from davserver.accounts.service import read_account
 from davserver.audit import AuditEvent, AuditSink
@@ -167,13 +167,8 @@ def _why_not_here(row: AppPasswordRow, account: Account, username: str, client: 
 
 
 def _is_within(client: str, networks: str) -> bool:
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # how a socket for both families names an IPv4 peer
-    return any(address in network for network in read_networks(networks))
+    address = client_address(client)
+    return address is not None and any(address in network for network in read_networks(networks))
 
 
 def _principal(row: AppPasswordRow, account: Account, token: AppToken, now: datetime) -> Principal:

@@ -7,8 +7,8 @@ command line and by the site; never by the WebDAV door.
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 
+from davserver.accounts.clients import client_network
 from davserver.accounts.service import read_account
 from davserver.accounts.throttle import Rule, Throttle
 from davserver.audit import AuditEvent, AuditSink
@@ -27,9 +27,6 @@ RULE = Rule(
     forget_after=timedelta(days=1),
 )
 """Counted for a user name and an address together: nobody can lock a user out from elsewhere."""
-
-IPV6_PREFIX = 64
-"""An IPv6 host owns at least this network, so it counts as one."""
 
 
 class SignIn:
@@ -86,14 +83,3 @@ class SignIn:
         if account.state is not AccountState.ACTIVE:
             raise NotPermitted("this account is suspended")
         return Principal(account, Scope.FULL, ROOT_ID, method, authenticated_at=self._clock())
-
-
-def client_network(client: str) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 host's network; other words stay as they are."""
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return client
-    if address.version == 4:  # noqa: PLR2004
-        return str(address)
-    return str(ip_network((address, IPV6_PREFIX), strict=False))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from davserver.blobs.base import BlobReader, BlobStore, BlobWriter, Durability
+from davserver.blobs.base import BlobReader, BlobStore, BlobWriter
 from davserver.blobs.local import LocalBlobStore
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.errors import ConfigError
+from davserver.model import Durability
 
-__all__ = ["BlobReader", "BlobStore", "BlobWriter", "Durability", "open_blob_store"]
+__all__ = ["BlobReader", "BlobStore", "BlobWriter", "open_blob_store"]
 
 
 def open_blob_store(url: str, *, durability: Durability, create: bool = False) -> BlobStore:

@@ -11,13 +11,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from davserver.errors import CorruptBlob, StorageUnavailable
 from davserver.model import ID_BYTES, BlobId
-
-Durability = Literal["full", "relaxed"]
-"""What `commit` promises: "full" survives loss of power, "relaxed" only the end of the process."""
 
 BytesLike = bytes | bytearray | memoryview
 
@@ -41,7 +38,7 @@ class BlobWriter(Protocol):
         ...
 
     def commit(self) -> None:
-        """Publish the blob, durable (see `Durability`) when this returns; before that nobody can see it.
+        """Publish the blob, durable (`model.Durability`) when this returns; before, nobody can see it.
 
         A commit that fails aborts the writer, and a store that still answers does not have the blob.
 
@@ -121,7 +118,7 @@ class BlobStore(Protocol):
         ...
 
     def delete(self, blob_id: BlobId, /) -> None:
-        """Remove a blob; a missing one is not an error. After loss of power it may be there again."""
+        """Remove a blob, as durably as `commit` makes one; a missing one is not an error."""
         ...
 
     def ids(self) -> Iterator[BlobId]:

@@ -18,7 +18,6 @@ from davserver.blobs.base import (
     BlobReader,
     BlobStore,
     BlobWriter,
-    Durability,
     ReaderBase,
     WriterBase,
     object_name,
@@ -28,7 +27,7 @@ from davserver.blobs.os_errors import MISSING, os_errors_translated
 from davserver.clock import to_nanoseconds
 from davserver.crypto.primitives import random_bytes
 from davserver.errors import AlreadyExists, CorruptBlob, StorageUnavailable
-from davserver.model import ID_BYTES, BlobId
+from davserver.model import ID_BYTES, BlobId, Durability
 
 FAN_OUT = 2
 """Hex digits of the id that name the folder: 256 folders."""
@@ -145,12 +144,15 @@ class LocalBlobStore(BlobStore):
             return _LocalReader(FileIO(descriptor, "rb"), status.st_size)
 
     def delete(self, blob_id: BlobId, /) -> None:
-        """Unlink the file; not synced, because a blob that comes back is found by garbage collection."""
+        """Unlink the file, durably: the row that knows of it goes next, and nobody would look for it then."""
+        path = self._folders.published(blob_id)
         with os_errors_translated():
             try:
-                self._folders.published(blob_id).unlink()
+                path.unlink()
             except FileNotFoundError:
                 self._folders.require()
+            else:
+                self._folders.sync_folder(path.parent)
 
     def ids(self) -> Iterator[BlobId]:
         """As the protocol says; files that are not blobs (lost+found, a note) are not listed."""

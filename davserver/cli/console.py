@@ -23,18 +23,18 @@ class Console:
     """Standard input, output and error of one command.
 
     Args:
-        as_json: print objects instead of words, and ask nothing in words.
+        as_json: print objects instead of words; whatever is asked for is a line of standard input.
         secrets_from_stdin: passwords are lines of standard input, without a prompt.
     """
 
     def __init__(self, *, as_json: bool = False, secrets_from_stdin: bool = False) -> None:
         self._as_json = as_json
-        self._secrets_from_stdin = secrets_from_stdin
+        self._secrets_from_stdin = secrets_from_stdin or as_json
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody sits in front of it."""
-        return sys.stdin.isatty() and not self._secrets_from_stdin
+        """Whether somebody sits in front of it, who can be asked again."""
+        return sys.stdin.isatty() and not self._as_json
 
     def say(self, text: str = "") -> None:
         """Tell a person something; nothing with `--json`."""
@@ -65,7 +65,7 @@ class Console:
 
     def line(self, prompt: str) -> str:
         """Ask for something that may be seen, or read the next line of standard input."""
-        if self.interactive and not self._as_json:
+        if sys.stdin.isatty() and not self._as_json:
             sys.stderr.write(f"{prompt}: ")
             sys.stderr.flush()
         return self._line()
@@ -77,7 +77,7 @@ class Console:
         return line.rstrip("\r\n")
 
     def progress(self, what: str) -> tuple[Progress, Callable[[int, int], None]]:
-        """A progress bar to enter as a context, and what to call with (done, total); invisible off a terminal."""
+        """A bar to enter as a context, and what to call with (done, total). Shown on a terminal only."""
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -95,7 +95,7 @@ class Console:
         return bar, show
 
 
-class Usage(Exception):  # noqa: N818 - as in davserver.errors
+class Usage(Exception):
     """The command was called in a way that cannot work."""
 
     code = ExitCode.USAGE

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from davserver.audit import log_to_file, log_to_terminal
-from davserver.bootstrap import Services, StoreState, build_services, store_state
+from davserver.bootstrap import Services, StoreState, build_services, check_space, store_state
 from davserver.errors import ConfigError
 from davserver.settings import Settings, load_settings
 
@@ -43,20 +43,25 @@ class Session:
         return load_settings(self.config, self.flags)
 
     @contextmanager
-    def services(self, *, level: str = "warning", create: bool = False) -> Iterator[Services]:
+    def services(
+        self, *, level: str = "warning", create: bool = False, needs_space: bool = True
+    ) -> Iterator[Services]:
         """Open the store and the log; close both afterwards.
 
         Args:
             level: least important message that the terminal shows.
             create: make database, folders and master key where there is no database.
+            needs_space: refuse to begin on a full disk.
         """
         harden()
         log_to_terminal(level)
         settings = self.settings()
         if not create and store_state(settings) is not StoreState.READY:
             raise ConfigError(
-                f"there is no store in {settings.storage.data_dir}: run `sealdav init`, or set storage.data_dir"
+                f"there is no store in {settings.storage.data_dir}: run `sealdav init` or set storage.data_dir"
             )
+        if needs_space:
+            check_space(settings)
         services = build_services(settings)
         try:
             log_to_file(

@@ -14,7 +14,7 @@ import cbor2
 from davserver.crypto.keys import AccountKey
 from davserver.crypto.primitives import InvalidTag, random_bytes
 from davserver.errors import CorruptRow, LimitExceeded
-from davserver.model import BlobId, Content, NodeId, NodeKind
+from davserver.model import ID_BYTES, BlobId, Content, NodeId, NodeKind
 
 NONCE_BYTES = 16
 PAD_BYTES = 32
@@ -25,12 +25,15 @@ _ASSOCIATED = struct.Struct(">9s16s16s16sBQ16s")
 _LAYOUT = 1
 _HAS_CONTENT = 1
 _HAS_SHA1 = 2
+_MAX_VERSION = (1 << 64) - 1
 # layout, flags, name length, extras length, size, modified, created, blob id, sealed size, commitment, SHA-1
 _FIXED = struct.Struct(">BBHHQqq16sQ32s20s")
 _FIXED_BYTES = _FIXED.size
 _unpack = _FIXED.unpack_from
 _NO_CONTENT = Content(BlobId(bytes(16)), 0, bytes(32))
 _NO_SHA1 = bytes(20)
+# All but the first are columns of a wrong type or length: SQLite also stores what a column does not allow.
+_DAMAGE = (InvalidTag, TypeError, ValueError, struct.error)
 
 
 class NodeMetadata(NamedTuple):
@@ -78,7 +81,7 @@ def seal(  # noqa: PLR0913, PLR0917 - each argument is a column that the metadat
 
     Raises:
         LimitExceeded: a size, time, name or the extras do not fit their fields.
-        ValueError: an id or digest is not one.
+        ValueError: an id, a version or a digest is not one.
     """
     name = metadata.name.encode()
     extras = cbor2.dumps(metadata.extras, canonical=True) if metadata.extras else b""
@@ -123,10 +126,10 @@ def open_(  # noqa: PLR0913, PLR0917 - as `seal`
     Raises:
         CorruptRow: a column of the node's row was altered, or the row was made by a newer version.
     """
-    data = _associated(account_key, node_id, parent_id, kind, version, sealed[:NONCE_BYTES], name_ct)
     try:
+        data = _associated(account_key, node_id, parent_id, kind, version, sealed[:NONCE_BYTES], name_ct)
         plain = account_key.meta_cipher.decrypt(sealed[NONCE_BYTES:], data)
-    except InvalidTag:
+    except _DAMAGE:
         raise CorruptRow("a row of the tree was altered or belongs elsewhere") from None
     if plain[0] != _LAYOUT:
         raise CorruptRow("a row of the tree was written by a newer version")
@@ -152,7 +155,13 @@ def _associated(  # noqa: PLR0913, PLR0917 - as `seal`
     nonce: bytes,
     name_ct: bytes,
 ) -> list[bytes]:
-    """One string: fields of fixed length first, the one of variable length last."""
+    """One string: fields of fixed length first, the one of variable length last.
+
+    Raises:
+        ValueError: a column cannot hold this, so it was altered: packing would cut or fill it without a word.
+    """
+    if len(node_id) != ID_BYTES or len(parent_id) != ID_BYTES or not 0 <= version <= _MAX_VERSION:
+        raise ValueError("an id or a version is not one")
     account_id = account_key.account_id
     fixed = _ASSOCIATED.pack(_DOMAIN, account_id, node_id, parent_id, kind.value, version, nonce)
     return [fixed + name_ct]

@@ -29,8 +29,8 @@ class Purpose(Enum):
 
 def seal_property_name(account_key: AccountKey, node_id: NodeId, name: str) -> bytes:
     """What a dead property's name is stored and looked up as: deterministic within its node."""
-    data = _DOMAIN + account_key.account_id + node_id + Purpose.PROPERTY_NAME.value
-    return account_key.property_cipher.encrypt(pad32(name.encode()), [data])
+    data = _associated(account_key, node_id, Purpose.PROPERTY_NAME)
+    return account_key.property_cipher.encrypt(pad32(name.encode()), data)
 
 
 def open_property_name(account_key: AccountKey, node_id: NodeId, sealed: bytes) -> str:
@@ -39,8 +39,7 @@ def open_property_name(account_key: AccountKey, node_id: NodeId, sealed: bytes) 
     Raises:
         CorruptRow: altered, or made for another node or account.
     """
-    data = _DOMAIN + account_key.account_id + node_id + Purpose.PROPERTY_NAME.value
-    return _open(account_key, sealed, data).decode()
+    return _open(account_key, sealed, _associated(account_key, node_id, Purpose.PROPERTY_NAME)).decode()
 
 
 def seal_value(
@@ -56,8 +55,8 @@ def seal_value(
         value: any bytes.
     """
     nonce = random_bytes(NONCE_BYTES)
-    data = _value_data(account_key, node_id, purpose, nonce, context)
-    return nonce + account_key.property_cipher.encrypt(pad32(value), [data])
+    data = [*_associated(account_key, node_id, purpose), nonce, context]
+    return nonce + account_key.property_cipher.encrypt(pad32(value), data)
 
 
 def open_value(
@@ -68,19 +67,16 @@ def open_value(
     Raises:
         CorruptRow: altered, or made for another node, account, purpose or context.
     """
-    data = _value_data(account_key, node_id, purpose, sealed[:NONCE_BYTES], context)
+    data = [*_associated(account_key, node_id, purpose), sealed[:NONCE_BYTES], context]
     return _open(account_key, sealed[NONCE_BYTES:], data)
 
 
-def _value_data(
-    account_key: AccountKey, node_id: NodeId, purpose: Purpose, nonce: bytes, context: bytes
-) -> bytes:
-    """One string: fields of fixed length first, the one of variable length last."""
-    return b"".join([_DOMAIN, account_key.account_id, node_id, purpose.value, nonce, context])
+def _associated(account_key: AccountKey, node_id: NodeId, purpose: Purpose) -> list[bytes]:
+    return [_DOMAIN, account_key.account_id, node_id, purpose.value]
 
 
-def _open(account_key: AccountKey, sealed: bytes, data: bytes) -> bytes:
+def _open(account_key: AccountKey, sealed: bytes, data: list[bytes]) -> bytes:
     try:
-        return unpad32(account_key.property_cipher.decrypt(sealed, [data]))
+        return unpad32(account_key.property_cipher.decrypt(sealed, data))
     except InvalidTag:
         raise CorruptRow("a property or lock in the database was altered or belongs elsewhere") from None

@@ -1,1 +1,1 @@
-"""The WebDAV door: WsgiDAV's resource model over the vault, its request handling replaced where it is wrong."""
+"""The WebDAV door: WsgiDAV's resource model over the vault, its request handling replaced."""

@@ -1,23 +1,23 @@
 """The WebDAV door as one WSGI application: who, what, answer, and nothing else in between.
 
-WsgiDAV's middlewares are replaced by `DavApp.__call__`: it authenticates first, reads the request target once, and
-turns every error into a short fixed answer. It must never show or log a path or the text of an unexpected error.
-Built by `davserver.cli` and by tests.
+WsgiDAV's middlewares are replaced by `DavApp.__call__`: it authenticates first, reads the request target once
+and turns every error into a short answer. It must never show or log a path or the text of an unexpected
+error. Built by `davserver.cli` and by tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wsgidav.dav_error import HTTP_INTERNAL_ERROR, HTTP_UNAUTHORIZED, DAVError
 from wsgidav.wsgidav_app import WsgiDAVApp
 
-from davserver.accounts.authenticator import Authenticator
 from davserver.audit import AuditEvent, AuditSink, get_logger
+from davserver.bootstrap import Services
 from davserver.dav import errors
 from davserver.dav.body import RequestBody
-from davserver.dav.domain_controller import CHALLENGES, DomainController
+from davserver.dav.domain_controller import CHALLENGES, Authenticate, DomainController
 from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
 from davserver.dav.request_server import RequestServer
@@ -26,9 +26,6 @@ from davserver.dav.scope import SCOPE_KEY, RequestScope
 from davserver.errors import DavserverError, IntegrityError
 from davserver.serving.exchange import ACCOUNT_KEY, Environ
 from davserver.vault.service import Vaults
-
-if TYPE_CHECKING:
-    from davserver.bootstrap import Services
 
 SHA1, MD5 = "SHA1", "MD5"
 
@@ -39,7 +36,7 @@ def build_app(services: Services) -> DavApp:
     kept = {SHA1} if storage.hashes == "always" else set()
     if storage.md5:
         kept.add(MD5)
-    return DavApp(services.authenticator, services.vaults, services.audit, frozenset(kept))
+    return DavApp(services.authenticator.authenticate, services.vaults, services.audit, frozenset(kept))
 
 
 class DavApp(WsgiDAVApp):
@@ -50,7 +47,7 @@ class DavApp(WsgiDAVApp):
     """
 
     def __init__(
-        self, authenticator: Authenticator, vaults: Vaults, audit: AuditSink, keep_digests: frozenset[str]
+        self, authenticate: Authenticate, vaults: Vaults, audit: AuditSink, keep_digests: frozenset[str]
     ) -> None:
         self._provider = VaultProvider()
         config: dict[str, Any] = {
@@ -63,7 +60,7 @@ class DavApp(WsgiDAVApp):
             "verbose": 0,
         }
         super().__init__(config)
-        self._domain_controller = DomainController(self, config, authenticator)
+        self._domain_controller = DomainController(self, config, authenticate)
         self._server = RequestServer(self._provider, keep_digests)
         self._vaults = vaults
         self._audit = audit

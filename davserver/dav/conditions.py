@@ -1,4 +1,4 @@
-"""What a client demands of a resource's state, and which part of it it wants: RFC 9110, 13 and 14; RFC 4918, 10.
+"""What a client demands of a resource's state, and which part it wants (RFC 9110, 13 and 14; RFC 4918, 10).
 
 Pure: parsers of header fields and their evaluation on a node. Malformed fields are judged so that nothing is
 overwritten by mistake. Called by the methods; the vault evaluates conditions inside its commit.
@@ -63,7 +63,9 @@ def parse_entity_tags(value: str) -> EntityTags:
     """
     if value.strip() == "*":
         return EntityTags(anything=True)
-    strong, weak, position = set(), set(), 0
+    strong: set[str] = set()
+    weak: set[str] = set()
+    position = 0
     while match := _ENTITY_TAG.match(value, position):
         (weak if match[1] else strong).add(match[2])
         position = match.end()

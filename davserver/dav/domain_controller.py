@@ -12,10 +12,12 @@ from typing import Any
 
 from wsgidav.dc.base_dc import BaseDomainController
 
-from davserver.accounts.authenticator import Authenticator
 from davserver.errors import AuthenticationError
 from davserver.model import Principal
 from davserver.serving.exchange import Environ
+
+Authenticate = Callable[[str, str, str], Principal]
+"""`Authenticator.authenticate`: user name, secret, client address."""
 
 REALM = "Sealdav"
 
@@ -35,9 +37,9 @@ class DomainController(BaseDomainController):
     WsgiDAV's own HTTPAuthenticator is not used: it answers malformed headers with 500 and knows no Bearer.
     """
 
-    def __init__(self, app: object, config: dict[str, Any], authenticator: Authenticator) -> None:
+    def __init__(self, app: object, config: dict[str, Any], authenticate: Authenticate) -> None:
         super().__init__(app, config)
-        self._authenticator = authenticator
+        self._authenticate = authenticate
         self._schemes: dict[str, Callable[[str, Environ], Principal]] = {"basic": self._basic}
 
     def principal(self, environ: Environ) -> Principal:
@@ -72,7 +74,7 @@ class DomainController(BaseDomainController):
             AuthenticationError: it opens nothing.
         """
         client = environ.get("REMOTE_ADDR", "")
-        environ[PRINCIPAL_KEY] = self._authenticator.authenticate(user_name, password, client)
+        environ[PRINCIPAL_KEY] = self._authenticate(user_name, password, client)
         return True
 
     def _basic(self, credential: str, environ: Environ) -> Principal:

@@ -57,6 +57,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.VersionConflict: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.PreconditionFailed: Answer(HTTPStatus.PRECONDITION_FAILED),
     ours.PathError: Answer(HTTPStatus.BAD_REQUEST),
+    ours.InvalidValue: Answer(HTTPStatus.BAD_REQUEST),
     ours.LimitExceeded: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     ours.QuotaExceeded: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "quota-not-exceeded"),  # RFC 4331, 6
     ours.LengthMismatch: Answer(HTTPStatus.BAD_REQUEST),

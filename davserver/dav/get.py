@@ -1,7 +1,7 @@
 """GET and HEAD (RFC 9110, 9.3.1, 13 and 14).
 
-The first block is decrypted before the status line is given, so that damage there is a clean 500; damage further
-on raises out of the iterator, and the server cuts the connection. Called by `RequestServer`.
+The first block is decrypted before the status line is given, so that damage there is a clean 500; damage
+further on raises out of the iterator, and the server cuts the connection. Called by `RequestServer`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ COLLECTION_PAGE = b"""<!doctype html>
 or give it to a sync program such as rclone, together with your user name and an app password.</p>
 </html>
 """
-"""People open the address of their drive in a browser; an error would tell them that it is wrong. A listing is what
-PROPFIND is for."""
+"""People open the address of their drive in a browser; an error would tell them that it is wrong.
+A listing is what PROPFIND is for."""
 
 
 class Content:

@@ -1,4 +1,4 @@
-"""Answers with many parts (RFC 4918, 13), written as strings and streamed: no tree, no list of rows in memory.
+"""Answers with many parts (RFC 4918, 13), written as strings and streamed: no tree, no list in memory.
 
 Every text that comes from a client is escaped where it is rendered (`properties`) or encoded (`uri`).
 Called by `propfind` and `proppatch`.

@@ -1,7 +1,7 @@
 """Properties of files and collections, ready as XML: the live ones of RFC 4918 and RFC 4331, and ownCloud's.
 
-Everything is computed from nodes that are already decrypted; nothing here looks anything up. To add a property,
-add a function and a row to `LIVE`. Called by `multistatus` and `proppatch`.
+Everything is computed from nodes that are already decrypted; nothing here looks anything up. To add a
+property, add a function and a row to `LIVE`. Called by `multistatus` and `proppatch`.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _checksums(node: Node, _: Facts) -> str | None:
 
 
 def _permissions(node: Node, facts: Facts) -> str:
-    """Letters of ownCloud: delete, rename, move, write, create files and collections. Nothing is shared here."""
+    """Letters of ownCloud: delete, rename, move, write, create files and collections. Nothing is shared."""
     letters = "D" if Scope.DELETE in facts.scopes else ""
     if Scope.WRITE in facts.scopes:
         letters += "NVCK" if node.is_collection else "NVW"

@@ -1,7 +1,7 @@
 """PROPFIND (RFC 4918, 9.1), streamed: memory and statements do not depend on the number of children.
 
-Depth infinity is refused, as RFC 4918 allows: nobody needs it and it would cost the whole tree. If-None-Match is
-not looked at: it is about content. Called by `RequestServer`.
+Depth infinity is refused, as RFC 4918 allows: nobody needs it and it would cost the whole tree. If-None-Match
+is not looked at: it is about content. Called by `RequestServer`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from wsgidav.dav_error import HTTP_FORBIDDEN, PRECONDITION_CODE_PropfindFiniteDepth, DAVError
+from wsgidav.dav_error import HTTP_FORBIDDEN, DAVError, PRECONDITION_CODE_PropfindFiniteDepth
 
 from davserver.dav import multistatus
 from davserver.dav.conditions import Depth, parse_depth

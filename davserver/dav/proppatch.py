@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from wsgidav.dav_error import DAVError
 
+from davserver.clock import to_nanoseconds
 from davserver.dav import multistatus
 from davserver.dav.conditions import NANOSECONDS, parse_http_date
 from davserver.dav.dates import parse_iso_date
@@ -104,9 +105,8 @@ def _propstats(outcomes: list[tuple[str, HTTPStatus]]) -> str:
     """One propstat a status; what could have been done alone is 424 if anything else failed."""
     failed = any(status is not HTTPStatus.OK for _, status in outcomes)
     groups: dict[tuple[HTTPStatus, str], dict[str, None]] = {}
-    for name, status in outcomes:
-        if failed and status is HTTPStatus.OK:
-            status = HTTPStatus.FAILED_DEPENDENCY
+    for name, alone in outcomes:
+        status = HTTPStatus.FAILED_DEPENDENCY if failed and alone is HTTPStatus.OK else alone
         more = PROTECTED if status is HTTPStatus.FORBIDDEN and name in LIVE else ""
         groups.setdefault((status, more), {})[name] = None
     return "".join(

@@ -19,6 +19,9 @@ Resource = FileResource | CollectionResource
 class VaultProvider(DAVProvider):
     """Every account's tree: the one share of the WsgiDAV application."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def get_resource_inst(self, path: str, environ: Environ) -> Resource | None:
         """The resource at a decoded path like "/a/b"; None if there is none.
 

@@ -1,7 +1,7 @@
 """PUT (RFC 9110, 9.3.4; RFC 4918, 9.7).
 
-Whatever can be refused is refused before the body is read; nothing is visible before all of it has arrived and is
-what was announced. Called by `RequestServer`.
+Whatever can be refused is refused before the body is read; nothing is visible before all of it is here and
+is what was announced. Called by `RequestServer`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from davserver.errors import WrongKind
 
 
 def respond(scope: RequestScope, keep_always: frozenset[str], start_response: StartResponse) -> Blocks:
-    """Store the body as a file.
-
-    Args:
-        keep_always: digests that are kept of every file, by name.
-    """
+    """Store the body as a file; `keep_always` names the digests that are kept of every file."""
     environ = scope.environ
     _refuse_parts_and_codings(scope)
     times = times_of(environ)

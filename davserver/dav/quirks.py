@@ -1,4 +1,4 @@
-"""Header fields that are in no RFC, and clients that need something of their own; each with where it comes from.
+"""Header fields that are in no RFC, and clients that need something of their own; each with its source.
 
 A field that is not understood is refused, never taken for something else. Called by the methods.
 """
@@ -114,7 +114,7 @@ def announced_size(environ: Mapping[str, Any], body: RequestBody) -> int | None:
 def wants_minimal(environ: Mapping[str, Any]) -> bool:
     """Whether properties that do not exist are to be left out of a listing.
 
-    `Prefer: return=minimal` (RFC 8144), its forerunner `Brief: t`, and Windows, for which a listing may be too long.
+    `Prefer: return=minimal` (RFC 8144), the older `Brief: t`, and Windows, where listings can be too long.
     """
     preferences = environ.get("HTTP_PREFER", "").lower().replace(" ", "").split(",")
     return (

@@ -1,7 +1,7 @@
-"""WsgiDAV's request server with every method replaced: what 4.4.0 gets wrong is listed in docs/architecture.md.
+"""WsgiDAV's request server with every method replaced.
 
-What is kept is its shape: a provider, and one `do_METHOD(environ, start_response)` per method. It holds no state of
-a request, so one instance serves all. Called by `app` with an authenticated scope in the environ.
+What is kept is its shape: a provider, and one `do_METHOD(environ, start_response)` per method. It holds no
+state of a request, so one instance serves all. Called by `app` with an authenticated scope in the environ.
 """
 
 from __future__ import annotations
@@ -50,43 +50,43 @@ class RequestServer(WsgiDavRequestServer):
         method: Callable[[Environ, StartResponse], Blocks] = getattr(self, f"do_{name}")
         return method(environ, start_response)
 
-    def do_OPTIONS(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: ARG002, N802
-        """RFC 9110, 9.3.7 and RFC 4918, 10.1; also where nothing is (yet), because clients ask before they create."""
+    def do_OPTIONS(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: ARG002
+        """RFC 9110, 9.3.7 and RFC 4918, 10.1; also where nothing is yet: clients ask before they create."""
         return empty(start_response, HTTPStatus.OK, OPTIONS_HEADERS)
 
-    def do_GET(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_GET(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `get`."""
         return get.respond(RequestScope.of(environ), self._provider.existing(environ), start_response)
 
     do_HEAD = do_GET
 
-    def do_PUT(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_PUT(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `put`."""
         return put.respond(RequestScope.of(environ), self._keep_digests, start_response)
 
-    def do_DELETE(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_DELETE(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `tree`."""
         return tree.delete(RequestScope.of(environ), start_response)
 
-    def do_MKCOL(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_MKCOL(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `tree`."""
         return tree.make_collection(RequestScope.of(environ), start_response)
 
-    def do_COPY(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_COPY(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `tree`."""
         return tree.copy(RequestScope.of(environ), start_response)
 
-    def do_MOVE(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_MOVE(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `tree`."""
         return tree.move(RequestScope.of(environ), start_response)
 
-    def do_PROPFIND(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_PROPFIND(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `propfind`."""
         scope = RequestScope.of(environ)
         wanted = parse_propfind(scope.body.read_xml())
         return propfind.respond(scope, wanted, self._provider.existing(environ), start_response)
 
-    def do_PROPPATCH(self, environ: Environ, start_response: StartResponse) -> Blocks:  # noqa: N802
+    def do_PROPPATCH(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `proppatch`."""
         scope = RequestScope.of(environ)
         instructions = parse_propertyupdate(scope.body.read_xml())

@@ -1,7 +1,7 @@
 """WsgiDAV's view of nodes in the vault: one line per hook.
 
-For reading only. WsgiDAV writes in two steps, resolve and then change; our methods hand the path to the vault, which
-does both in one transaction. So its hooks for writing stay as they are inherited: forbidden. Made by `provider`.
+For reading only. WsgiDAV writes in two steps, resolve and then change; ours hand the path to the vault, which
+does both in one transaction. So its hooks for writing stay as inherited: forbidden. Made by `provider`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CollectionResource(DAVCollection):
         return self.node.modified_ns // NANOSECONDS
 
     def members(self) -> Iterator[Node]:
-        """The members as nodes, read as they are consumed; a resource for each would cost more than its row."""
+        """The members as nodes, read as they are consumed; resources would cost more than their rows."""
         return RequestScope.of(self.environ).vault.listing(self.node)
 
     def get_member_names(self) -> list[str]:

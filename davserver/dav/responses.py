@@ -1,4 +1,4 @@
-"""What a method gives back, in the terms of PEP 3333, and the answer that has nothing to say but its status."""
+"""What a method gives back, in the terms of PEP 3333, and the answers that say nothing but their status."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Request bodies in XML: PROPFIND and PROPPATCH (RFC 4918, 9.1 and 9.2).
 
-Only defusedxml reads what a client sent: no DTD, no entity, nothing fetched. Unknown elements are passed over as
-RFC 4918, 17 wants it; comments and processing instructions do not reach us. Called by `propfind`, `proppatch`.
+Only defusedxml reads what a client sent: no DTD, no entity, nothing fetched. Unknown elements are passed
+over, as RFC 4918, 17 wants it; comments and processing instructions do not reach us.
 """
 
 from __future__ import annotations

@@ -79,13 +79,17 @@ _REFERENCED = sa.or_(
     sa.exists().where(node.c.blob_id == blob.c.blob_id),
     sa.exists().where(node_version.c.blob_id == blob.c.blob_id),
 )
-_CLAIM = _CHANGE_STATE.where(sa.not_(_REFERENCED))
+_CLAIM = _CHANGE_STATE.where(
+    sa.not_(_REFERENCED),
+    sa.or_(blob.c.state == BlobState.STAGING, blob.c.unreferenced_at <= bindparam("before")),
+)
 _HEARTBEAT = (
     sa.update(blob)
     .where(_THIS, blob.c.state == BlobState.STAGING)
     .values(heartbeat_at=bindparam("now", type_=sa.BigInteger))
 )
 _MARK = sa.update(blob).where(_THIS).values(unreferenced_at=bindparam("now", type_=sa.BigInteger))
+_UNMARK = sa.update(blob).where(_THIS, _REFERENCED).values(unreferenced_at=None)
 
 
 class BlobIndex:
@@ -128,20 +132,26 @@ class BlobIndex:
         statement = sa.select(*_COLUMNS).where(
             sa.or_(
                 sa.and_(blob.c.state == BlobState.LIVE, blob.c.unreferenced_at <= live_before),
-                sa.and_(blob.c.state == BlobState.STAGING, blob.c.heartbeat_at <= staging_before),
+                # Named while staging is no state that we make: it is left for `verify` to report.
+                sa.and_(
+                    blob.c.state == BlobState.STAGING,
+                    blob.c.heartbeat_at <= staging_before,
+                    sa.not_(_REFERENCED),
+                ),
                 blob.c.state == BlobState.DEAD,
             )
         )
         return [build(BlobRow, found) for found in self._connection.execute(statement.limit(limit))]
 
-    def claim(self, row: BlobRow, *, old_state: str, now: int) -> bool:
-        """Turn a blob dead if nothing names it; `row` is as it will be.
+    def claim(self, row: BlobRow, *, old_state: str, before: int) -> bool:
+        """Turn a blob dead if nothing has named it since `before`; `row` is as it will be.
 
-        Returns False and forgets the mark if something does.
+        Returns False if something does or did, and then forgets a mark that is out of date.
         """
-        if self._connection.execute(_CLAIM, _change(row, old_state, now)).rowcount == 1:
+        parameters = {**_change(row, old_state, before), "before": before}
+        if self._connection.execute(_CLAIM, parameters).rowcount == 1:
             return True
-        self._connection.execute(_MARK, {"id": row.blob_id, "now": None})
+        self._connection.execute(_UNMARK, {"id": row.blob_id})
         return False
 
     def forget(self, blob_ids: Sequence[BlobId]) -> None:

@@ -27,7 +27,7 @@ from davserver.db.instance import Instance
 from davserver.db.nodes import Nodes
 from davserver.db.quota import Quota
 from davserver.db.throttle import ThrottleTable
-from davserver.errors import StorageFull, StorageUnavailable
+from davserver.errors import StorageFull, StorageUnavailable, VersionConflict
 from davserver.model import Durability
 
 BUSY_TIMEOUT_MS = 30_000
@@ -101,6 +101,7 @@ class Database:
             poolclass=sa.QueuePool,
             pool_size=POOL_SIZE,
             max_overflow=-1,
+            hide_parameters=True,  # else an error's text would hold verifiers and sealed names
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(self.engine, "connect", self._prepare_connection)
@@ -154,7 +155,7 @@ def _translated() -> Iterator[None]:
         if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
             raise StorageFull("no space left for the database") from None
         if isinstance(error, sa.exc.IntegrityError):
-            raise
+            raise VersionConflict("somebody else changed the same rows in between") from None
         raise StorageUnavailable(f"the database refused ({_reason(error)})") from None
 
 

@@ -14,18 +14,18 @@ from sqlalchemy import bindparam
 
 from davserver.db.schema import blob, hidden_tree, node
 from davserver.errors import AlreadyExists, VersionConflict
-from davserver.model import AccountId, BlobId, NodeId, NodeKind
+from davserver.model import AccountId, BlobId, NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """One row of the table `node`."""
+    """One row of the table `node` as it is stored; only `NodeCodec` knows whether `kind` is a `NodeKind`."""
 
     account_id: AccountId
     parent_id: NodeId
     name_sealed: bytes
     node_id: NodeId
-    kind: NodeKind
+    kind: int
     blob_id: BlobId | None
     metadata_sealed: bytes
     version: int
@@ -154,7 +154,7 @@ class Nodes:
                 "parent_id": row.parent_id,
                 "name_sealed": row.name_sealed,
                 "node_id": row.node_id,
-                "kind": row.kind.value,
+                "kind": row.kind,
                 "blob_id": row.blob_id,
                 "metadata_sealed": row.metadata_sealed,
                 "version": row.version,
@@ -230,9 +230,9 @@ class Nodes:
         return self._connection.execute(statement).rowcount == 1
 
     def abandoned(self, *, before: int) -> list[tuple[AccountId, NodeId]]:
-        """Hidden trees whose COPY has not been heard of since `before`."""
+        """Hidden trees whose COPY was last heard of at `before` or earlier."""
         statement = sa.select(hidden_tree.c.account_id, hidden_tree.c.node_id)
-        found = self._connection.execute(statement.where(hidden_tree.c.heartbeat_at < before))
+        found = self._connection.execute(statement.where(hidden_tree.c.heartbeat_at <= before))
         return [(AccountId(account), NodeId(node_id)) for account, node_id in found]
 
     def count(self) -> int:
@@ -258,5 +258,4 @@ class Nodes:
 
 
 def _row(found: Sequence[Any]) -> NodeRow:
-    account_id, parent_id, name_sealed, node_id, kind, *rest = found
-    return NodeRow(account_id, parent_id, name_sealed, node_id, NodeKind(kind), *rest)
+    return NodeRow(*found)

@@ -81,6 +81,14 @@ class LocalIdentity:
         self._store(account_id, self._hash(password))
         self._audit.record(AuditEvent.PASSWORD_CHANGED, account=username)
 
+    def require_acceptable(self, password: str, username: str) -> None:
+        """Judge a password before the account that it is for is made.
+
+        Raises:
+            InvalidValue: as `set_password`.
+        """
+        _require_acceptable(_normalise(password), username.casefold())
+
     def has_password(self, account_id: AccountId) -> bool:
         """Whether the account can sign in with a password at all."""
         with self._database.read() as tx:

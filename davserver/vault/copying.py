@@ -2,7 +2,8 @@
 
 The nodes of a large collection are inserted in batches below a parent that nothing reaches yet, so that no
 writer is kept waiting for long; one last transaction publishes the whole with one row. A copy that a crash
-interrupts is removed by `Maintenance.collect`.
+interrupts is removed by `Maintenance.collect`. Such a copy is not one moment's picture: what is moved about
+inside the source meanwhile may be copied twice or not at all.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from davserver.errors import LimitExceeded, StorageUnavailable, VersionConflict
 from davserver.model import ID_BYTES, Node, NodeId, Scope
 from davserver.vault.access import Access
 from davserver.vault.paths import VaultPath
-from davserver.vault.tree import Condition, Placed, judge
+from davserver.vault.tree import Condition, Place, Placed, judge
 
 BATCH_NODES = 1000
 """Nodes inserted in one transaction."""
@@ -56,13 +57,13 @@ class Copying:
         """Copy `source` to `target`; `recursive` is false for Depth 0 (RFC 4918, 9.8.3)."""
         with self._access.database.read() as tx:
             source = self._access.tree.existing(tx, self._source)
-            nodes = tx.nodes.subtree_size(self._access.account_id, source.id) if source.is_collection else 1
+            deep = recursive and source.is_collection
+            nodes = tx.nodes.subtree_size(self._access.account_id, source.id) if deep else 1
         if nodes > MAX_NODES:
             raise LimitExceeded(f"a collection of more than {MAX_NODES} entries cannot be copied at once")
-        deep = recursive and source.is_collection
-        if not deep or nodes <= BATCH_NODES:
-            return self._publish(_Work(), deep=deep, modified_ns=modified_ns, condition=condition)
-        return self._in_batches(source, modified_ns, condition)
+        if nodes > BATCH_NODES:
+            return self._in_batches(source, modified_ns, condition)
+        return self._publish(_Work(), deep=recursive, modified_ns=modified_ns, condition=condition)
 
     def _in_batches(self, source: Node, modified_ns: int | None, condition: Condition | None) -> Placed:
         database, account_id = self._access.database, self._access.account_id
@@ -72,7 +73,9 @@ class Copying:
             tx.commit()
         try:
             work = self._copy_hidden(source)
-            return self._publish(work, deep=False, modified_ns=modified_ns, condition=condition, hidden=True)
+            return self._publish(
+                work, deep=False, modified_ns=modified_ns, condition=condition, copied_from=source
+            )
         except BaseException:
             remove_hidden(self._access, self._top_id)
             raise
@@ -83,9 +86,7 @@ class Copying:
             source = self._access.tree.existing(tx, self._source)
             judge(condition, source)
             place = self._access.tree.locate(tx, self._target)
-            self._access.tree.clear_target(
-                tx, source, place, overwrite=self._overwrite, now=self._access.now()
-            )
+            self._clear(tx, source, place)
             tx.quota.add(self._access.account_id, tx.nodes.subtree_bytes(self._access.account_id, source.id))
             # no commit: this was only a rehearsal
 
@@ -106,17 +107,18 @@ class Copying:
         deep: bool,
         modified_ns: int | None,
         condition: Condition | None,
-        hidden: bool = False,
+        copied_from: Node | None = None,
     ) -> Placed:
+        """Put the copy in its place; `copied_from` is the collection whose content was copied beforehand."""
         access, tree = self._access, self._access.tree
         with access.database.write() as tx:
             source = tree.existing(tx, self._source)
+            if copied_from is not None and source.id != copied_from.id:
+                raise VersionConflict("the collection was replaced while it was being copied")
             judge(condition, source)
             place = tree.locate(tx, self._target)
-            tree.clear_target(tx, source, place, overwrite=self._overwrite, now=access.now())
-            if place.node is not None:
-                access.require(Scope.DELETE)
-            if deep:
+            self._clear(tx, source, place)
+            if deep and source.is_collection:
                 work.pending.append(_Pending(source.id, self._top_id))
                 while work.pending:
                     self._copy_some(tx, work)
@@ -124,16 +126,24 @@ class Copying:
             if modified_ns is not None:
                 top = replace(top, modified_ns=modified_ns)
             self._insert(tx, [top], work)
-            if hidden and not tx.nodes.unhide(access.account_id, self._top_id):
+            if copied_from is not None and not tx.nodes.unhide(access.account_id, self._top_id):
                 raise StorageUnavailable("the copy took too long and was given up")
             tx.quota.add(access.account_id, work.copied_bytes)
             tx.commit()
         return Placed(top, created=place.node is None)
 
+    def _clear(self, tx: Transaction, source: Node, place: Place) -> None:
+        """Make room for the copy; what it replaces is deleted, so the principal must be allowed to."""
+        self._access.tree.clear_target(tx, source, place, overwrite=self._overwrite, now=self._access.now())
+        if place.node is not None:
+            self._access.require(Scope.DELETE)
+
     def _copy_some(self, tx: Transaction, work: _Work) -> None:
-        """Copy the next children, at most about one batch."""
+        """Copy the next children, at most about one batch; empty collections cost a look each, too."""
         batch: list[Node] = []
-        while work.pending and len(batch) < BATCH_NODES:
+        for _ in range(BATCH_NODES):
+            if not work.pending or len(batch) >= BATCH_NODES:
+                break
             batch.extend(self._copy_page(tx, work, work.pending.popleft()))
         self._insert(tx, batch, work)
 

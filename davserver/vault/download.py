@@ -112,6 +112,7 @@ def open_download(access: Access, node: Node) -> Download:
     if found is None:
         raise CorruptBlob("the encrypted blob of this file is gone")
     row, data = found
+    access.keyring.checked(row)
     reader = _open_reader(access, row, data)
     try:
         return Download(node, access.key.unwrap_file_key(row.wrapped_key, row.blob_id), reader)
@@ -123,8 +124,8 @@ def open_download(access: Access, node: Node) -> Download:
 def _open_reader(access: Access, row: BlobRow, data: bytes | None) -> BlobReader:
     if not row.inline:
         return access.blobs.open(row.blob_id)
-    if data is None:
-        raise CorruptBlob("the encrypted blob of this file is gone")
+    if not isinstance(data, bytes):  # gone, or of a type that only SQLite allows there
+        raise CorruptBlob("the encrypted blob of this file is gone or was replaced")
     return _InlineReader(data)
 
 

@@ -16,9 +16,9 @@ from davserver.keyring import Keyring
 
 
 def retire(
-    database: Database, blobs: BlobStore, keyring: Keyring, rows: Sequence[BlobRow], *, now: int
+    database: Database, blobs: BlobStore, keyring: Keyring, rows: Sequence[BlobRow], *, before: int
 ) -> list[BlobRow]:
-    """Remove those of the blobs that no file names; returns the ones that were removed.
+    """Remove those of the blobs that no file has named since `before`; returns the ones that were removed.
 
     Raises:
         CorruptRow: a row was altered; nothing was removed.
@@ -30,7 +30,7 @@ def retire(
             row
             for row in rows
             if row.state == BlobState.DEAD
-            or tx.blobs.claim(_dead(keyring, row), old_state=row.state, now=now)
+            or tx.blobs.claim(_dead(keyring, row), old_state=row.state, before=before)
         ]
         tx.commit()
     for row in claimed:

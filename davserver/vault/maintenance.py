@@ -77,8 +77,7 @@ class Maintenance:
         copies = self._drop_unfinished_copies(before)
         removed: list[BlobRow] = []
         while batch := self._collectable(before):
-            retired = retire(self._database, self._blobs, self._keyring, batch, now=to_seconds(self._clock()))
-            removed += retired
+            removed += retire(self._database, self._blobs, self._keyring, batch, before=before)
         leftovers = self._blobs.sweep(moment)
         return GcReport(len(removed), sum(row.sealed_size for row in removed), leftovers, copies)
 
@@ -90,7 +89,7 @@ class Maintenance:
         with self._database.write() as tx:
             abandoned = tx.nodes.abandoned(before=before)
             for account_id, node_id in abandoned:
-                tx.nodes.delete_subtree(account_id, node_id, now=before)
+                tx.nodes.delete_subtree(account_id, node_id, now=to_seconds(self._clock()))
                 tx.nodes.unhide(account_id, node_id)
             tx.commit()
         return len(abandoned)

@@ -6,6 +6,7 @@ What comes out of `open_node` is authenticated: name, parent, kind, version and 
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 from davserver.crypto import metadata
@@ -22,6 +23,8 @@ ROOT_NAME_SEALED = b""
 
 MD5_EXTRA = "md5"
 """Under this key the encrypted extras keep an MD5 digest; SHA-1 has a field of its own."""
+
+_KINDS = {kind.value: kind for kind in NodeKind}
 
 
 class NodeCodec:
@@ -40,18 +43,24 @@ class NodeCodec:
         Raises:
             CorruptRow: it was altered, or belongs to another place, version or account.
         """
-        found = metadata.open_(
-            self._key, row.node_id, row.parent_id, row.kind, row.version, row.name_sealed, row.metadata_sealed
-        )
+        kind = _KINDS.get(row.kind)
+        try:
+            if kind is None or len(row.node_id) != ID_BYTES or len(row.parent_id) != ID_BYTES:
+                raise CorruptRow("a row of the tree has a kind or an id that nothing has")
+            found = metadata.open_(
+                self._key, row.node_id, row.parent_id, kind, row.version, row.name_sealed, row.metadata_sealed
+            )
+        except (TypeError, struct.error):  # SQLite keeps any type in any column; we never wrote this one
+            raise CorruptRow("a row of the tree holds a value of an impossible type") from None
         content = found.content
         if (content.blob_id if content else None) != row.blob_id:
             raise CorruptRow("a file's row names another content than its metadata")
-        digest = found.extras.get(MD5_EXTRA)
+        digest = found.extras.pop(MD5_EXTRA, None)
         return Node(
             id=row.node_id,
             account_id=row.account_id,
             parent_id=row.parent_id,
-            kind=row.kind,
+            kind=kind,
             name=found.name,
             size=found.size,
             etag=self._key.etag(content.blob_id) if content else "",
@@ -82,9 +91,15 @@ class NodeCodec:
                 node.name, node.size, node.modified_ns, node.created_ns, node.content, node.sha1, extras
             ),
         )
-        blob_id = node.content.blob_id if node.content else None
         return NodeRow(
-            node.account_id, node.parent_id, name_sealed, node.id, node.kind, blob_id, sealed, node.version
+            account_id=node.account_id,
+            parent_id=node.parent_id,
+            name_sealed=name_sealed,
+            node_id=node.id,
+            kind=node.kind.value,
+            blob_id=node.content.blob_id if node.content else None,
+            metadata_sealed=sealed,
+            version=node.version,
         )
 
     def new_node(self, parent_id: NodeId, name: str, content: Content | None, **values: object) -> Node:

@@ -113,6 +113,7 @@ class Upload:
 
     def write(self, data: Buffer) -> None:
         """Append `data`, which the caller may reuse when this returns."""
+        self._require_open()
         view = memoryview(data).cast("B")
         try:
             self._admit(view.nbytes)
@@ -130,6 +131,7 @@ class Upload:
 
     def commit(self) -> Placed:
         """Make the file visible, durable when this returns."""
+        self._require_open()
         try:
             self._require_all()
             inline = self._writer is None and self._received <= self._access.limits.inline_bytes
@@ -148,10 +150,15 @@ class Upload:
         if self._done:
             return
         self._done = True
-        if self._writer is not None:
-            self._writer.abort()
-        if self._staged is not None:
-            self._discard(self._staged)
+        try:
+            if self._writer is not None:
+                self._writer.abort()
+            if self._staged is not None:
+                self._discard(self._staged)
+        except DavserverError:
+            # What could not be taken back now, garbage collection will. The reason for the abort is already
+            # on its way to the client and must not be hidden by this one.
+            return
 
     def __enter__(self) -> Self:
         return self
@@ -161,9 +168,11 @@ class Upload:
     ) -> None:
         self.abort()
 
-    def _admit(self, count: int) -> None:
+    def _require_open(self) -> None:
         if self._done:
             raise ValueError("this upload is over")
+
+    def _admit(self, count: int) -> None:
         self._received += count
         announced = self._announced.size
         if announced is not None and self._received > announced:
@@ -302,14 +311,16 @@ class Upload:
         return self._access.keyring.with_mac(row)
 
     def _discard(self, row: BlobRow) -> None:
-        """Take back the staging row and its bytes; what cannot be taken back now, garbage collection will."""
-        try:
-            retire(
-                self._access.database, self._access.blobs, self._access.keyring, [row], now=self._access.now()
-            )
-        except DavserverError:
-            # The reason for the abort is already on its way to the client; it must not be hidden by this one.
+        """Take back the staging row and its bytes."""
+        access = self._access
+        if retire(access.database, access.blobs, access.keyring, [row], before=access.now()):
             return
+        # Garbage collection had given this upload up. If it finished before the bytes were stored, nobody
+        # else knows of them; only if the row is live is the file in place, and an interrupt struck after it.
+        with access.database.read() as tx:
+            found = tx.blobs.fetch(row.account_id, row.blob_id)
+        if found is None or found[0].state != BlobState.LIVE:
+            access.blobs.delete(row.blob_id)
 
 
 def _contents(node: Node) -> dict[str, object]:

@@ -225,7 +225,7 @@ def test_a_slow_clock_is_told(world: World, principal: Principal, steps: int) ->
 
 @pytest.mark.parametrize("steps", [1, SKEW_STEPS])
 def test_a_guess_of_a_future_code_is_not_confirmed(world: World, principal: Principal, steps: int) -> None:
-    """Naming a code of the future would hand a guesser one that will be good soon; while enrolling it helps."""
+    """Naming a code of the future would hand a guesser one that is good soon; while enrolling it helps."""
     totp = make_totp(world)
     pending = totp.begin(principal).secret
     with pytest.raises(TotpOutOfSync):

@@ -133,6 +133,20 @@ def test_no_two_seals_are_alike() -> None:
         {"name_ct": NAME_CT[:-1]},
         {"name_ct": NAME_CT + b"\0"},
         {"name_ct": b""},
+        # A database that does not enforce lengths must not lend bytes from one column to the next.
+        {"node_id": NodeId(NODE_ID + b"\0")},
+        {"node_id": NodeId(NODE_ID + PARENT_ID[:1]), "parent_id": NodeId(PARENT_ID[1:])},
+        {"node_id": NodeId(NODE_ID[:-1])},
+        {"parent_id": NodeId(PARENT_ID + b"\0")},
+        {"parent_id": NodeId(b"")},
+        {"node_id": "\0" * 16},
+        {"node_id": None},
+        {"name_ct": "text"},
+        {"version": "5"},
+        {"version": 5.0},
+        {"version": -1},
+        {"version": 1 << 64},
+        {"version": 5 + (1 << 64)},
     ],
 )
 def test_metadata_is_refused_in_any_other_place(change: dict[str, object]) -> None:
@@ -206,6 +220,24 @@ def test_fields_of_another_length_are_mistakes(change: dict[str, object]) -> Non
     """They would be cut or filled without a word."""
     with pytest.raises(ValueError, match="length"):
         seal(FILE._replace(**change))  # type: ignore[arg-type]
+
+
+def test_ids_that_end_with_zeros_are_not_filled_up() -> None:
+    """The root's id is 16 zeros, not none and not 15: a shorter or longer column is another column."""
+    sealed = metadata.seal(account_key(), ROOT_ID, ROOT_ID, NodeKind.COLLECTION, 1, b"", FILE)
+    for wrong in (NodeId(b""), NodeId(bytes(15)), NodeId(bytes(17))):
+        for node_id, parent_id in ((wrong, ROOT_ID), (ROOT_ID, wrong)):
+            with pytest.raises(CorruptRow):
+                metadata.open_(account_key(), node_id, parent_id, NodeKind.COLLECTION, 1, b"", sealed)
+            with pytest.raises(ValueError, match="is not one"):
+                metadata.seal(account_key(), node_id, parent_id, NodeKind.COLLECTION, 1, b"", FILE)
+
+
+def test_metadata_of_another_type_is_refused() -> None:
+    """Text or nothing where bytes belong is damage, not a crash."""
+    for wrong in ("x" * 192, None, 7):
+        with pytest.raises(CorruptRow):
+            open_(wrong)  # type: ignore[arg-type]
 
 
 def test_metadata_of_a_newer_version_is_refused() -> None:

@@ -41,16 +41,16 @@ def test_a_name_is_found_again_and_comes_back() -> None:
 
 
 def test_names_are_sealed_as_documented() -> None:
-    """One string of associated data: label, account, node, purpose 1."""
-    data = b"EWD1/property" + ACCOUNT_ID + NODE_ID + b"\x01"
-    assert account_key().property_cipher.encrypt(pad32(NAME.encode()), [data]) == NAME_CT
+    """Four strings of associated data: label, account, node, purpose 1."""
+    data = [b"EWD1/property", ACCOUNT_ID, NODE_ID, b"\x01"]
+    assert account_key().property_cipher.encrypt(pad32(NAME.encode()), data) == NAME_CT
 
 
 def test_values_are_sealed_as_documented() -> None:
-    """One string of associated data: label, account, node, purpose, nonce, context."""
+    """Six strings of associated data: label, account, node, purpose, nonce, context."""
     sealed = seal()
-    data = b"EWD1/property" + ACCOUNT_ID + NODE_ID + b"\x02" + sealed[:16] + NAME_CT
-    assert account_key().property_cipher.decrypt(sealed[16:], [data]) == pad32(VALUE)
+    data = [b"EWD1/property", ACCOUNT_ID, NODE_ID, b"\x02", sealed[:16], NAME_CT]
+    assert account_key().property_cipher.decrypt(sealed[16:], data) == pad32(VALUE)
 
 
 def test_equal_names_on_other_nodes_cannot_be_linked() -> None:

@@ -106,6 +106,13 @@ def test_what_was_not_authenticated_is_refused(
         verify_row_mac(key, table, fields, mac)
 
 
+@pytest.mark.parametrize(("value", "mac"), [(1.5, b""), (1, None), (1, "text")])
+def test_types_that_no_column_has_are_damage(value: object, mac: object) -> None:
+    """SQLite stores a fraction or a text where an integer or bytes belong; it is refused."""
+    with pytest.raises(CorruptRow):
+        verify_row_mac(KEY, "t", [value], mac)  # type: ignore[list-item, arg-type]
+
+
 @pytest.mark.parametrize("value", [1.5, ["a"], object()])
 def test_values_without_one_encoding_are_mistakes(value: object) -> None:
     """A type that nobody defined an encoding for is not guessed at."""

@@ -37,11 +37,11 @@ def test_the_home_page_says_where_the_drive_is_and_how_to_enrol(client: FlaskCli
     assert "sealdav enrol NAME" in page
 
 
-def test_a_hostile_host_header_cannot_inject_markup(client: FlaskClient) -> None:
-    """Whatever stands in Host, the page never repeats it as markup and never breaks."""
+def test_a_host_header_that_is_no_host_is_not_repeated(client: FlaskClient) -> None:
+    """Markup in Host appears nowhere on the page, and does not break it."""
     response = client.get("/", headers={"Host": 'a"><script>alert(1)</script>'})
     assert response.status_code < 500
-    assert "<script" not in response.text
+    assert "alert" not in response.text
 
 
 @pytest.mark.parametrize("path", PAGES)

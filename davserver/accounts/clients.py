@@ -1,0 +1,31 @@
+"""Where a request comes from: the peer's address as text becomes an address, or the network it counts as.
+
+It must never guess: text that is no address is inside of no network. Called by `authenticator.py` and
+`sign_in.py`.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+IPV6_PREFIX = 64
+"""An IPv6 host owns at least this network, so it counts as one client."""
+
+
+def client_address(client: str) -> IPv4Address | IPv6Address | None:
+    """The address; None if it is none. A socket for both families names an IPv4 peer as an IPv6 address."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def client_network(client: str) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 host's network; other words stay as they are."""
+    address = client_address(client)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((int(address), IPV6_PREFIX), strict=False))
+    return client if address is None else str(address)

@@ -1,0 +1,89 @@
+"""`sealdav config check|show`: the options as they are, or as they would be.
+
+It must never show a secret. The example file in config/ is what `show --defaults` prints; a test compares them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from rich.markup import escape
+
+from davserver.bootstrap import store_state
+from davserver.cli.session import Session
+from davserver.settings import Section, Settings, sections
+
+MASKED = "(hidden)"
+
+HEADER = """\
+# Every option of Sealdav with its default. Remove the "#" of a line to change it.
+# The environment wins over this file: DAVSERVER_SECTION__KEY, for example DAVSERVER_SERVER__PORT=8443;
+# a secret may be in a file of its own: DAVSERVER_SECTION__KEY_FILE. The command line wins over both:
+# sealdav --set server.port=8443 serve
+# `sealdav config check` judges the result, `sealdav config show` prints it.
+"""
+
+app = typer.Typer(help="Settings.", no_args_is_help=True)
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Say whether every setting is known and valid; touches no store."""
+    session: Session = context.obj
+    store_state(session.settings())
+    typer.echo("the settings are valid")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    defaults: Annotated[bool, typer.Option("--defaults", help="Print an example file instead.")] = False,
+) -> None:
+    """Print every option with its value, as a TOML file; secrets are hidden."""
+    session: Session = context.obj
+    typer.echo(example() if defaults else "\n".join(_effective(session.settings())), nl=False)
+
+
+def example() -> str:
+    """A file with every option commented out at its default."""
+    return HEADER + "".join(f"{line}\n" for line in _lines(None))
+
+
+def _effective(settings: Settings) -> Iterator[str]:
+    yield from _lines(settings)
+    yield ""
+
+
+def _lines(settings: Settings | None) -> Iterator[str]:
+    for name, model in sections():
+        yield ""
+        yield f"# {(model.__doc__ or '').splitlines()[0]}"
+        yield f"[{name}]"
+        values: Section | None = None if settings is None else getattr(settings, name)
+        for key, field in model.model_fields.items():
+            yield f"# {field.description}"
+            yield _commented(key, field) if values is None else f"{key} = {_toml(getattr(values, key))}"
+
+
+def _commented(key: str, field: FieldInfo) -> str:
+    """The default as a comment; one that depends on the machine is described."""
+    extra = field.json_schema_extra
+    if isinstance(extra, dict):
+        return f'#{key} = "..."  # default: {extra["default_text"]}'
+    default = field.default
+    value = default.get_secret_value() if isinstance(default, SecretStr) else default
+    return f"#{key} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, SecretStr):
+        value = MASKED if value.get_secret_value() else ""
+    if value is None:
+        return '""'
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

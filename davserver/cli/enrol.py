@@ -1,0 +1,173 @@
+"""`sealdav enrol NAME` and `sealdav totp reset NAME`: from nothing to a device that can connect.
+
+It must never issue an app password before a one-time code was right. With `--json` it prints a line with the
+secret, reads the code as a line, and prints a line with the app password: the road of tests and scripts.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import qrcode
+import typer
+
+from davserver.accounts.app_passwords import IssuedAppPassword
+from davserver.accounts.totp import Enrolment
+from davserver.bootstrap import Services
+from davserver.cli.console import Console
+from davserver.cli.options import Json, Name, PasswordStdin
+from davserver.cli.session import Session
+from davserver.errors import AlreadyExists, NotFound, TotpInvalid, TotpOutOfSync, TotpReplayed
+from davserver.model import Account, AuthMethod, Principal
+from davserver.settings import Settings
+
+CLIENT = "terminal"
+"""What stands for the peer's address when somebody signs in here."""
+
+CODE_ATTEMPTS = 3
+
+totp_app = typer.Typer(help="One-time codes.", no_args_is_help=True)
+
+
+def enrol(
+    context: typer.Context,
+    name: Name,
+    label: Annotated[str, typer.Option(help="Name of the first device.")] = "first device",
+    password_stdin: PasswordStdin = False,
+    as_json: Json = False,
+) -> None:
+    """Set up an account: password, authenticator app, first app password. Makes the account if needed."""
+    session: Session = context.obj
+    console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
+    with session.services() as services:
+        account = _find(services, name)
+        if account is not None and services.totp.is_enrolled(account):
+            raise AlreadyExists(
+                f"{account.username} is enrolled: for another device `sealdav app-password issue "
+                f"{account.username}`, for a lost authenticator `sealdav totp reset {account.username}`"
+            )
+        principal = _sign_in_or_make(services, console, name, account)
+        _offer(console, services.totp.begin(principal))
+        principal = prove(services, console, principal, pending=True)
+        issued = services.app_passwords.issue(principal, label)
+        show_issued(console, services.settings, principal.account.username, issued)
+
+
+@totp_app.command()
+def reset(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Take a lost authenticator away; its owner enrols again. App passwords stay valid."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.find(name)
+        services.totp.reset(account)
+        Console(as_json=as_json).result(
+            {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
+        )
+
+
+def sign_in(services: Services, console: Console, name: str) -> Principal:
+    """Ask for the password of an account."""
+    password = console.secret(f"Password of {name}")
+    return services.sign_in.with_password(name, password, client=CLIENT, method=AuthMethod.TERMINAL)
+
+
+def prove(services: Services, console: Console, principal: Principal, *, pending: bool) -> Principal:
+    """Ask for a one-time code; a person may try again."""
+    check = services.totp.confirm if pending else services.totp.verify
+    for left in reversed(range(CODE_ATTEMPTS)):
+        code = console.line("One-time code")
+        try:
+            return check(principal, code)
+        except (TotpInvalid, TotpOutOfSync, TotpReplayed) as error:
+            if not left or not console.interactive:
+                raise
+            console.note(f"{error}; try again")
+    raise AssertionError("unreachable")
+
+
+def show_issued(console: Console, settings: Settings, username: str, issued: IssuedAppPassword) -> None:
+    """Show an app password, this once, with commands that are ready to be pasted."""
+    server = settings.server
+    url = f"{server.public_url or base_url(server.host, server.port)}/dav/"
+    commands = {
+        "config": f"rclone config create sealdav webdav url={url} vendor=owncloud user={username} "
+        f"pass={issued.token} --obscure",
+        "copy": "rclone copy ~/Documents sealdav:Documents --progress",
+        "mount": "mkdir -p ~/drive && rclone mount sealdav: ~/drive --vfs-cache-mode writes",
+    }
+    expires = issued.app_password.expires_at
+    console.result(
+        {
+            "account": username,
+            "id": issued.app_password.id,
+            "app_password": issued.token,
+            "expires_at": expires.isoformat(),
+            "url": url,
+            "commands": commands,
+        },
+        f"""
+App password of {username}, valid until {expires:%Y-%m-%d}. It is shown only now:
+
+  {issued.token}
+
+Connect rclone with it, copy a folder, mount the drive:
+
+  {commands["config"]}
+  {commands["copy"]}
+  {commands["mount"]}
+""",
+    )
+
+
+def base_url(host: str, port: int) -> str:
+    """Where clients on this machine find a server that listens there, without a slash at the end."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what is listened on, not opened
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _find(services: Services, name: str) -> Account | None:
+    try:
+        return services.accounts.find(name)
+    except NotFound:
+        return None
+
+
+def _sign_in_or_make(services: Services, console: Console, name: str, account: Account | None) -> Principal:
+    """The owner of the account, who knows its password or gives it one now."""
+    if account is not None and services.identity.has_password(account.id):
+        return sign_in(services, console, account.username)
+    password = console.secret(f"New password for {name}", repeat=True)
+    services.identity.require_acceptable(password, name)
+    account = account or services.accounts.create(name)
+    services.identity.set_password(account.id, password)
+    return services.sign_in.with_password(
+        account.username, password, client=CLIENT, method=AuthMethod.TERMINAL
+    )
+
+
+def _offer(console: Console, enrolment: Enrolment) -> None:
+    qr = _qr(enrolment.uri) if sys.stdout.isatty() else enrolment.uri
+    console.result(
+        {"totp_uri": enrolment.uri, "secret": enrolment.secret},
+        f"\nScan this with an authenticator app, or type the secret into it:\n\n{qr}\n\n"
+        f"  secret: {_grouped(enrolment.secret)}\n",
+    )
+
+
+def _qr(text: str) -> str:
+    """Black on white whatever the terminal's colours, two modules a character."""
+    code = qrcode.QRCode(border=2)
+    code.add_data(text)
+    rows: list[list[bool | None]] = [list(row) for row in code.get_matrix()]
+    if len(rows) % 2:
+        rows.append([False] * len(rows[0]))
+    lines = (
+        "".join(" ▀▄█"[bool(upper) + 2 * bool(lower)] for upper, lower in zip(*pair, strict=True))
+        for pair in zip(rows[::2], rows[1::2], strict=True)
+    )
+    return "\n".join(f"\x1b[30;107m{line}\x1b[0m" for line in lines)
+
+
+def _grouped(secret: str) -> str:
+    return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

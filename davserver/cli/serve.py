@@ -1,0 +1,170 @@
+"""`sealdav init` and `sealdav serve`.
+
+`serve` makes the store on a machine that has none, and says in plain words what to do next. It is the only
+place that knows both doors.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from davserver.audit import ACCESS, AuditEvent, get_logger
+from davserver.bootstrap import Services, StoreState, store_state
+from davserver.cli.enrol import base_url
+from davserver.cli.session import Session
+from davserver.dav.app import build_app
+from davserver.errors import ConfigError, DavserverError
+from davserver.serving.connection import Access, Observer
+from davserver.serving.dispatch import one_port
+from davserver.serving.exchange import WsgiApp
+from davserver.serving.server import Options, Server
+from davserver.settings import Settings
+
+
+def init(context: typer.Context) -> None:
+    """Make folders, database and master key, or bring the database up to date."""
+    session: Session = context.obj
+    with session.services(create=True) as services:
+        typer.echo(_places(services.settings))
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port.")] = None,
+    dav_only: Annotated[bool, typer.Option("--dav-only", help="Serve the drive without the site.")] = False,
+) -> None:
+    """Serve the drive, until SIGTERM or Ctrl-C. On a machine without a store, make one first."""
+    session: Session = context.obj
+    session.override("server", host=host, port=port)
+    settings = session.settings()
+    state = store_state(settings)
+    if state is StoreState.KEY_ONLY:
+        raise ConfigError(
+            f"there is a master key but no store in {settings.storage.data_dir}: mount its disk, "
+            "or run `sealdav init` to begin an empty one"
+        )
+    with session.services(level=settings.log.level, create=True) as services:
+        server_settings = settings.server
+        server = Server(
+            _application(services, dav_only=dav_only),
+            server_settings.host,
+            server_settings.port,
+            Options(server_settings.threads, server_settings.idle_seconds),
+            LogObserver(),
+        )
+        server.start()
+        collector = Collector(services)
+        collector.start()
+        services.audit.record(AuditEvent.SERVER_STARTED)
+        _welcome(services, server.address, new=state is StoreState.NEW)
+        server.run(server_settings.stop_seconds)
+        collector.stop()
+        services.audit.record(AuditEvent.SERVER_STOPPED)
+
+
+class LogObserver(Observer):
+    """The server's events as log lines; see `audit` for what they may hold."""
+
+    def __init__(self) -> None:
+        self._access = get_logger(ACCESS)
+        self._log = get_logger("sealdav.serving")
+
+    def request_answered(self, access: Access) -> None:
+        """One line of the access log."""
+        self._access.info(
+            "request",
+            method=access.method,
+            status=access.status,
+            received=access.received,
+            sent=access.sent,
+            duration_ms=round(access.seconds * 1000, 1),
+            account=access.account,
+            request=access.request,
+        )
+
+    def fault(self, text: str) -> None:
+        """One line with the kind of the exception and where it arose."""
+        self._log.error(text, exc_info=True)
+
+
+class Collector(threading.Thread):
+    """Collects garbage now and then beside the server."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="gc", daemon=True)
+        self._maintenance = services.maintenance
+        self._interval = timedelta(minutes=services.settings.gc.interval_minutes)
+        self._grace = timedelta(minutes=services.settings.gc.grace_minutes)
+        self._stopping = threading.Event()
+        self._log = get_logger("sealdav.gc")
+
+    def run(self) -> None:
+        """Collect after each interval; a failure is logged, and the next time is another chance."""
+        while self._interval and not self._stopping.wait(self._interval.total_seconds()):
+            try:
+                report = self._maintenance.collect(grace=self._grace)
+            except DavserverError:
+                self._log.exception("collection failed")
+            else:
+                self._log.info("collected", count=report.blobs, freed=report.bytes)
+
+    def stop(self) -> None:
+        """End after what is being done."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join()
+
+
+def _application(services: Services, *, dav_only: bool) -> WsgiApp:
+    dav: WsgiApp = build_app(services)
+    if dav_only:
+        return dav
+    from enroll_web.app import create_app  # noqa: PLC0415 - a DAV-only server never loads the site
+
+    return one_port(dav, create_app(services))
+
+
+def _welcome(services: Services, address: tuple[str, int], *, new: bool) -> None:
+    """Say in plain words what there is now and what to do next."""
+    settings = services.settings
+    base = settings.server.public_url or base_url(*address)
+    if new:
+        typer.echo(f"This is a new installation.\n{_places(settings)}\n")
+    typer.echo(f"Sealdav is serving.\n  drive: {base}/dav/\n  page:  {base}/")
+    if not services.accounts.list():
+        typer.echo(f"\nNobody can sign in yet. In another terminal:\n  {_program()} enrol NAME")
+    if not _is_loopback(address[0]) and not settings.server.public_url.startswith("https:"):
+        typer.echo(
+            "\nAnybody on the network can listen in: put a TLS proxy in front and set server.public_url."
+        )
+    typer.echo("\nStop with Ctrl-C.")
+
+
+def _places(settings: Settings) -> str:
+    return (
+        f"  data:       {settings.storage.data_dir} (encrypted; back it up)\n"
+        f"  master key: {settings.keys.master_key_file} (back it up somewhere else: "
+        "without it nothing can be read, with it and the data everything can)"
+    )
+
+
+def _program() -> str:
+    """How this program was called, so that it can be called again from the same folder."""
+    name = Path(sys.argv[0])
+    if name.name == "__main__.py":
+        return f"{Path(sys.executable).name} -m davserver"
+    found = shutil.which("sealdav")
+    return "sealdav" if found and Path(found).resolve() == name.resolve() else str(name)
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host).is_loopback

@@ -1,0 +1,99 @@
+"""`sealdav user add|list|passwd|suspend|resume`: built-in accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+from davserver.cli.console import Console, Usage
+from davserver.cli.options import Json, Name, PasswordStdin
+from davserver.cli.session import Session
+from davserver.model import Account
+
+app = typer.Typer(help="Accounts.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Name,
+    quota: Annotated[str | None, typer.Option(help='Bytes that may be stored, such as "10GiB".')] = None,
+    password_stdin: PasswordStdin = False,
+    as_json: Json = False,
+) -> None:
+    """Make an account and give it a password. Its owner enrols next: `sealdav enrol NAME`."""
+    session: Session = context.obj
+    console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
+    limit = None if quota is None else _bytes(quota)
+    with session.services() as services:
+        password = console.secret(f"New password for {name}", repeat=True)
+        services.identity.require_acceptable(password, name)
+        account = services.accounts.create(name, quota=limit)
+        services.identity.set_password(account.id, password)
+        console.result(_values(account), f"made {account.username}; next: sealdav enrol {account.username}")
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """List accounts with what they store."""
+    session: Session = context.obj
+    console = Console(as_json=as_json)
+    with session.services() as services:
+        for account in services.accounts.list():
+            quota = "unlimited" if account.quota is None else ByteSize(account.quota).human_readable()
+            used = ByteSize(account.used).human_readable()
+            console.result(
+                _values(account), f"{account.username:24} {account.state.value:10} {used:>10} of {quota}"
+            )
+
+
+@app.command()
+def passwd(
+    context: typer.Context, name: Name, password_stdin: PasswordStdin = False, as_json: Json = False
+) -> None:
+    """Give an account another password. Its app passwords and its second factor stay."""
+    session: Session = context.obj
+    console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
+    with session.services() as services:
+        account = services.accounts.find(name)
+        services.identity.set_password(
+            account.id, console.secret(f"New password for {account.username}", repeat=True)
+        )
+        console.result(_values(account), f"the password of {account.username} was changed")
+
+
+@app.command()
+def suspend(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Shut an account: from the next request on nothing opens it. Its files stay."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.suspend(name)
+        Console(as_json=as_json).result(_values(account), f"{account.username} is suspended")
+
+
+@app.command()
+def resume(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Open a suspended account again, with the credentials that it had."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.resume(name)
+        Console(as_json=as_json).result(_values(account), f"{account.username} is active")
+
+
+def _values(account: Account) -> dict[str, object]:
+    return {
+        "account": account.username,
+        "state": account.state.value,
+        "used": account.used,
+        "quota": account.quota,
+        "created_at": account.created_at.isoformat(),
+    }
+
+
+def _bytes(text: str) -> int:
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        raise Usage('--quota: give bytes, or a number with a unit such as "10GiB"') from None

@@ -1,0 +1,88 @@
+"""Notes of uses: off the request's path, at most one a minute, and never in its way."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+
+from davserver.accounts.last_use import MAX_CLIENT_CHARS, QUEUE_LENGTH, BackgroundNotes, Use, UseWriter
+from davserver.db.engine import Database
+from davserver.model import Account
+from tests.factories import World, make_app_password, make_app_passwords
+
+
+class Slow:
+    """A writer that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.written: list[Use] = []
+
+    def note(self, use: Use) -> None:
+        """See `UseNotes.note`."""
+        self.go.wait()
+        self.written.append(use)
+
+
+@pytest.fixture
+def account(world: World) -> Account:
+    """Somebody."""
+    return world.accounts.create("alice")
+
+
+def test_one_note_a_minute() -> None:
+    """For each app password, and again after the minute; what waits is written before `close` returns."""
+    writer = Slow()
+    notes = BackgroundNotes(writer)
+    for now in (100, 101, 159, 160, 161):
+        notes.note(Use("one", now, "192.0.2.1"))
+    notes.note(Use("two", 101, "192.0.2.1"))
+    writer.go.set()
+    notes.close()
+    assert [(use.app_id, use.now) for use in writer.written] == [("one", 100), ("one", 160), ("two", 101)]
+
+
+def test_a_full_queue_costs_a_note_and_no_time() -> None:
+    """While the database is stuck, requests go on; what does not fit is lost and may be noted later."""
+    writer = Slow()
+    notes = BackgroundNotes(writer)
+    for number in range(QUEUE_LENGTH + 2):  # one is with the writer
+        notes.note(Use(f"device {number}", 100, "192.0.2.1"))
+    lost = Use(f"device {QUEUE_LENGTH + 2}", 100, "192.0.2.1")
+    notes.note(lost)
+    writer.go.set()
+    notes.close()
+    assert lost not in writer.written
+    assert QUEUE_LENGTH <= len(writer.written) <= QUEUE_LENGTH + 2
+
+
+def test_notes_reach_the_database(world: World, account: Account) -> None:
+    """The thread writes what the owner sees; an address that does not fit its column is cut."""
+    issued = make_app_password(world, account)
+    notes = BackgroundNotes(UseWriter(world.database))
+    now = int(world.clock().timestamp())
+    notes.note(Use(issued.app_password.id, now, "x" * 500))
+    notes.close()
+    (listed,) = make_app_passwords(world).list(account)
+    assert listed.last_used_at == world.clock()
+    assert listed.last_used_from == "x" * MAX_CLIENT_CHARS
+
+
+def test_a_note_does_not_disturb_the_row(world: World, account: Account) -> None:
+    """Noting a use changes neither version nor authenticator: it races with nothing."""
+    issued = make_app_password(world, account)
+    with world.database.read() as tx:
+        (before,) = tx.credentials.app_passwords(account.id)
+    UseWriter(world.database).note(Use(issued.app_password.id, 5, "192.0.2.1"))
+    with world.database.read() as tx:
+        (after,) = tx.credentials.app_passwords(account.id)
+    assert (after.version, after.mac, after.last_used_at) == (before.version, before.mac, 5)
+
+
+def test_a_database_that_refuses_stops_nobody() -> None:
+    """An unreachable database costs the note and leaves a line in the log."""
+    with capture_logs() as lines:
+        UseWriter(Database("sqlite:////nonexistent/folder/sealdav.db")).note(Use("one", 1, "192.0.2.1"))
+    assert [(line["event"], line["credential"]) for line in lines] == [("last use not noted", "one")]

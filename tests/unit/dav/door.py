@@ -1,0 +1,122 @@
+"""The door called as a WSGI application, without a socket: what goes in, what comes out.
+
+Two accounts on real services; a password is the name of a set of scopes. Used by the tests of this folder.
+"""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from davserver.dav.app import DavApp
+from davserver.errors import AuthenticationError
+from davserver.model import Account, Principal, Scope
+from davserver.vault.service import Vaults
+from tests.factories import World, make_principal, make_world
+
+ALICE, BOB = "alice", "bob"
+SCOPES = {"full": Scope.FULL, "read": Scope.READ_ONLY, "keep": Scope.NO_DELETE}
+
+
+def basic(username: str, secret: str) -> str:
+    """An Authorization field (RFC 7617)."""
+    return "Basic " + b64encode(f"{username}:{secret}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response; names of fields are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+
+@dataclass(slots=True)
+class Door:
+    """A door and who stands before it."""
+
+    app: DavApp
+    world: World
+    authorization: str | None = field(default_factory=lambda: basic(ALICE, "full"))
+
+    def call(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        **environ: Any,  # noqa: ANN401 - whatever a test wants in the environ
+    ) -> Answer:
+        """One request for an exact target."""
+        full = {
+            "REQUEST_METHOD": method,
+            "REQUEST_URI": target,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "192.0.2.1",
+            "HTTP_HOST": "drive.test",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+        }
+        if self.authorization is not None:
+            full["HTTP_AUTHORIZATION"] = self.authorization
+        for name, value in (headers or {}).items():
+            full[f"HTTP_{name.upper().replace('-', '_')}"] = value
+        full |= environ
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        blocks = self.app(full, lambda status, fields: started.append((status, fields)))
+        try:
+            content = b"".join(map(bytes, blocks))
+        finally:
+            if hasattr(blocks, "close"):
+                blocks.close()
+        ((status, fields),) = started
+        names = [name.lower() for name, _ in fields]
+        assert len(set(names)) == len(names)
+        return Answer(int(status[:3]), dict(zip(names, (value for _, value in fields), strict=True)), content)
+
+    def ask(
+        self, method: str, name: str = "", headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """One request for a name below the root."""
+        return self.call(method, f"/dav/{quote(name)}", headers, body)
+
+    def put(self, name: str, body: bytes = b"content", headers: Mapping[str, str] | None = None) -> Answer:
+        """PUT."""
+        return self.ask("PUT", name, headers, body)
+
+    def get(self, name: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET."""
+        return self.ask("GET", name, headers)
+
+    def as_(self, username: str, secret: str = "full") -> Door:
+        """The same door for somebody else."""
+        return Door(self.app, self.world, basic(username, secret))
+
+
+def make_door(folder: Path, keep_digests: frozenset[str] = frozenset()) -> Door:
+    """A door to two accounts without quota; `door.world` and `door.close` belong to the caller."""
+    world = make_world(folder)
+    accounts = {name: _account(world, name) for name in (ALICE, BOB)}
+
+    def authenticate(username: str, secret: str, _client: str) -> Principal:
+        if username not in accounts or secret not in SCOPES:
+            raise AuthenticationError("wrong")
+        return make_principal(accounts[username], world.clock, scopes=SCOPES[secret])
+
+    vaults = Vaults(world.database, world.blobs, world.keyring, world.clock)
+    return Door(DavApp(authenticate, vaults, world.audit, keep_digests), world)
+
+
+def _account(world: World, name: str) -> Account:
+    return world.accounts.create(name)
