@@ -40,7 +40,7 @@ CACHED_ACCOUNT_KEYS = 1024
 TOTP_SEAL_VERSION = 1
 """Bound into every sealed one-time-password secret; rises if what is sealed there changes."""
 
-_LINE = re.compile(rf"{FILE_LABEL} ([1-9][0-9]{{0,8}}) ([0-9a-f]{{{2 * SECRET_BYTES}}})\n?", re.ASCII)
+_LINE = re.compile(rf"{FILE_LABEL} ([1-9][0-9]{{0,8}}) ([0-9a-f]{{{2 * SECRET_BYTES}}})\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +212,7 @@ class Keyring:
         Raises:
             CorruptRow: the row is not the one that was authenticated.
         """
-        try:
-            self._master.verify_row(table, fields, mac)
-        except TypeError:  # SQLite keeps any type in any column, and we never wrote one of these
-            raise CorruptRow(f"a row of the table {table} holds a value of an impossible type") from None
+        self._master.verify_row(table, fields, mac)
 
     def with_mac(self, row: Row) -> Row:
         """The row with the authenticator of its present content."""

@@ -23,7 +23,7 @@ from davserver.model import ID_BYTES, Account, AccountId, AccountState
 MAX_USERNAME_CHARS = 64
 """Longest user name."""
 
-USERNAME_PATTERN = re.compile(rf"[a-z0-9][a-z0-9._@+-]{{0,{MAX_USERNAME_CHARS - 1}}}", re.ASCII)
+USERNAME_PATTERN = re.compile(rf"[a-z0-9][a-z0-9._@+-]{{0,{MAX_USERNAME_CHARS - 1}}}")
 """A user name once its letters are small: safe in URLs, in Basic (no colon) and in a shell."""
 
 USERNAME_RULE = (

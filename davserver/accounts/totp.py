@@ -59,7 +59,7 @@ RULE = Rule(
 )
 """Per account. At the longest delay a guesser has 24 attempts a day, each good for two in a million."""
 
-_CODE = re.compile(rf"[0-9]{{{DIGITS}}}", re.ASCII)
+_CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """`sealdav config check|show`: the options as they are, or as they would be.
 
-It must never show a secret. The example file in config/ is what `show --defaults` prints; a test compares them.
+It must never show a secret. The example in config/ is what `show --defaults` prints; a test compares them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from rich.markup import escape
 
 from davserver.bootstrap import store_state
 from davserver.cli.session import Session

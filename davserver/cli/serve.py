@@ -1,7 +1,6 @@
-"""`sealdav init` and `sealdav serve`.
+"""`sealdav init` and `sealdav serve`: making a store, and serving it through both doors.
 
-`serve` makes the store on a machine that has none, and says in plain words what to do next. It is the only
-place that knows both doors.
+On a machine without a store `serve` makes one, and says in plain words what to do next.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Session:
         settings = self.settings()
         if not create and store_state(settings) is not StoreState.READY:
             raise ConfigError(
-                f"there is no store in {settings.storage.data_dir}: run `sealdav init` or set storage.data_dir"
+                f"no store in {settings.storage.data_dir}: run `sealdav init`, or set storage.data_dir"
             )
         if needs_space:
             check_space(settings)

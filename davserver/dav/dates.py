@@ -13,6 +13,8 @@ from davserver.dav.conditions import NANOSECONDS
 SECONDS_A_DAY = 86_400
 CACHED_DAYS = 4096
 
+_TWO_DIGITS = [f"{number:02}" for number in range(60)]
+_MINUTES = [f"{hour}:{minute}" for hour in _TWO_DIGITS[:24] for minute in _TWO_DIGITS]
 _EPOCH = date(1970, 1, 1)
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -43,7 +45,7 @@ def parse_iso_date(text: str) -> datetime:
 
 
 def _clock(seconds: int) -> str:
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{_MINUTES[seconds // 60]}:{_TWO_DIGITS[seconds % 60]}"
 
 
 @lru_cache(CACHED_DAYS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from mimetypes import MimeTypes
-from posixpath import splitext
 from urllib.parse import quote
 
 OCTETS = "application/octet-stream"
@@ -41,12 +40,13 @@ _ENCODED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "a
 
 def content_type(name: str) -> str:
     """Media type by the ending of the name."""
-    return _by_ending(splitext(name)[1])
+    _, dot, ending = name.rpartition(".")
+    return _by_ending(ending) if dot else OCTETS
 
 
 @lru_cache(CACHED_ENDINGS)
 def _by_ending(ending: str) -> str:
-    guessed, encoding = _TYPES.guess_type(f"/name{ending}", strict=False)
+    guessed, encoding = _TYPES.guess_type(f"/name.{ending}", strict=False)
     return (guessed if encoding is None else _ENCODED.get(encoding)) or OCTETS
 
 

@@ -6,11 +6,13 @@ Called by `propfind` and `proppatch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 
-from davserver.dav.properties import ALLPROP, DECLARATIONS, LIVE, Facts, Tag
+from davserver.dav.properties import ALLPROP, DECLARATIONS, Property, Tag, Value
 from davserver.dav.xml_body import Mode, Propfind
 from davserver.model import Node
 
@@ -51,33 +53,74 @@ class RowWriter:
 
     Args:
         wanted: what the client asked for.
+        live: the properties that exist.
         minimal: leave out what does not exist (RFC 8144, 2.1).
     """
 
-    def __init__(self, wanted: Propfind, facts: Facts, *, minimal: bool) -> None:
-        self._facts = facts
-        self._names_only = wanted.mode is Mode.NAMES
-        offered = {Mode.NAMED: (), Mode.ALL: ALLPROP, Mode.NAMES: tuple(LIVE)}[wanted.mode]
+    def __init__(self, wanted: Propfind, live: Mapping[str, Property], *, minimal: bool) -> None:
+        offered = {Mode.NAMED: (), Mode.ALL: ALLPROP, Mode.NAMES: tuple(live)}[wanted.mode]
         asked = tuple(name for name in wanted.names if name not in offered)
-        self._renders = [
-            (LIVE[name], Tag.of(name), name in asked and not minimal)
-            for name in (*offered, *asked)
-            if name in LIVE
-        ]
-        self._unknown = "" if minimal else "".join(Tag.of(name).empty for name in asked if name not in LIVE)
+        nothing = Property(None, None)
+        cells = [(live.get(name, nothing), Tag.of(name), name in asked) for name in (*offered, *asked)]
+        make = partial(_Row, names_only=wanted.mode is Mode.NAMES, minimal=minimal)
+        self._file = make([_Cell(cell.file, tag, named) for cell, tag, named in cells])
+        self._collection = make([_Cell(cell.collection, tag, named) for cell, tag, named in cells])
 
     def row(self, href: str, node: Node) -> str:
         """The response element of `node`."""
-        facts, found, missing = self._facts, "", self._unknown
-        for render, tag, is_missed in self._renders:
-            value = render(node, facts)
-            if value is None:
-                if is_missed:
-                    missing += tag.empty
-            elif value and not self._names_only:
-                found += f"{tag.start}{value}{tag.end}"
+        return (self._collection if node.is_collection else self._file).write(href, node)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A property in the rows of one kind of node; `named` if the client asked for it by its name."""
+
+    value: Value
+    tag: Tag
+    named: bool
+
+
+class _Row:
+    """The rows of one kind of node: a template, and what is computed for each node to fill it in."""
+
+    def __init__(self, cells: list[_Cell], *, names_only: bool, minimal: bool) -> None:
+        self._cells = cells
+        self._names_only = names_only
+        self._minimal = minimal
+        self._renders = [each.value for each in cells if callable(each.value)]
+        self._templates: dict[tuple[bool, ...], str] = {}
+        self._complete = self._template_without((False,) * len(self._renders))
+
+    def write(self, href: str, node: Node) -> str:
+        values = [render(node) for render in self._renders]
+        if None not in values:
+            return self._complete % (href, *values)
+        template = self._template_without(tuple(value is None for value in values))
+        return template % (href, *[value for value in values if value is not None])
+
+    def _template_without(self, absent: tuple[bool, ...]) -> str:
+        """The row as a format string, without those computed properties that are absent."""
+        if absent not in self._templates:
+            self._templates[absent] = self._make_template(absent)
+        return self._templates[absent]
+
+    def _make_template(self, absent: tuple[bool, ...]) -> str:
+        found, missing, computed = "", "", iter(absent)
+        for cell in self._cells:
+            value = cell.value
+            if value is None or (callable(value) and next(computed)):
+                missing += _literal(cell.tag.empty) if cell.named and not self._minimal else ""
+            elif self._names_only and callable(value):
+                found += f"{cell.tag.empty}%.0s"  # takes the value and writes nothing of it
+            elif value == "" or self._names_only:
+                found += cell.tag.empty
             else:
-                found += tag.empty
+                found += f"{cell.tag.start}{'%s' if callable(value) else _literal(value)}{cell.tag.end}"
         # A response without any propstat would not be valid; an empty one says the same.
         stats = propstat(found, HTTPStatus.OK) if found or not missing else ""
-        return response(href, stats + propstat(missing, HTTPStatus.NOT_FOUND) if missing else stats)
+        return response("%s", stats + propstat(missing, HTTPStatus.NOT_FOUND) if missing else stats)
+
+
+def _literal(text: str) -> str:
+    """`text` as part of a format string."""
+    return text.replace("%", "%%")

@@ -1,13 +1,14 @@
 """Properties of files and collections, ready as XML: the live ones of RFC 4918 and RFC 4331, and ownCloud's.
 
 Everything is computed from nodes that are already decrypted; nothing here looks anything up. To add a
-property, add a function and a row to `LIVE`. Called by `multistatus` and `proppatch`.
+property, add a row to `LIVE`. Called by `propfind` and `proppatch`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 from xml.sax.saxutils import escape, quoteattr
 
 from davserver.dav.dates import http_date, iso_date
@@ -23,106 +24,100 @@ PREFIXES = {DAV: "D:", OC: "oc:", WIN32: "Z:"}
 
 DECLARATIONS = " ".join(f'xmlns:{prefix[:-1]}="{namespace[1:-1]}"' for namespace, prefix in PREFIXES.items())
 
+Value = str | Callable[[Node], str | None] | None
+"""What is inside a property's element, escaped: the same for every node, or computed from it; None where
+there is no such property."""
+
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the properties of one request need besides the node.
+class Property:
+    """A live property of both kinds of nodes."""
 
-    Attributes:
-        username: shown in place of the root's name, which is empty.
-        scopes: what the credential may do.
-        usage: quota numbers; None if they were not asked for.
-    """
-
-    username: str
-    scopes: Scope
-    usage: Usage | None
+    file: Value
+    collection: Value
 
 
-Render = Callable[[Node, Facts], str | None]
-"""The text or XML inside a property's element, escaped; None where the node does not have the property."""
+def _both(value: Value) -> Property:
+    return Property(value, value)
 
 
 # ── RFC 4918, 15 ────────────────────────────────────────────────────────────────────────────────────────────
-def _creationdate(node: Node, _: Facts) -> str:
+def _creationdate(node: Node) -> str:
     return iso_date(node.created_ns)
 
 
-def _displayname(node: Node, facts: Facts) -> str:
-    return escape(node.name or facts.username)
+def _displayname(node: Node) -> str:
+    return escape(node.name)
 
 
-def _getcontentlength(node: Node, _: Facts) -> str | None:
-    return None if node.is_collection else str(node.size)
+def _getcontentlength(node: Node) -> str:
+    return str(node.size)
 
 
-def _getcontenttype(node: Node, _: Facts) -> str | None:
-    return None if node.is_collection else content_type(node.name)
+def _getcontenttype(node: Node) -> str:
+    return content_type(node.name)
 
 
-def _getetag(node: Node, _: Facts) -> str | None:
-    return None if node.is_collection else f'"{node.etag}"'
+def _getetag(node: Node) -> str:
+    return f'"{node.etag}"'
 
 
-def _getlastmodified(node: Node, _: Facts) -> str:
+def _getlastmodified(node: Node) -> str:
     return http_date(node.modified_ns)
 
 
-def _resourcetype(node: Node, _: Facts) -> str:
-    return "<D:collection/>" if node.is_collection else ""
-
-
-# ── RFC 4331 ────────────────────────────────────────────────────────────────────────────────────────────────
-def _quota_available_bytes(node: Node, facts: Facts) -> str | None:
-    if not node.is_collection or facts.usage is None or facts.usage.available is None:
-        return None
-    return str(facts.usage.available)
-
-
-def _quota_used_bytes(node: Node, facts: Facts) -> str | None:
-    return str(facts.usage.used) if node.is_collection and facts.usage else None
-
-
 # ── ownCloud ────────────────────────────────────────────────────────────────────────────────────────────────
-def checksums(node: Node) -> str | None:
-    """Digests as ownCloud writes them, "SHA1:<hex> MD5:<hex>"; None if none is known."""
-    known = (("SHA1", node.sha1), ("MD5", node.md5))
-    return " ".join(f"{name}:{digest.hex()}" for name, digest in known if digest) or None
+def digests(node: Node) -> list[str]:
+    """The known digests of a file as ownCloud writes them, "SHA1:<hex>"."""
+    found = [] if node.sha1 is None else [f"SHA1:{node.sha1.hex()}"]
+    if node.md5 is not None:
+        found.append(f"MD5:{node.md5.hex()}")
+    return found
 
 
-def _checksums(node: Node, _: Facts) -> str | None:
-    text = checksums(node)
-    return None if text is None else f"<oc:checksum>{text}</oc:checksum>"
+def _checksums(node: Node) -> str | None:
+    found = digests(node)
+    return f"<oc:checksum>{' '.join(found)}</oc:checksum>" if found else None
 
 
-def _permissions(node: Node, facts: Facts) -> str:
-    """Letters of ownCloud: delete, rename, move, write, create files and collections. Nothing is shared."""
-    letters = "D" if Scope.DELETE in facts.scopes else ""
-    if Scope.WRITE in facts.scopes:
-        letters += "NVCK" if node.is_collection else "NVW"
-    return letters
+def permissions(scopes: Scope) -> Property:
+    """Letters of ownCloud: delete; rename and move; write; create members. Nothing is shared or mounted."""
+    delete = "D" if Scope.DELETE in scopes else ""
+    file, collection = ("NVW", "NVCK") if Scope.WRITE in scopes else ("", "")
+    return Property(delete + file, delete + collection)
 
 
-LIVE: dict[str, Render] = {
-    f"{DAV}creationdate": _creationdate,
-    f"{DAV}displayname": _displayname,
-    f"{DAV}getcontentlength": _getcontentlength,
-    f"{DAV}getcontenttype": _getcontenttype,
-    f"{DAV}getetag": _getetag,
-    f"{DAV}getlastmodified": _getlastmodified,
-    f"{DAV}resourcetype": _resourcetype,
-    f"{DAV}quota-available-bytes": _quota_available_bytes,
-    f"{DAV}quota-used-bytes": _quota_used_bytes,
-    f"{OC}checksums": _checksums,
-    f"{OC}permissions": _permissions,
+LIVE: Mapping[str, Property] = {
+    f"{DAV}creationdate": _both(_creationdate),
+    f"{DAV}displayname": _both(_displayname),
+    f"{DAV}getcontentlength": Property(_getcontentlength, None),
+    f"{DAV}getcontenttype": Property(_getcontenttype, None),
+    f"{DAV}getetag": Property(_getetag, None),
+    f"{DAV}getlastmodified": _both(_getlastmodified),
+    f"{DAV}resourcetype": Property("", "<D:collection/>"),
+    f"{DAV}quota-available-bytes": _both(None),
+    f"{DAV}quota-used-bytes": _both(None),
+    f"{OC}checksums": Property(_checksums, None),
+    f"{OC}permissions": _both(None),
 }
-"""Every property that exists, by "{namespace}name"."""
+"""Every property that exists, by "{namespace}name". Those without a value here are made by `facts`."""
 
 QUOTA = frozenset({f"{DAV}quota-available-bytes", f"{DAV}quota-used-bytes"})
 """These cost a statement, and RFC 4331, 3 keeps them out of allprop."""
 
 ALLPROP = tuple(name for name in LIVE if name.startswith(DAV) and name not in QUOTA)
 """What allprop gives: the properties of RFC 4918."""
+
+
+def facts(scopes: Scope, usage: Usage | None) -> Mapping[str, Property]:
+    """`LIVE` with what depends on the request: the credential, and quota numbers if they were asked for."""
+    available = None if usage is None or usage.available is None else str(usage.available)
+    return {
+        **LIVE,
+        f"{DAV}quota-available-bytes": Property(None, available),
+        f"{DAV}quota-used-bytes": Property(None, None if usage is None else str(usage.used)),
+        f"{OC}permissions": permissions(scopes),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ class Tag:
     empty: str
 
     @classmethod
-    def of(cls, name: str) -> Tag:
+    def of(cls, name: str) -> Self:
         """From "{namespace}name", as the XML parser gives it; one without a namespace has no braces."""
         namespace, _, local = name.rpartition("}")
         if prefix := PREFIXES.get(f"{namespace}}}"):

@@ -6,14 +6,15 @@ is not looked at: it is about content. Called by `RequestServer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 
 from wsgidav.dav_error import HTTP_FORBIDDEN, DAVError, PRECONDITION_CODE_PropfindFiniteDepth
 
 from davserver.dav import multistatus
 from davserver.dav.conditions import Depth, parse_depth
-from davserver.dav.properties import QUOTA, Facts
+from davserver.dav.properties import QUOTA, Property, facts
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import wants_minimal
 from davserver.dav.resources import CollectionResource
@@ -31,7 +32,7 @@ def respond(
     if depth is Depth.INFINITY and resource.is_collection:
         raise DAVError(HTTP_FORBIDDEN, err_condition=PRECONDITION_CODE_PropfindFiniteDepth)
     minimal = wants_minimal(scope.environ)
-    writer = multistatus.RowWriter(wanted, _facts(scope, wanted), minimal=minimal)
+    writer = multistatus.RowWriter(wanted, _live(scope, wanted), minimal=minimal)
     blocks = multistatus.blocks(_rows(scope, resource, writer, members=depth is Depth.ONE))
     # What can fail fails here, before the status line. A listing of one block gets a Content-Length.
     first, second, third = next(blocks), next(blocks), next(blocks, None)
@@ -42,10 +43,9 @@ def respond(
     return [first + second] if third is None else chain((first, second, third), blocks)
 
 
-def _facts(scope: RequestScope, wanted: Propfind) -> Facts:
+def _live(scope: RequestScope, wanted: Propfind) -> Mapping[str, Property]:
     asks_quota = wanted.mode is Mode.NAMES or not QUOTA.isdisjoint(wanted.names)
-    usage = scope.vault.usage() if asks_quota else None
-    return Facts(scope.username, scope.vault.principal.scopes, usage)
+    return facts(scope.vault.principal.scopes, scope.vault.usage() if asks_quota else None)
 
 
 def _rows(
@@ -53,7 +53,8 @@ def _rows(
 ) -> Iterator[str]:
     """The resource itself as the client addressed it, then its members below that address."""
     own = scope.target.href(collection=resource.is_collection)
-    yield writer.row(own, resource.node)
+    node = resource.node
+    yield writer.row(own, node if node.name else replace(node, name=scope.username))
     if members and isinstance(resource, CollectionResource):
         for node in resource.members():
             href = f"{own}{encode(node.name)}/" if node.is_collection else own + encode(node.name)

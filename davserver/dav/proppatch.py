@@ -15,7 +15,7 @@ from davserver.clock import to_nanoseconds
 from davserver.dav import multistatus
 from davserver.dav.conditions import NANOSECONDS, parse_http_date
 from davserver.dav.dates import parse_iso_date
-from davserver.dav.properties import DAV, LIVE, OC, WIN32, Tag, checksums
+from davserver.dav.properties import DAV, LIVE, OC, WIN32, Tag, digests
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import seconds_to_ns
 from davserver.dav.responses import Blocks, StartResponse
@@ -90,7 +90,7 @@ def _apply(instruction: Instruction, node: Node, changes: dict[str, int]) -> HTT
         return HTTPStatus.FORBIDDEN if name in LIVE else HTTPStatus.OK
     text = "".join(value.itertext()).strip()
     if name == CHECKSUMS:
-        return HTTPStatus.OK if text and text in (checksums(node) or "").split() else HTTPStatus.FORBIDDEN
+        return HTTPStatus.OK if text in digests(node) else HTTPStatus.FORBIDDEN
     time = TIMES.get(name)
     if time is None:
         return HTTPStatus.FORBIDDEN

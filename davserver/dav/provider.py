@@ -39,7 +39,8 @@ class VaultProvider(DAVProvider):
         Raises:
             NotFound: there is none.
         """
-        resource = self.get_resource_inst(str(RequestScope.of(environ).target.path), environ)
-        if resource is None:
+        target = RequestScope.of(environ).target
+        resource = self.get_resource_inst(str(target.path), environ)
+        if resource is None or (target.slash and not resource.is_collection):
             raise NotFound("there is no such file or collection")
         return resource

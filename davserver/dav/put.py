@@ -43,8 +43,8 @@ def respond(scope: RequestScope, keep_always: frozenset[str], start_response: St
 
 def _refuse_parts_and_codings(scope: RequestScope) -> None:
     """Refuse what would be taken for a whole, plain file and is none."""
-    if scope.target.path.is_root:
-        raise WrongKind("this is a collection, not a file")
+    if scope.target.slash or scope.target.path.is_root:
+        raise WrongKind("a collection has no content")
     if "HTTP_CONTENT_RANGE" in scope.environ:
         raise DAVError(HTTP_BAD_REQUEST, "part of a file cannot be written")
     if scope.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
+from wsgidav.dav_error import HTTP_BAD_REQUEST, HTTP_CONFLICT, DAVError
 
 from davserver.dav.conditions import Depth, parse_depth, parse_overwrite
 from davserver.dav.quirks import times_of
 from davserver.dav.responses import Blocks, StartResponse, empty, placed
 from davserver.dav.scope import RequestScope
 from davserver.dav.uri import Target
+from davserver.errors import NotFound
 from davserver.model import Node
 from davserver.vault.tree import Condition
 
@@ -38,27 +39,27 @@ def make_collection(scope: RequestScope, start_response: StartResponse) -> Block
 
 def copy(scope: RequestScope, start_response: StartResponse) -> Blocks:
     """Copy a file, or a collection with (Depth infinity) or without (Depth 0) all that is below it."""
-    times = times_of(scope.environ)
+    times, destination = times_of(scope.environ), _destination(scope)
     result = scope.vault.copy(
         scope.target.path,
-        _destination(scope).path,
+        destination.path,
         overwrite=parse_overwrite(scope.environ),
         recursive=parse_depth(scope.environ) is not Depth.ZERO,
         modified_ns=times.modified_ns,
-        condition=_judge(scope, {Depth.ZERO, Depth.INFINITY}),
+        condition=_judge(scope, {Depth.ZERO, Depth.INFINITY}, destination),
     )
     return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
 
 
 def move(scope: RequestScope, start_response: StartResponse) -> Blocks:
     """Give a file or a collection another place."""
-    times = times_of(scope.environ)
+    times, destination = times_of(scope.environ), _destination(scope)
     result = scope.vault.move(
         scope.target.path,
-        _destination(scope).path,
+        destination.path,
         overwrite=parse_overwrite(scope.environ),
         modified_ns=times.modified_ns,
-        condition=_judge(scope, {Depth.INFINITY}),
+        condition=_judge(scope, {Depth.INFINITY}, destination),
     )
     return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
 
@@ -70,14 +71,24 @@ def _destination(scope: RequestScope) -> Target:
     return target
 
 
-def _judge(scope: RequestScope, depths: set[Depth]) -> Condition:
-    """The client's conditions, and that a collection is not meant by halves; a file has no depth."""
+def _judge(scope: RequestScope, depths: set[Depth], destination: Target | None = None) -> Condition:
+    """The client's conditions; that a collection is not meant by halves; and that a file is not called one.
+
+    The last keeps `MOVE file` to "folder/", which asks to move it into the folder, from replacing the folder.
+    """
     depth, condition = parse_depth(scope.environ), scope.write_condition()
 
     def judge(node: Node | None) -> None:
         if condition is not None:
             condition(node)
-        if node is not None and node.is_collection and depth not in depths:
-            raise DAVError(HTTP_BAD_REQUEST, "a collection cannot be treated with this Depth")
+        if node is None:
+            return
+        if node.is_collection:
+            if depth not in depths:
+                raise DAVError(HTTP_BAD_REQUEST, "a collection cannot be treated with this Depth")
+        elif scope.target.slash:
+            raise NotFound("there is no such collection")
+        elif destination is not None and destination.slash:
+            raise DAVError(HTTP_CONFLICT, "a file cannot have the address of a collection")
 
     return judge

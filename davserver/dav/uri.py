@@ -15,7 +15,7 @@ from wsgidav.dav_error import HTTP_BAD_GATEWAY, DAVError
 from davserver.errors import NotFound, PathError
 from davserver.vault.paths import VaultPath
 
-DAV_PREFIX = "/dav"
+TREE = ("dav",)
 """Where the tree is. The others show the same tree to clients that know Nextcloud's addresses."""
 
 WEBDAV_ALIAS = ("remote.php", "webdav")
@@ -25,6 +25,7 @@ FILES_ALIAS = ("remote.php", "dav", "files")
 HREF_SAFE = "!$'()*,:=@~"
 """Besides letters, digits and `-._`, what stands for itself in an href: neither XML nor any client minds."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _SEGMENT = re.compile(
     r"(?:%[0-9A-Fa-f]{2}|[!$&-;=?-~])*"
 )  # printable ASCII; neither space, quotes, `#` nor `<>`
@@ -39,10 +40,12 @@ class Target:
     Attributes:
         prefix: encoded path of the tree's root as this client sees it, without a slash at its end.
         path: the names below it, exactly as sent.
+        slash: whether the URL ended in a slash, so that only a collection can be meant (RFC 4918, 5.2).
     """
 
     prefix: str
     path: VaultPath
+    slash: bool
 
     def href(self, *, collection: bool) -> str:
         """The encoded absolute path, with a slash at the end of a collection."""
@@ -52,7 +55,7 @@ class Target:
 
 def encode(name: str) -> str:
     """Percent-encode one name for an href."""
-    return quote(name, HREF_SAFE)
+    return name if _PLAIN.fullmatch(name) else quote(name, HREF_SAFE)
 
 
 def parse_target(target: str, username: str) -> Target:
@@ -99,12 +102,20 @@ def _locate(path: str, username: str) -> Target:
     if not path.startswith("/"):
         raise PathError("the path must begin with a slash")
     names = tuple(map(_decode, path[1:].removesuffix("/").split("/")))
-    if names[0] == DAV_PREFIX[1:]:
-        return Target(DAV_PREFIX, VaultPath(names[1:]))
+    depth = _prefix_length(names, username)
+    prefix = "".join("/" + encode(name) for name in names[:depth])
+    return Target(prefix, VaultPath(names[depth:]), slash=path.endswith("/"))
+
+
+def _prefix_length(names: tuple[str, ...], username: str) -> int:
+    """How many of the names lead to the tree."""
+    if names[:1] == TREE:
+        return len(TREE)
     if names[:2] == WEBDAV_ALIAS:
-        return Target("/" + "/".join(WEBDAV_ALIAS), VaultPath(names[2:]))
-    if names[:3] == FILES_ALIAS and len(names) > len(FILES_ALIAS) and names[3].lower() == username.lower():
-        return Target("/" + "/".join((*FILES_ALIAS, encode(names[3]))), VaultPath(names[4:]))
+        return len(WEBDAV_ALIAS)
+    own = len(FILES_ALIAS)
+    if names[:own] == FILES_ALIAS and names[own : own + 1] and names[own].lower() == username.lower():
+        return own + 1
     raise NotFound("there is no tree at this address")
 
 

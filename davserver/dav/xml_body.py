@@ -17,6 +17,9 @@ from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
 MAX_PROPERTIES = 256
 """More properties than that in one request are refused; clients ask for a dozen."""
 
+MAX_NESTING = 32
+"""Deeper documents are refused; four levels are in use."""
+
 DAV = "{DAV:}"
 
 
@@ -87,6 +90,11 @@ def _parse(body: bytes, name: str) -> Element:
         raise _bad("the body is not XML that is accepted here") from None
     if root.tag != DAV + name:
         raise _bad(f"the body must be a {name} element in the namespace DAV:")
+    level, depth = [root], 0
+    while level:
+        level, depth = [child for element in level for child in element], depth + 1
+        if depth > MAX_NESTING:
+            raise _bad(f"elements are nested deeper than {MAX_NESTING}")
     return root
 
 

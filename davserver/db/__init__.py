@@ -1,1 +1,1 @@
-"""All SQL, and nothing but SQL: rows in, dataclasses out. No key comes here; what is secret is sealed before."""
+"""All SQL, and nothing but SQL: rows in, dataclasses out. No key ever comes here; secrets arrive sealed."""

@@ -15,12 +15,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from davserver.errors import DavserverError
-from davserver.serving.exchange import ACCOUNT_KEY, Block, Broken, Exchange, Host, WsgiApp, build_environ
+from davserver.serving.exchange import (
+    ACCOUNT_KEY,
+    Block,
+    Broken,
+    Environ,
+    Exchange,
+    Host,
+    WsgiApp,
+    build_environ,
+)
 from davserver.serving.head import Head, Refused, parse_head
 from davserver.serving.reader import Disconnected, SocketReader
-
-HEAD_SECONDS = 10
-"""How long the head of a request may take from its first byte on."""
 
 LINGER_SECONDS = 2.0
 """How long the rest of a refused request is read and dropped, so that the client can read the answer."""
@@ -76,7 +82,8 @@ class Service:
     next_id: Callable[[], str]
     observer: Observer
     aborting: threading.Event
-    idle_seconds: int
+    idle_seconds: float
+    head_seconds: float
 
 
 class Connection:
@@ -104,7 +111,7 @@ class Connection:
             raw = self.reader.next_head()
             if raw is None:
                 if not begun_before:
-                    self.deadline = time.monotonic() + HEAD_SECONDS
+                    self.deadline = time.monotonic() + self._service.head_seconds
                 return True
             head = parse_head(raw)
         except Disconnected:
@@ -143,7 +150,7 @@ class Connection:
 
     # ── private
     def _exchange(self, head: Head) -> bool:
-        """Run one request; never raises: an error becomes 500 before the head, a cut connection after it."""
+        """Run one request; never raises. Returns as `communicate` does."""
         begun = time.monotonic()
         service = self._service
         request_id = service.next_id()
@@ -151,36 +158,42 @@ class Connection:
         client = (self.remote_addr, self.remote_port)
         environ = build_environ(service.host, head, exchange.body, client, request_id)
         try:
-            try:
-                exchange.run(service.app, environ)
-                exchange.drain()
-            except (Disconnected, Broken, DavserverError):
-                raise
-            except Exception:  # noqa: BLE001 - the last one who can answer; nothing is swallowed, it is logged
-                service.observer.fault("unexpected error in a request")
-                self._give_up(exchange)
+            self._run(exchange, environ)
         except Disconnected:
             return False
-        except (Broken, DavserverError):
-            service.observer.fault("a response was cut off")
-            self._give_up(exchange)
         finally:
             self._log(head, exchange, environ.get(ACCOUNT_KEY), request_id, time.monotonic() - begun)
         if exchange.reusable:
-            wait = HEAD_SECONDS if self.reader.has_partial_head else self._service.idle_seconds
+            begun_next = self.reader.has_partial_head
+            wait = service.head_seconds if begun_next else service.idle_seconds
             self.deadline = time.monotonic() + wait
             return True
         return exchange.body.remaining != 0 and self._begin_linger()
 
+    def _run(self, exchange: Exchange, environ: Environ) -> None:
+        """Run the application. An error becomes 500, or a cut connection once the head is sent.
+
+        Raises:
+            Disconnected: the peer is gone, or was cut off.
+        """
+        try:
+            exchange.run(self._service.app, environ)
+            exchange.drain()
+        except Disconnected:
+            raise
+        except (Broken, DavserverError):
+            self._service.observer.fault("a response was cut off")
+            self._give_up(exchange)
+        except Exception:  # noqa: BLE001 - the last one who can answer; nothing is swallowed, it is logged
+            self._service.observer.fault("unexpected error in a request")
+            self._give_up(exchange)
+
     def _give_up(self, exchange: Exchange) -> None:
         """Answer 500, or cut the connection so that nobody takes what was sent for the whole."""
-        if not exchange.head_sent:
-            try:
-                exchange.fail(HTTPStatus.INTERNAL_SERVER_ERROR)
-            except Disconnected:
-                return
-        else:
+        if exchange.head_sent:
             self._reset()
+            raise Disconnected
+        exchange.fail(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _reset(self) -> None:
         """Make `close` send RST: a body without a length would otherwise end like a complete one."""

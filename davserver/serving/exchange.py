@@ -6,6 +6,7 @@ block, cut the connection. Called by `connection`.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Protocol
 
+from davserver.errors import LengthMismatch, StorageUnavailable
 from davserver.serving.head import Head
 from davserver.serving.reader import Body, ChunkedBody, SizedBody, SocketReader
 
@@ -132,7 +134,7 @@ class Exchange:
         """Answer with `status` in place of the application, and close. Only before the head was sent."""
         text = f"{status.value} {status.phrase}\n".encode()
         self._close = True
-        self._fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
+        self._fields = [("Content-Type", "text/plain")]
         self._status_line = f"{status.value} {status.phrase}"
         self._remaining = len(text)
         self._chunked = False
@@ -143,8 +145,9 @@ class Exchange:
         if self._close or self.body.remaining == 0:
             return
         scratch = memoryview(bytearray(MAX_DRAIN_BYTES // 4))
-        while self.body.readinto(scratch):
-            pass
+        with contextlib.suppress(LengthMismatch, StorageUnavailable):  # then it is not `reusable`
+            while self.body.readinto(scratch):
+                pass
 
     # ── for the application (PEP 3333)
     def start_response(

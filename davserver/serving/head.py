@@ -101,11 +101,11 @@ def _bad(reason: str) -> Refused:
 
 
 def _request_line(line: bytes) -> tuple[str, str, bool]:
-    if len(line) > MAX_TARGET_BYTES + MAX_METHOD_CHARS + len(" HTTP/1.1 "):
-        raise Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "the request target is too long")
     match = _REQUEST_LINE.fullmatch(line)
     if not match or len(match[1]) > MAX_METHOD_CHARS:
         raise _bad("malformed request line")
+    if len(match[2]) > MAX_TARGET_BYTES:
+        raise Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "the request target is too long")
     if match[3] != b"1":
         raise Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken here")
     return match[1].decode("ascii"), match[2].decode("latin-1"), match[4] != b"0"

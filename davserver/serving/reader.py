@@ -18,7 +18,10 @@ from davserver.errors import LengthMismatch, LimitExceeded, StorageUnavailable
 from davserver.serving.head import MAX_HEAD_BYTES, Refused
 
 RECEIVE_BYTES = 256 * 1024
-"""Bytes asked of the kernel at once where the caller brings no buffer of its own."""
+"""Bytes of a body that are asked of the kernel at once where the caller brings no buffer of its own."""
+
+HEAD_RECEIVE_BYTES = 2 * MAX_HEAD_BYTES
+"""Bytes asked of the kernel while a head is awaited."""
 
 BODY_GRACE_SECONDS = 30
 BODY_BYTES_PER_SECOND = 1024
@@ -72,7 +75,7 @@ class SocketReader:
         if self.has_data():
             return self._take_head()
         try:
-            data = self._socket.recv(RECEIVE_BYTES)
+            data = self._socket.recv(HEAD_RECEIVE_BYTES)
         except OSError as error:
             raise Disconnected from error
         if not data:
@@ -96,7 +99,8 @@ class SocketReader:
         return head
 
     def begin_body(self) -> None:
-        """Start the clock of a new body."""
+        """Start the clock of a new body; what is left in the buffer afterwards is another head."""
+        self._starved = False
         self._waited = 0.0
         self._received = 0
 

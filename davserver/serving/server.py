@@ -44,10 +44,12 @@ class Options:
     Attributes:
         threads: requests that run at once.
         idle_seconds: how long a silent connection is kept, and one read or write may stall.
+        head_seconds: how long the head of a request may take from its first byte on.
     """
 
     threads: int = 32
-    idle_seconds: int = 30
+    idle_seconds: float = 30
+    head_seconds: float = 10
 
 
 class Server:
@@ -78,6 +80,7 @@ class Server:
             observer=observer or Observer(),
             aborting=self._aborting,
             idle_seconds=options.idle_seconds,
+            head_seconds=options.head_seconds,
         )
         self._http = _Http(service, options.threads)
         self._loop = threading.Thread(target=self._http.serve, name="accept", daemon=True)
@@ -134,7 +137,7 @@ class _Http(cheroot.HTTPServer):
         super().__init__(("127.0.0.1", 0), gateway=None, server_name=SERVER_NAME)
         self._service = service
         self.requests = self.pool = _Pool(self, service.aborting, threads)
-        self.timeout = service.idle_seconds
+        self.timeout = service.idle_seconds  # type: ignore[assignment] # the stub knows only whole seconds
         self.keep_alive_conn_limit = MAX_IDLE_CONNECTIONS
         self.expiration_interval = TICK_SECONDS
         self.socket: socket.socket
@@ -174,8 +177,25 @@ class _Connections(ConnectionManager):
     """Waiting connections: new ones too, so that a silent one costs no thread; each with its own deadline."""
 
     _selector: Any
+    _stop_requested: bool
+    _serving: bool
+
+    def stop(self) -> None:
+        """As cheroot's, but at once: a listening socket that is shut down wakes the selector."""
+        self._stop_requested = True
+        self.server.socket.shutdown(socket.SHUT_RDWR)
+        super().stop()
+
+    def put(self, connection: Connection) -> None:
+        """As cheroot's, but what cannot be waited for is closed: an error here would end the server."""
+        try:
+            super().put(connection)
+        except (OSError, ValueError):  # closed by its peer, or the selector by `stop`
+            connection.close()
 
     def _from_server_socket(self, server_socket: socket.socket) -> None:
+        if self._stop_requested:
+            return
         connection = super()._from_server_socket(server_socket)  # type: ignore[misc]
         if connection is not None:
             self.put(connection)

@@ -15,7 +15,7 @@ from typing import Self
 from davserver.blobs.base import BlobReader, ReaderBase
 from davserver.crypto.header import BlobHeader
 from davserver.crypto.keys import FileKey
-from davserver.crypto.layout import HEADER_BYTES, TAG_BYTES, Run, runs
+from davserver.crypto.layout import HEADER_BYTES, TAG_BYTES, Run, locate, runs
 from davserver.crypto.stream import ChunkOpener
 from davserver.db.blob_index import BlobRow
 from davserver.errors import CorruptBlob
@@ -52,9 +52,11 @@ class Download:
 
         Raises:
             CorruptBlob: at once if the first block is damaged, else when the damaged one is reached.
-            ValueError: the range does not lie inside the file.
+            ValueError: at once, if the range is empty or does not lie inside the file.
         """
-        opened = self._open_runs(start, self.size if stop is None else stop)
+        stop = self.size if stop is None else stop
+        locate(start, stop, size=self.size)  # refuses a bad end here and not after all that lies before it
+        opened = self._open_runs(start, stop)
         return chain([next(opened)], opened)
 
     def close(self) -> None:

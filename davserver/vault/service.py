@@ -168,7 +168,7 @@ class Vault:
             if place.node is not None:
                 require_file(place.node)
             used, quota = tx.quota.usage(access.account_id)
-        room = None if quota is None else max(0, quota - used + (place.node.size if place.node else 0))
+        room = None if quota is None else max(0, quota - used) + (place.node.size if place.node else 0)
         if room is not None and expected_size is not None and expected_size > room:
             raise QuotaExceeded("the account's quota has no room for this")
         announced = Announced(expected_size, modified_ns, created_ns, checksums, keep)

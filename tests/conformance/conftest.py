@@ -43,7 +43,7 @@ class Server(Protocol):
         ...
 
     def populate(self, collection: str, count: int) -> None:
-        """Put `count` empty files, named by five digits, into an existing collection of the root."""
+        """Put `count` empty members, named by five digits, into the collection at this path below the root."""
         ...
 
 

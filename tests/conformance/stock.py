@@ -57,6 +57,6 @@ class StockServer:
         return Client(("127.0.0.1", self._port), basic(USERNAME, PASSWORD), patience=self._patience)
 
     def populate(self, collection: str, count: int) -> None:
-        """Put `count` empty files into an existing collection of the root."""
+        """Put `count` empty files into the collection at this path."""
         for number in range(count):
             (self._folder / collection / f"{number:05}").touch()

@@ -229,24 +229,32 @@ class Rclone:
 
     @contextlib.contextmanager
     def mounted(self, remote: str, folder: Path, *options: str) -> Iterator[Path]:
-        """`rclone mount` on a folder, unmounted at the end with everything written back."""
+        """`rclone mount` on a folder, unmounted at the end when everything was written back."""
         clients.require_fuse()
         folder.mkdir(parents=True, exist_ok=True)
+        control = f"127.0.0.1:{_free_port()}"
         command = [
-            self._program,
-            "mount",
-            remote,
-            str(folder),
-            "--vfs-cache-mode=writes",
-            "--vfs-write-back=0s",
+            *(self._program, "mount", remote, str(folder), "--vfs-cache-mode=writes", "--vfs-write-back=1s"),
+            *("--rc", "--rc-no-auth", f"--rc-addr={control}"),
         ]
         with subprocess.Popen([*command, *options], env=self.environment, stderr=subprocess.PIPE) as process:
             try:
                 _wait_for_mount(folder, process)
                 yield folder
+                self._wait_until_written_back(control)
             finally:
                 process.send_signal(signal.SIGINT)
                 process.wait(STOP_SECONDS)
+
+    def _wait_until_written_back(self, control: str) -> None:
+        """Until rclone has uploaded what programs wrote: an unmount would leave the rest in its cache."""
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while True:
+            stats = json.loads(self("rc", f"--rc-addr={control}", "vfs/stats"))["diskCache"]
+            if stats["uploadsInProgress"] + stats["uploadsQueued"] == 0:
+                return
+            assert time.monotonic() < deadline, "rclone did not finish its uploads"
+            time.sleep(0.2)  # Nothing to wait on but rclone's own word.
 
 
 def sealdav(*arguments: str) -> list[str]:

@@ -51,4 +51,6 @@ def _commit(repository: Path, message: str) -> None:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-c", "safe.directory=*", "-c", "protocol.file.allow=always", *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

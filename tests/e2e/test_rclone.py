@@ -26,7 +26,7 @@ def test_folder_survives_the_round_trip_and_a_restart(drive: Drive, rclone: Rclo
 
 
 def test_second_sync_moves_nothing(rclone: Rclone, tmp_path: Path) -> None:
-    """A sync finds out by size, time and digest that all is there; a changed and a deleted file are noticed."""
+    """A sync finds out by size, time and digest that all is there; what changed is noticed."""
     local = tmp_path / "local"
     plant(local, FILES)
     assert rclone.transfers("sync", local, "drive:") == FILES

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from davserver.dav.app import DavApp
 from davserver.errors import AuthenticationError
-from davserver.model import Account, Principal, Scope
+from davserver.model import Principal, Scope
 from davserver.vault.service import Vaults
 from tests.factories import World, make_principal, make_world
 
@@ -48,6 +48,7 @@ class Door:
 
     app: DavApp
     world: World
+    vaults: Vaults
     authorization: str | None = field(default_factory=lambda: basic(ALICE, "full"))
 
     def call(
@@ -101,13 +102,18 @@ class Door:
 
     def as_(self, username: str, secret: str = "full") -> Door:
         """The same door for somebody else."""
-        return Door(self.app, self.world, basic(username, secret))
+        return Door(self.app, self.world, self.vaults, basic(username, secret))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.vaults.close()
+        self.world.database.dispose()
 
 
 def make_door(folder: Path, keep_digests: frozenset[str] = frozenset()) -> Door:
-    """A door to two accounts without quota; `door.world` and `door.close` belong to the caller."""
+    """A door to two accounts, ready for Alice with everything allowed; `close` it when done."""
     world = make_world(folder)
-    accounts = {name: _account(world, name) for name in (ALICE, BOB)}
+    accounts = {name: world.accounts.create(name) for name in (ALICE, BOB)}
 
     def authenticate(username: str, secret: str, _client: str) -> Principal:
         if username not in accounts or secret not in SCOPES:
@@ -115,8 +121,5 @@ def make_door(folder: Path, keep_digests: frozenset[str] = frozenset()) -> Door:
         return make_principal(accounts[username], world.clock, scopes=SCOPES[secret])
 
     vaults = Vaults(world.database, world.blobs, world.keyring, world.clock)
-    return Door(DavApp(authenticate, vaults, world.audit, keep_digests), world)
+    return Door(DavApp(authenticate, vaults, world.audit, keep_digests), world, vaults)
 
-
-def _account(world: World, name: str) -> Account:
-    return world.accounts.create(name)

@@ -50,9 +50,9 @@ def test_the_right_password_names_its_owner(account: Account, identity: LocalIde
 @pytest.mark.parametrize(
     "typed", ["", PASSWORD.upper(), PASSWORD + " ", PASSWORD[:-1], "x" * 10_000, "\udcff"]
 )
-def test_anything_else_is_refused(account: Account, identity: LocalIdentity, typed: str) -> None:
+@pytest.mark.usefixtures("account")
+def test_anything_else_is_refused(identity: LocalIdentity, typed: str) -> None:
     """Near misses, nothing, too much, and what a terminal could not decode."""
-    assert account.username == "alice"
     with pytest.raises(AuthenticationError):
         identity.authenticate("alice", typed)
 
@@ -110,9 +110,8 @@ def test_a_new_password_replaces_the_old_one(world: World, account: Account, ide
     assert "password" not in {one.reason for one in world.audit.events}
 
 
-def test_unknown_users_look_like_wrong_passwords(
-    world: World, account: Account, identity: LocalIdentity
-) -> None:
+@pytest.mark.usefixtures("account")
+def test_unknown_users_look_like_wrong_passwords(world: World, identity: LocalIdentity) -> None:
     """Unknown user, account without a password, wrong password: the same words and one hash each."""
     world.accounts.create("passwordless")
     outcomes = set()
@@ -188,17 +187,16 @@ COLUMNS = ["account_id", "password_hash", "changed_at", "version", "mac"]
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_an_altered_password_opens_nothing(
-    world: World, account: Account, identity: LocalIdentity, column: str
-) -> None:
+@pytest.mark.usefixtures("account")
+def test_an_altered_password_opens_nothing(world: World, identity: LocalIdentity, column: str) -> None:
     """A hash planted in the database, or moved to another account, is not believed."""
-    assert account.username == "alice"
     tamper.alter(world.database, "local_identity", column)
     with pytest.raises((CorruptRow, AuthenticationError) if column == "account_id" else CorruptRow):
         identity.authenticate("alice", PASSWORD)
 
 
-def test_a_known_hash_cannot_be_planted(world: World, account: Account, identity: LocalIdentity) -> None:
+@pytest.mark.usefixtures("account")
+def test_a_known_hash_cannot_be_planted(world: World, identity: LocalIdentity) -> None:
     """Giving alice the hash of mallory's own password does not open her account."""
     mallory = world.accounts.create("mallory")
     identity.set_password(mallory.id, "known to mallory")
@@ -212,9 +210,9 @@ def test_every_column_is_accounted_for(world: World) -> None:
     assert set(tamper.columns(world.database, "local_identity")) == set(COLUMNS)
 
 
-def test_an_altered_account_opens_nothing(world: World, account: Account, identity: LocalIdentity) -> None:
+@pytest.mark.usefixtures("account")
+def test_an_altered_account_opens_nothing(world: World, identity: LocalIdentity) -> None:
     """Renaming an account in the database does not let its password sign in under the other name."""
-    assert account.username == "alice"
     tamper.write_column(world.database, "account", "username", "root")
     with pytest.raises(CorruptRow):
         identity.authenticate("root", PASSWORD)

@@ -1,0 +1,407 @@
+"""A whole store on disk for the tests of the vault, with ways to watch it, break it and look behind it.
+
+A `Drive` is one account's vault with paths written as text; a `Tripwire` sees every step that touches storage.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from davserver.accounts.service import Accounts, read_account
+from davserver.blobs.base import BlobReader, BlobStore, BlobWriter, BytesLike
+from davserver.blobs.local import LocalBlobStore
+from davserver.db.accounts import AccountRow
+from davserver.db.engine import Database, Transaction
+from davserver.keyring import Keyring
+from davserver.model import ROOT_ID, BlobId, Node, NodeId, Principal, Scope
+from davserver.vault.access import Access, Limits
+from davserver.vault.download import Download
+from davserver.vault.maintenance import GcReport, Maintenance
+from davserver.vault.paths import VaultPath
+from davserver.vault.scrub import Problem, VerifyReport
+from davserver.vault.service import Vault, Vaults
+from davserver.vault.tree import Placed
+from davserver.vault.upload import Upload
+from tests.factories import make_keyring, make_principal
+from tests.fakes import FrozenClock, RecordingAudit
+
+Action = Callable[[], None]
+
+
+class GuardedDatabase(Database):
+    """Notices what would hang a server for ever: a write begun inside a write of the same thread."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, durability="relaxed")
+        self._mine = threading.local()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """As `Database.read`, counted."""
+        with self._counted("reads"), super().read() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """As `Database.write`, counted."""
+        assert not getattr(self._mine, "writes", 0), "a write inside a write waits for itself"
+        with self._counted("writes"), super().write() as tx:
+            yield tx
+
+    @property
+    def idle(self) -> bool:
+        """Whether this thread has no transaction open."""
+        return not getattr(self._mine, "writes", 0) and not getattr(self._mine, "reads", 0)
+
+    @contextmanager
+    def _counted(self, kind: str) -> Iterator[None]:
+        setattr(self._mine, kind, getattr(self._mine, kind, 0) + 1)
+        try:
+            yield
+        finally:
+            setattr(self._mine, kind, getattr(self._mine, kind) - 1)
+
+
+class Tripwire:
+    """Sees every step that touches storage, in order, and may act on it: fail, or let somebody else in.
+
+    Steps are "sql" (with the statement), "commit" of a transaction, and what is done to the blob store: "create",
+    "append", "publish", "discard", "open", "delete", "ids", "sweep".
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.watch: Callable[[str], None] | None = None
+
+    def __call__(self, step: str) -> None:
+        """Note a step that is about to be taken."""
+        self.steps.append(step)
+        if self.watch is not None:
+            self.watch(step)
+
+    @contextmanager
+    def armed(self, watch: Callable[[str], None] | None = None) -> Iterator[list[str]]:
+        """Start counting anew and call `watch` before each step; yields the steps taken."""
+        self.steps, self.watch = [], watch
+        try:
+            yield self.steps
+        finally:
+            self.watch = None
+
+    def fail(self, error: Exception, at: int, *, for_good: bool = False) -> Callable[[str], None]:
+        """What raises `error` at step number `at`, or from there on."""
+
+        def watch(step: str) -> None:
+            reached = len(self.steps) - 1
+            if reached == at or (for_good and reached > at):
+                raise as_database_error(step) if step == "commit" or step.startswith("sql") else error
+
+        return watch
+
+    def once(self, step: str, action: Action) -> Callable[[str], None]:
+        """What runs `action` before the first step whose text begins with `step`, unwatched itself."""
+
+        def watch(taken: str) -> None:
+            if taken.startswith(step):
+                self.watch = None
+                action()
+
+        return watch
+
+
+def as_database_error(step: str) -> sa.exc.OperationalError:
+    """What SQLAlchemy raises when SQLite reports a broken disk."""
+    return sa.exc.OperationalError(step, None, sqlite3.OperationalError("disk I/O error"))
+
+
+class WatchedBlobs(BlobStore):
+    """A blob store that tells a tripwire before it does anything."""
+
+    def __init__(self, blobs: BlobStore, tripwire: Tripwire) -> None:
+        self.inner = blobs
+        self._tripwire = tripwire
+
+    def create(self, blob_id: BlobId, /) -> BlobWriter:
+        """As the inner store."""
+        self._tripwire("create")
+        return _WatchedWriter(self.inner.create(blob_id), self._tripwire)
+
+    def open(self, blob_id: BlobId, /) -> BlobReader:
+        """As the inner store."""
+        self._tripwire("open")
+        return self.inner.open(blob_id)
+
+    def delete(self, blob_id: BlobId, /) -> None:
+        """As the inner store."""
+        self._tripwire("delete")
+        self.inner.delete(blob_id)
+
+    def ids(self) -> Iterator[BlobId]:
+        """As the inner store."""
+        self._tripwire("ids")
+        return self.inner.ids()
+
+    def sweep(self, before: datetime, /) -> int:
+        """As the inner store."""
+        self._tripwire("sweep")
+        return self.inner.sweep(before)
+
+    def check(self) -> None:
+        """As the inner store."""
+        self.inner.check()
+
+    def free_bytes(self) -> int | None:
+        """As the inner store."""
+        return self.inner.free_bytes()
+
+
+class _WatchedWriter(BlobWriter):
+    def __init__(self, writer: BlobWriter, tripwire: Tripwire) -> None:
+        self._writer = writer
+        self._tripwire = tripwire
+
+    def write(self, data: BytesLike, /) -> None:
+        self._step("append")
+        self._writer.write(data)
+
+    def commit(self) -> None:
+        self._step("publish")
+        self._writer.commit()
+
+    def abort(self) -> None:
+        self._tripwire("discard")
+        self._writer.abort()
+
+    def _step(self, step: str) -> None:
+        """A step that fails aborts the writer, as the contract says."""
+        try:
+            self._tripwire(step)
+        except BaseException:
+            self._writer.abort()
+            raise
+
+    def __enter__(self) -> BlobWriter:  # type: ignore[override]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything below the doors, on a folder of its own."""
+
+    folder: Path
+    database: GuardedDatabase
+    blobs: WatchedBlobs
+    keyring: Keyring
+    clock: FrozenClock
+    accounts: Accounts
+    vaults: Vaults
+    tripwire: Tripwire
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self.vaults.close()
+        self.database.dispose()
+
+    def drive(self, username: str, *, scopes: Scope = Scope.FULL, root_id: NodeId = ROOT_ID) -> Drive:
+        """The vault of an account that exists."""
+        account = self.accounts.find(username)
+        return Drive(self, make_principal(account, self.clock, scopes=scopes, root_id=root_id))
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """Garbage collection and verify."""
+
+        def open_access(row: AccountRow) -> Access:
+            return self.vaults.access(make_principal(read_account(self.keyring, row), self.clock))
+
+        return Maintenance(self.database, self.blobs, self.keyring, self.clock, open_access)
+
+    def collect(self, *, grace: timedelta = timedelta(0)) -> GcReport:
+        """Collect garbage, by default all of it."""
+        return self.maintenance.collect(grace=grace)
+
+    def verify(self) -> VerifyReport:
+        """Read everything back."""
+        return self.maintenance.verify()
+
+    def problems(self) -> list[Problem]:
+        """What `verify` finds."""
+        return self.verify().problems
+
+    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Do something to the database that the program does not know of, foreign keys ignored."""
+        with closing(sqlite3.connect(self.folder / "sealdav.db")) as connection, connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def stored(self) -> set[BlobId]:
+        """Blobs in the blob store."""
+        return set(self.blobs.inner.ids())
+
+    def blob_path(self, blob_id: BlobId) -> Path:
+        """The file of a blob."""
+        return self.folder / "blobs" / blob_id.hex()[:2] / blob_id.hex()
+
+    def touch_staging(self) -> None:
+        """Let the files of unfinished uploads be last written at the time that the clock shows."""
+        moment = self.clock().timestamp()
+        for path in (self.folder / "blobs" / "staging").iterdir():
+            os.utime(path, (moment, moment))
+
+    def assert_tidy(self) -> None:
+        """Nothing is left over: once collected, every blob is named by a file, and all of it reads back."""
+        self.collect()
+        assert self.problems() == []
+        named = {blob_id for (blob_id,) in self.sql("SELECT blob_id FROM node WHERE blob_id IS NOT NULL")}
+        rows = dict(self.sql("SELECT blob_id, inline FROM blob"))
+        assert set(rows) == named
+        assert self.sql("SELECT count(*) FROM blob WHERE state != 'live'") == [(0,)]
+        assert self.sql("SELECT count(*) FROM hidden_tree") == [(0,)]
+        assert self.stored() == {blob_id for blob_id, inline in rows.items() if not inline}
+        assert {one for (one,) in self.sql("SELECT blob_id FROM inline_blob")} == named - self.stored()
+        assert list((self.folder / "blobs" / "staging").iterdir()) == []
+
+
+def make_store(folder: Path, limits: Limits | None = None) -> Store:
+    """The store in `folder`, or a new one with accounts for "alice" and "bob"."""
+    tripwire, clock = Tripwire(), FrozenClock()
+    database = GuardedDatabase(f"sqlite:///{folder / 'sealdav.db'}")
+    keyring = make_keyring(folder, database, clock)
+    event.listen(database.engine, "before_cursor_execute", lambda *args: tripwire(f"sql {args[2]}"))
+    event.listen(database.engine, "commit", lambda _connection: tripwire("commit"))
+    local = LocalBlobStore(folder / "blobs", durability="relaxed")
+    local.prepare()
+    blobs = WatchedBlobs(local, tripwire)
+    vaults = Vaults(database, blobs, keyring, clock, limits)
+    accounts = Accounts(database, keyring, clock, RecordingAudit(), vaults.plant_root)
+    if not accounts.list():
+        accounts.create("alice")
+        accounts.create("bob")
+    return Store(folder, database, blobs, keyring, clock, accounts, vaults, tripwire)
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One account's vault as a client sees it, with paths as text."""
+
+    store: Store
+    principal: Principal
+
+    @property
+    def vault(self) -> Vault:
+        """A vault as for one request."""
+        return self.store.vaults.open(self.principal)
+
+    def narrowed(self, scopes: Scope = Scope.FULL, root: str = "/") -> Drive:
+        """The same account through a credential with fewer scopes, or with a folder for its root."""
+        return Drive(self.store, replace(self.principal, scopes=scopes, root_id=self.stat(root).id))
+
+    def begin(self, path: str, **options: Any) -> Upload:
+        """PUT, as far as the head of the request."""
+        return self.vault.write(VaultPath.parse(path), **options)
+
+    def put(self, path: str, data: bytes = b"", **options: Any) -> Placed:
+        """PUT."""
+        with self.begin(path, **options) as upload:
+            upload.write(data)
+            return upload.commit()
+
+    def open(self, path: str) -> Download:
+        """GET, as far as the status line."""
+        return self.vault.read(self.stat(path))
+
+    def get(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        """GET."""
+        with self.open(path) as download:
+            return b"".join(bytes(block) for block in download.blocks(start, stop))
+
+    def find(self, path: str) -> Node | None:
+        """What is there, if anything."""
+        return self.vault.find(VaultPath.parse(path))
+
+    def stat(self, path: str) -> Node:
+        """What is there."""
+        return self.vault.stat(VaultPath.parse(path))
+
+    def listing(self, path: str = "/") -> list[Node]:
+        """PROPFIND with Depth 1, without the collection itself."""
+        return list(self.vault.listing(self.stat(path)))
+
+    def names(self, path: str = "/") -> list[str]:
+        """Names in a collection, sorted."""
+        return sorted(node.name for node in self.listing(path))
+
+    def tree(self, path: str = "/") -> dict[str, bytes | None]:
+        """Everything below a collection: content by path, None for collections."""
+        found: dict[str, bytes | None] = {}
+        for node in self.listing(path):
+            below = f"{path.rstrip('/')}/{node.name}"
+            found[below] = None if node.is_collection else self.get(below)
+            if node.is_collection:
+                found |= self.tree(below)
+        return found
+
+    def mkdir(self, path: str, **options: Any) -> Node:
+        """MKCOL."""
+        return self.vault.make_collection(VaultPath.parse(path), **options)
+
+    def times(self, path: str, **options: Any) -> Node:
+        """PROPPATCH of times."""
+        return self.vault.set_times(VaultPath.parse(path), **options)
+
+    def move(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:
+        """MOVE."""
+        return self.vault.move(
+            VaultPath.parse(source), VaultPath.parse(target), overwrite=overwrite, **options
+        )
+
+    def copy(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:
+        """COPY."""
+        return self.vault.copy(
+            VaultPath.parse(source), VaultPath.parse(target), overwrite=overwrite, **options
+        )
+
+    def delete(self, path: str, **options: Any) -> None:
+        """DELETE."""
+        self.vault.delete(VaultPath.parse(path), **options)
+
+    def plant(self, parent: str, names: Iterable[str]) -> list[Node]:
+        """Many empty collections in one transaction, for tests that need a lot to be there."""
+        codec = self.store.vaults.access(self.principal).tree.codec
+        parent_id = self.stat(parent).id
+        made = [codec.new_node(parent_id, name, None) for name in names]
+        self._insert(made)
+        return made
+
+    def plant_chain(self, names: Iterable[str]) -> None:
+        """One collection inside the other, in one transaction."""
+        codec = self.store.vaults.access(self.principal).tree.codec
+        parent_id, made = self.stat("/").id, []
+        for name in names:
+            made.append(codec.new_node(parent_id, name, None))
+            parent_id = made[-1].id
+        self._insert(made)
+
+    def _insert(self, nodes: list[Node]) -> None:
+        codec = self.store.vaults.access(self.principal).tree.codec
+        with self.store.database.write() as tx:
+            tx.nodes.insert([codec.seal_node(node) for node in nodes])
+            tx.commit()
+
+    @property
+    def used(self) -> int:
+        """Bytes counted in the quota."""
+        return self.vault.usage().used
