@@ -128,7 +128,8 @@ class StorageSettings(Section):
         },
     )
     database_url: SecretStr = Field(
-        SecretStr(""), description="SQLAlchemy URL of the database; empty: sealdav.db in the data folder."
+        SecretStr(""),
+        description="sqlite:////absolute/path of the database; empty: sealdav.db in the data folder.",
     )
     blobs_url: str = Field(
         "",
@@ -214,7 +215,7 @@ class GcSettings(Section):
         60, description="How often `serve` collects; 0 is never."
     )
     grace_minutes: Annotated[int, Field(ge=0)] = Field(
-        60,
+        1440,
         description="How long something must have been unreferenced, or an upload silent, to be removed.",
     )
 

@@ -14,18 +14,16 @@ import pyotp
 from davserver.accounts.app_passwords import AppPasswords, IssuedAppPassword, Policy
 from davserver.accounts.authenticator import Authenticator
 from davserver.accounts.last_use import UseNotes, UseWriter
-from davserver.accounts.service import Accounts, PlantRoot
+from davserver.accounts.service import Accounts
 from davserver.accounts.sign_in import SignIn
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
 from davserver.blobs.memory import MemoryBlobStore
-from davserver.clock import Clock, to_nanoseconds
-from davserver.crypto.keys import AccountKey
-from davserver.db.engine import Database, Transaction
+from davserver.clock import Clock
+from davserver.db.engine import Database
 from davserver.identity.local import LocalIdentity
 from davserver.keyring import Keyring, open_keyring
-from davserver.model import ROOT_ID, Account, AccountId, AuthMethod, NodeId, Principal, Scope
-from davserver.vault.rows import root_row
+from davserver.model import ROOT_ID, Account, AuthMethod, NodeId, Principal, Scope
 from davserver.vault.service import Vaults
 from tests.fakes import FrozenClock, RecordingAudit
 
@@ -47,9 +45,9 @@ def make_world(folder: Path, *, clock: FrozenClock | None = None) -> World:
     clock = clock or FrozenClock()
     database = make_database(folder)
     keyring = make_keyring(folder, database, clock)
-    audit = RecordingAudit()
-    accounts = Accounts(database, keyring, clock, audit, make_plant_root(clock))
-    return World(database, MemoryBlobStore(), keyring, clock, audit, accounts)
+    blobs, audit = MemoryBlobStore(), RecordingAudit()
+    accounts = Accounts(database, keyring, clock, audit, Vaults(database, blobs, keyring, clock).plant_root)
+    return World(database, blobs, keyring, clock, audit, accounts)
 
 
 def make_database(folder: Path) -> Database:
@@ -60,15 +58,6 @@ def make_database(folder: Path) -> Database:
 def make_keyring(folder: Path, database: Database, clock: Clock) -> Keyring:
     """The database's tables and the master key, made or opened again."""
     return open_keyring(folder / "keys" / "master.key", database, clock)
-
-
-def make_plant_root(clock: Clock) -> PlantRoot:
-    """What gives a new account its root collection."""
-
-    def plant_root(tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
-        tx.nodes.insert([root_row(key, now_ns=to_nanoseconds(clock()))])
-
-    return plant_root
 
 
 def make_principal(

@@ -29,7 +29,7 @@ BEYOND = 10**MAX_POSITION_DIGITS
 """What such a number is taken for."""
 
 _ENTITY_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
-_RANGE = re.compile(r"\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII)
+_RANGE = re.compile(r"(\d*)-(\d*)", re.ASCII)
 
 
 # ── entity tags ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,7 +154,7 @@ def parse_range(value: str, size: int) -> ByteRange | None:
         Unsatisfiable: a single valid range that starts behind the end, or the last 0 bytes.
     """
     unit, _, ranges = value.partition("=")
-    match = _RANGE.fullmatch(ranges)
+    match = _RANGE.fullmatch(ranges.strip())
     if unit.strip().lower() != "bytes" or match is None:
         return None
     first, last = match[1], match[2]

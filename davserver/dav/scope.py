@@ -12,7 +12,7 @@ from davserver.dav.body import RequestBody
 from davserver.dav.conditions import Preconditions
 from davserver.dav.if_header import any_holds, parse_if
 from davserver.dav.uri import Target, parse_destination, parse_target
-from davserver.errors import NotFound, PreconditionFailed
+from davserver.errors import ParentMissing, PreconditionFailed
 from davserver.model import Node
 from davserver.serving.exchange import Environ
 from davserver.vault.paths import VaultPath
@@ -129,5 +129,5 @@ class RequestScope:
         """The path of a resource tag; None for one that is not in this tree, whose state cannot be known."""
         try:
             return self._address(url).path
-        except (NotFound, DAVError):
+        except (ParentMissing, DAVError):
             return None

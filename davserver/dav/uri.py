@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from wsgidav.dav_error import HTTP_BAD_GATEWAY, DAVError
 
-from davserver.errors import NotFound, PathError
+from davserver.errors import NotFound, ParentMissing, PathError
 from davserver.vault.paths import VaultPath
 
 TREE = ("dav",)
@@ -80,7 +80,8 @@ def parse_destination(value: str, host: str, username: str) -> Target:
     another file. The scheme may differ from ours, because a proxy may have removed TLS.
 
     Raises:
-        PathError, NotFound: as `parse_target`.
+        PathError: as `parse_target`.
+        ParentMissing: outside of every tree.
         DAVError: 502 for another host.
     """
     absolute = _ABSOLUTE.fullmatch(value)
@@ -91,7 +92,10 @@ def parse_destination(value: str, host: str, username: str) -> Target:
         value = absolute[3]
     if "?" in value or "#" in value:
         raise PathError("the Destination holds a '?' or '#' that is not percent-encoded")
-    return _locate(value, username)
+    try:
+        return _locate(value, username)
+    except NotFound:
+        raise ParentMissing("there is no tree at the Destination") from None
 
 
 def _authority(text: str, scheme: str) -> str:

@@ -52,7 +52,13 @@ class Transaction:
 
     def commit(self) -> None:
         """Make the changes durable as the setting `durability` says. May be called once."""
-        self._transaction.commit()
+        try:
+            self._transaction.commit()
+        except BaseException:
+            # SQLAlchemy would take the connection back into its pool with the transaction, and with it the
+            # write lock, still open: closing it rolls back.
+            self._connection.invalidate()
+            raise
 
     @cached_property
     def instance(self) -> Instance:

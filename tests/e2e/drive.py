@@ -52,7 +52,7 @@ class Drive:
 
     def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -93,7 +93,11 @@ class Drive:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait_until_ready(self._process)
+        try:
+            wait_for_port(self.port, self._process)
+        except AssertionError:
+            print((self.folder / "server.out").read_text())  # noqa: T201 - pytest shows it with the failure
+            raise
 
     def stop(self) -> int:
         """Ask the server to stop, as a service manager does; returns its exit code."""
@@ -167,16 +171,6 @@ class Drive:
         assert self._process is not None, "the server is not running"
         return self._process
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                break
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
-            time.sleep(0.02)  # Waiting for another process to listen: there is nothing to wait on but time.
-        raise AssertionError("the server did not start: " + (self.folder / "server.out").read_text()[-2000:])
-
 
 class Rclone:
     """rclone with one remote, `drive:`, that is a device of a drive."""
@@ -232,7 +226,7 @@ class Rclone:
         """`rclone mount` on a folder, unmounted at the end when everything was written back."""
         clients.require_fuse()
         folder.mkdir(parents=True, exist_ok=True)
-        control = f"127.0.0.1:{_free_port()}"
+        control = f"127.0.0.1:{free_port()}"
         command = [
             *(self._program, "mount", remote, str(folder), "--vfs-cache-mode=writes", "--vfs-write-back=1s"),
             *("--rc", "--rc-no-auth", f"--rc-addr={control}"),
@@ -263,10 +257,19 @@ def sealdav(*arguments: str) -> list[str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    """This process's environment without settings of whoever runs the tests."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(("DAVSERVER_", "RCLONE_"))
-    }
+    """This process's environment without settings of whoever runs the tests; compiled modules may be kept."""
+    unwanted = ("DAVSERVER_", "RCLONE_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the process listens on a port of this machine."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)  # Waiting for another process to listen: there is nothing to wait on but time.
+    raise AssertionError("the server did not start")
 
 
 def _wait_for_mount(folder: Path, process: subprocess.Popen[bytes]) -> None:
@@ -277,7 +280,8 @@ def _wait_for_mount(folder: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)  # As above: the kernel tells nobody.
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -10,22 +10,13 @@ from hypothesis import strategies as st
 from wsgidav.dav_error import DAVError
 
 from davserver.dav.uri import Target, encode, parse_destination, parse_target
-from davserver.errors import NotFound, PathError
-from davserver.vault.paths import VaultPath, check_name
+from davserver.errors import NotFound, ParentMissing, PathError
+from davserver.vault.paths import VaultPath
+from tests.unit.dav.nodes import names, storable
 
 HOST = "drive.test"
 
 
-def storable(name: str) -> bool:
-    """Whether the vault takes a name."""
-    try:
-        check_name(name)
-    except PathError:
-        return False
-    return True
-
-
-names = st.text(min_size=1, max_size=30).filter(storable)
 paths = st.lists(names, max_size=5)
 
 
@@ -66,7 +57,7 @@ def test_anything_is_a_path_or_a_clear_error(text: str) -> None:
     ):
         try:
             found = read()
-        except (PathError, NotFound, DAVError):
+        except (PathError, NotFound, ParentMissing, DAVError):
             continue
         assert all(storable(name) for name in found.path.parts)
 
@@ -183,11 +174,18 @@ def test_user_names_never_become_paths(username: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["/dav/a?b", "/dav/a#b", f"http://{HOST}/dav/a?b", f"http://{HOST}/dav/a#b", "/dav/a?", "a", "", "//drive.test/dav/a"],
+    ["/dav/a?b", "/dav/a#b", f"http://{HOST}/dav/a?b", f"http://{HOST}/dav/a#b", "/dav/a?", "a", "", "*"],
 )
 def test_destination_is_not_cut_short(value: str) -> None:
     """T17: what a client forgot to encode is refused; cutting it off would overwrite another file."""
     with pytest.raises(PathError):
+        parse_destination(value, HOST, "alice")
+
+
+@pytest.mark.parametrize("value", ["/", "/a", "//drive.test/dav/a", "/remote.php/dav/files/bob/a"])
+def test_destination_outside_of_the_tree_has_no_parent(value: str) -> None:
+    """T17: not a 404, which would say that the source is missing."""
+    with pytest.raises(ParentMissing):
         parse_destination(value, HOST, "alice")
 
 

@@ -180,7 +180,11 @@ class _WatchedWriter(BlobWriter):
         self._writer.commit()
 
     def abort(self) -> None:
-        self._tripwire("discard")
+        try:
+            self._tripwire("discard")
+        except BaseException:
+            self._writer._file.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as the end of the process does
+            raise
         self._writer.abort()
 
     def _step(self, step: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tracemalloc
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ SIZES = [
 ]
 
 
+@cache
 def pattern(size: int) -> bytes:
     """Content in which no two chunks are alike."""
     return b"".join(number.to_bytes(4, "big") for number in range(size // 4 + 1))[:size]

@@ -1,0 +1,118 @@
+"""The If field of RFC 4918, 10.4."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wsgidav.dav_error import DAVError
+
+from davserver.dav.if_header import MAX_IF_CHARS, any_holds, parse_if
+from davserver.model import Node
+from tests.unit.dav.nodes import make_collection, make_file
+
+FILE = make_file(etag="now")
+STATES: dict[str | None, Node | None] = {None: FILE, "/other": make_file(etag="else"), "/none": None}
+
+
+def holds(value: str) -> bool:
+    """Judge a field on a file with the tag "now", beside "/other" with "else" and "/none", where nothing is."""
+    return any_holds(parse_if(value), STATES.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('(["now"])', True),
+        ('(["old"])', False),
+        ('([W/"now"])', False),
+        ('(Not ["now"])', False),
+        ('(Not ["old"])', True),
+        ('(["old"]) (["now"])', True),
+        ('(["now"] ["old"])', False),
+        ("(<urn:uuid:1>)", False),
+        ("(Not <urn:uuid:1>)", True),
+        ("(<DAV:no-lock>)", False),
+        ("(Not <DAV:no-lock>)", True),
+        ('(<urn:uuid:1> ["now"])', False),
+        ('(<urn:uuid:1>) (["now"])', True),
+        ('(<urn:uuid:1>)(Not <DAV:no-lock> ["now"])', True),
+        ('</other> (["else"])', True),
+        ('</other> (["now"])', False),
+        ('</none> (["now"])', False),
+        ('</none> (Not ["now"])', True),
+        ('</none> (["now"]) </other> (["else"])', True),
+        ('</other> (["x"]) (["else"])', True),
+        ('  ( [ "now" ] )  ', True),
+        ('(NOT["old"])', True),
+        ('([""])', False),
+        ('(["a]b(c)<d>"])', False),
+    ],
+)
+def test_if_is_judged(value: str, expected: bool) -> None:
+    """RFC 4918, 10.4: one list must hold, of which every term must; no state token matches without locks."""
+    assert holds(value) is expected
+
+
+def test_empty_tag_matches_no_collection() -> None:
+    """A collection has no entity tag, so none is its own."""
+    assert not any_holds(parse_if('([""])'), lambda _: make_collection())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "()",
+        "(",
+        ")",
+        '(["now"]',
+        '["now"]',
+        "<urn:uuid:1>",
+        "(Not)",
+        '(Not Not ["now"])',
+        '(["now"]))',
+        '(("now"))',
+        '([now])',
+        "(now)",
+        '(["now"]) x',
+        '(["now"]), (["x"])',
+        "(< >)",
+        "(Notx)",
+    ],
+)
+def test_malformed_if_is_400(value: str) -> None:
+    """RFC 4918, 10.4.2: what is not understood is never taken for true."""
+    with pytest.raises(DAVError) as caught:
+        parse_if(value)
+    assert caught.value.value == 400
+
+
+@given(st.text(alphabet='()[]<> "NotWw/x', max_size=60))
+def test_anything_is_judged_or_400(value: str) -> None:
+    """T25: no text leads to another error."""
+    try:
+        lists = parse_if(value)
+    except DAVError:
+        return
+    assert any_holds(lists, lambda _: FILE) in {True, False}
+
+
+@pytest.mark.parametrize("unit", ["<", "(", "[", '["', "(<", "Not ", " ", '(["x"', "(Not <x>) ", "W/"])
+def test_if_is_capped_and_linear(unit: str) -> None:
+    """T25: above 4 KiB 400; below, the worst field is judged in 5 ms (the best of three runs)."""
+    with pytest.raises(DAVError):
+        parse_if(unit * MAX_IF_CHARS)
+    value = (unit * MAX_IF_CHARS)[:MAX_IF_CHARS]
+
+    def seconds() -> float:
+        begun = time.perf_counter()
+        with contextlib.suppress(DAVError):
+            parse_if(value)
+        return time.perf_counter() - begun
+
+    assert min(seconds() for _ in range(3)) < 0.005
