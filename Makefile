@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
 
-.PHONY: help run setup test check fmt coverage lock clean
+.PHONY: help run setup test check fmt coverage bench lock clean
 
 help:  ## Print this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ fmt: setup  ## Format the code and apply the lint rules' own fixes
 
 coverage: setup  ## Say which lines and branches no test inside this process reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term tests/unit tests/contract tests/property tests/conformance
+
+bench: setup  ## Measure one large file beside `rclone serve webdav` over crypt; ARGS="--folder /dev/shm"
+	@tests/services/install.sh
+	@$(BIN)/python -m benchmarks.large_file $(ARGS)
 
 lock: $(BIN)/pip  ## Choose new versions of all dependencies and write them, with hashes, to config/
 	@$(PIP) install uv

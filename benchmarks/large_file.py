@@ -3,7 +3,7 @@
     make bench
 
 Ratios count, not megabytes: those hold for this machine and this moment only. All servers keep their data in
-the same folder; put it on a tmpfs (`--folder /dev/shm`) to measure the work, on a disk to measure the disk too.
+the same folder: on a tmpfs (`--folder /dev/shm`) to measure the work, on a disk to measure the disk too.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ def retire(
             or tx.blobs.claim(_dead(keyring, row), old_state=row.state, before=before)
         ]
         tx.commit()
+    if not claimed:
+        return []
     for row in claimed:
         if not row.inline:
             blobs.delete(row.blob_id)

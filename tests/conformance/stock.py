@@ -30,7 +30,7 @@ class StockServer:
         """Listen, on the port of the last time if there was one."""
         config = {
             "provider_mapping": {"/dav": str(self._folder)},
-            "http_authenticator": {"domain_controller": None},
+            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
             "simple_dc": {"user_mapping": {"*": {USERNAME: {"password": PASSWORD}}}},
             "logging": {"enable": False},
             "verbose": 0,

@@ -200,7 +200,7 @@ CRASHES = fault("answers 500")
 
 
 @pytest.mark.parametrize(
-    "target", [pytest.param("//[", marks=CRASHES), pytest.param("//]", marks=CRASHES), "/dav//[", "//"]
+    "target", [pytest.param("//[", marks=CRASHES), pytest.param("//]", marks=CRASHES), "/dav//["]
 )
 def test_target_that_is_no_url_is_4xx(dav: Client, target: str) -> None:
     """T09: nor does a target that cannot be taken for a URL make anything fail."""

@@ -402,7 +402,8 @@ class Drive:
     def _insert(self, nodes: list[Node]) -> None:
         codec = self.store.vaults.access(self.principal).tree.codec
         with self.store.database.write() as tx:
-            tx.nodes.insert([codec.seal_node(node) for node in nodes])
+            for node in nodes:
+                tx.nodes.insert([codec.seal_node(node)])
             tx.commit()
 
     @property
