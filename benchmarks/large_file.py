@@ -74,7 +74,7 @@ def _measure(target: Target, source: Path) -> Row:
 
 
 def _curl(target: Target, *arguments: str) -> float:
-    """One transfer; seconds that it took. The credential goes through standard input, not the command line."""
+    """One transfer; seconds that it took. The credential is not on the command line, where others see it."""
     command = [
         "curl",
         "--silent",

@@ -87,8 +87,13 @@ def store_state(settings: Settings) -> StoreState:
     return StoreState.KEY_ONLY if settings.keys.master_key_file.exists() else StoreState.NEW
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
+def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: bool = True) -> Services:
     """Open the store, or make what is missing: folders, database, master key. Migrates the database.
+
+    Args:
+        settings: all options.
+        clock: what tells the time.
+        needs_space: refuse to begin on a full disk; not for what makes room there.
 
     Raises:
         ConfigError: a place cannot be used; MasterKeyError: the key is missing or another one. Nothing was
@@ -96,7 +101,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         StorageUnavailable, StorageFull: the storage cannot be used now.
     """
     new = store_state(settings) is not StoreState.READY
-    _check_places(settings)
+    _check_places(settings, needs_space=needs_space)
     audit = LogAuditSink()
     storage = settings.storage
     database = Database(settings.database_url, durability=storage.durability)
@@ -172,20 +177,6 @@ def _maintenance(
 
 
 # ── places
-def check_space(settings: Settings) -> None:
-    """Refuse to begin on a full disk.
-
-    Raises:
-        StorageFull: there is less than `MIN_FREE_BYTES`.
-        ConfigError: the data folder cannot be used.
-    """
-    folder = settings.storage.data_dir
-    _check_folder(folder)
-    space = os.statvfs(folder)
-    if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
-        raise StorageFull(f"no space left in {folder}: free some, or move the data folder to a larger disk")
-
-
 def _database_file(settings: Settings) -> Path:
     url = settings.database_url
     if not url.startswith(SQLITE) or len(url) == len(SQLITE) or "?" in url or ":memory:" in url:
@@ -193,7 +184,7 @@ def _database_file(settings: Settings) -> Path:
     return Path(url.removeprefix(SQLITE))
 
 
-def _check_places(settings: Settings) -> None:
+def _check_places(settings: Settings, *, needs_space: bool) -> None:
     """Refuse what cannot work before anything is written, in words that say what to do."""
     data = settings.storage.data_dir
     if settings.keys.master_key_file.resolve().is_relative_to(data.resolve()):
@@ -202,6 +193,9 @@ def _check_places(settings: Settings) -> None:
         )
     for folder in {data, _database_file(settings).parent}:
         _check_folder(folder)
+        space = os.statvfs(folder)
+        if needs_space and space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
+            raise StorageFull(f"no space left in {folder}: free some, or move the data to a larger disk")
 
 
 def _check_folder(folder: Path) -> None:

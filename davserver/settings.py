@@ -18,7 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -32,6 +41,14 @@ SERVICE_CONFIG = Path("/etc/sealdav")
 CONFIG_NAME = "davserver.toml"
 MASTER_KEY_NAME = "master.key"
 
+
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("a path must not be empty")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(_not_empty)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -120,7 +137,7 @@ class ServerSettings(Section):
 class StorageSettings(Section):
     """Where accounts' files lie, encrypted."""
 
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         default_factory=lambda: default_places().data,
         description="Folder of the database and the encrypted files.",
         json_schema_extra={
@@ -158,7 +175,7 @@ class StorageSettings(Section):
 class KeySettings(Section):
     """The master key; back it up apart from the data folder."""
 
-    master_key_file: Path = Field(
+    master_key_file: Folder = Field(
         default_factory=_master_key_file,
         description="File of the master key, readable by its owner only, outside the data folder.",
         json_schema_extra={
@@ -194,7 +211,7 @@ class LoginSettings(Section):
 class LogSettings(Section):
     """The structured log file beside the readable log on the terminal."""
 
-    folder: Path | None = Field(
+    folder: Folder | None = Field(
         default_factory=_unit_log_folder,
         description="Folder of app.log.",
         json_schema_extra={"default_text": "systemd's log folder, else log in the data folder"},

@@ -17,6 +17,7 @@ from davserver.cli import app_passwords, config, enrol, maintenance, serve, user
 from davserver.cli.console import Usage
 from davserver.cli.exits import ExitCode, exit_code
 from davserver.cli.session import Session
+from davserver.clock import Clock, utc_now
 from davserver.errors import ConfigError, DavserverError
 
 app = typer.Typer(
@@ -56,11 +57,11 @@ def options(
     ] = False,
 ) -> None:
     """Options before the command. Settings: TOML file < environment (DAVSERVER_SECTION__KEY) < these."""
-    session = Session(config)
+    session: Session = context.obj
+    session.config = config
     for assignment in assignments or []:
         section, key, value = _parse_assignment(assignment)
         session.override(section, **{key: value})
-    context.obj = session
 
 
 def _parse_assignment(text: str) -> tuple[str, str, str]:
@@ -71,10 +72,10 @@ def _parse_assignment(text: str) -> tuple[str, str, str]:
     return section, key, value
 
 
-def main() -> None:
+def main(clock: Clock = utc_now) -> None:
     """Run the command line and exit with one of `ExitCode`."""
     try:
-        app()
+        app(obj=Session(clock))
     except Usage as error:
         _fail(str(error), ExitCode.USAGE)
     except DavserverError as error:

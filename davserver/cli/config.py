@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from davserver.bootstrap import store_state
 from davserver.cli.session import Session
-from davserver.settings import Section, Settings, sections
+from davserver.settings import Settings, sections
 
 MASKED = "(hidden)"
 
@@ -64,10 +64,22 @@ def _lines(settings: Settings | None) -> Iterator[str]:
         yield ""
         yield f"# {(model.__doc__ or '').splitlines()[0]}"
         yield f"[{name}]"
-        values: Section | None = None if settings is None else getattr(settings, name)
         for key, field in model.model_fields.items():
             yield f"# {field.description}"
-            yield _commented(key, field) if values is None else f"{key} = {_toml(getattr(values, key))}"
+            yield (
+                _commented(key, field)
+                if settings is None
+                else f"{key} = {_toml(_value(settings, name, key))}"
+            )
+
+
+def _value(settings: Settings, section: str, key: str) -> object:
+    """What is in force; the folder of the log depends on another option."""
+    return (
+        settings.log_folder
+        if (section, key) == ("log", "folder")
+        else getattr(getattr(settings, section), key)
+    )
 
 
 def _commented(key: str, field: FieldInfo) -> str:
@@ -83,6 +95,4 @@ def _commented(key: str, field: FieldInfo) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, SecretStr):
         value = MASKED if value.get_secret_value() else ""
-    if value is None:
-        return '""'
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from davserver.audit import log_to_file, log_to_terminal
-from davserver.bootstrap import Services, StoreState, build_services, check_space, store_state
+from davserver.bootstrap import Services, StoreState, build_services, store_state
+from davserver.clock import Clock
 from davserver.errors import ConfigError
 from davserver.settings import Settings, load_settings
 
@@ -25,10 +26,12 @@ class Session:
     """One run of the command line.
 
     Attributes:
+        clock: what tells the time.
         config: the file that `--config` named.
         flags: settings given on the command line, by section and key.
     """
 
+    clock: Clock
     config: Path | None = None
     flags: dict[str, dict[str, object]] = field(default_factory=dict)
 
@@ -60,9 +63,7 @@ class Session:
             raise ConfigError(
                 f"no store in {settings.storage.data_dir}: run `sealdav init`, or set storage.data_dir"
             )
-        if needs_space:
-            check_space(settings)
-        services = build_services(settings)
+        services = build_services(settings, clock=self.clock, needs_space=needs_space)
         try:
             log_to_file(
                 settings.log_folder,

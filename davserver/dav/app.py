@@ -60,7 +60,7 @@ class DavApp(WsgiDAVApp):
             "verbose": 0,
         }
         super().__init__(config)
-        self._domain_controller = DomainController(self, config, authenticate)
+        self.domain_controller = DomainController(self, config, authenticate)
         self._server = RequestServer(self._provider, keep_digests)
         self._vaults = vaults
         self._audit = audit
@@ -87,7 +87,7 @@ class DavApp(WsgiDAVApp):
         return [response.body]
 
     def _answer(self, environ: Environ, body: RequestBody, start_response: StartResponse) -> Blocks:
-        principal = self._domain_controller.principal(environ)
+        principal = self.domain_controller.principal(environ)
         environ[ACCOUNT_KEY] = principal.account.username
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from wsgidav.dav_provider import DAVCollection, DAVNonCollection
 
-from davserver.dav.conditions import NANOSECONDS
 from davserver.dav.media import browser_headers, content_type
 from davserver.dav.scope import RequestScope
 from davserver.model import Node
@@ -37,19 +36,11 @@ class FileResource(DAVNonCollection):
         """The name as it was created."""
         return self.node.name
 
-    def get_last_modified(self) -> int:
-        """Seconds since the epoch."""
-        return self.node.modified_ns // NANOSECONDS
-
     def get_etag(self) -> str:
         """Strong entity tag, without quotes."""
         return self.node.etag
 
     def support_etag(self) -> bool:
-        """Always."""
-        return True
-
-    def support_ranges(self) -> bool:
         """Always."""
         return True
 
@@ -68,14 +59,6 @@ class CollectionResource(DAVCollection):
     def __init__(self, path: str, environ: Environ, node: Node) -> None:
         super().__init__(path, environ)
         self.node = node
-
-    def get_display_name(self) -> str:
-        """The name as it was created; empty for the root."""
-        return self.node.name
-
-    def get_last_modified(self) -> int:
-        """Seconds since the epoch."""
-        return self.node.modified_ns // NANOSECONDS
 
     def members(self) -> Iterator[Node]:
         """The members as nodes, read as they are consumed; resources would cost more than their rows."""

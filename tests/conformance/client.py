@@ -34,7 +34,7 @@ class Client:
     root: str = "/dav/"
     patience: float = PATIENCE
 
-    # ── addresses ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── addresses ───────────────────────────────────────────────────────────────────────────────────────────
     @property
     def host(self) -> str:
         """The Host header."""
@@ -62,7 +62,7 @@ class Client:
         """The same place with another credential."""
         return replace(self, authorization=authorization)
 
-    # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── requests ────────────────────────────────────────────────────────────────────────────────────────────
     def connect(self) -> Connection:
         """A connection of one's own."""
         return Connection(self.address, self.patience)
@@ -124,7 +124,7 @@ class Client:
         """PROPPATCH that sets properties in this order."""
         return self.ask("PROPPATCH", name, headers, multistatus.proppatch(values))
 
-    # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── results ─────────────────────────────────────────────────────────────────────────────────────────────
     def made(self, name: str, body: bytes = b"content", headers: Headers | None = None) -> Response:
         """PUT of a new file that has to work."""
         answer = self.put(name, body, headers)

@@ -59,7 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of `faults.fault`."""
-    config.addinivalue_line("markers", "fault(what, stock): what stock WsgiDAV does instead of what is tested")
+    config.addinivalue_line(
+        "markers", "fault(what, stock): what stock WsgiDAV does instead of what is tested"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -83,10 +83,17 @@ class Response:
 
 
 class Connection:
-    """One persistent connection. Leaving its block closes it."""
+    """One persistent connection. Leaving its block closes it.
+
+    Raises:
+        Silence: nobody accepts it.
+    """
 
     def __init__(self, address: Address, patience: float = PATIENCE) -> None:
-        self._socket = socket.create_connection(address, timeout=patience)
+        try:
+            self._socket = socket.create_connection(address, timeout=patience)
+        except TimeoutError:
+            raise Silence("the server accepts no connection") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
 
@@ -98,7 +105,7 @@ class Connection:
     ) -> None:
         self._socket.close()
 
-    # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────
     def send(self, data: bytes) -> None:
         """Send `data`. A server that has already refused may have closed its side: its answer is what counts."""
         try:
@@ -128,7 +135,7 @@ class Connection:
         self.send(request(method, target, headers, body))
         return self.read(method)
 
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
     def read(self, method: str = "GET") -> Response:
         """Read one answer to `method`, after any interim ones.
 

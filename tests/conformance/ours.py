@@ -54,7 +54,7 @@ class OurServer:
         self.start()
         self._main = self.device(self.services.accounts.create("alice"))
 
-    # ── running ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── running ─────────────────────────────────────────────────────────────────────────────────────────────
     def start(self) -> None:
         """Open the store and listen, on the port of the last time if there was one."""
         self.services: Services = build_services(self._settings, clock=lambda: utc_now() + self._offset)
@@ -81,7 +81,7 @@ class OurServer:
         finally:
             self._offset = timedelta()
 
-    # ── accounts ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── accounts ────────────────────────────────────────────────────────────────────────────────────────────
     @property
     def client(self) -> Client:
         """The account `alice`, with everything allowed."""
@@ -129,7 +129,7 @@ class OurServer:
         now = self.services.clock()
         return Principal(account, Scope.FULL, ROOT_ID, AuthMethod.TERMINAL, now, totp_at=now)
 
-    # ── the store ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the store ───────────────────────────────────────────────────────────────────────────────────────────
     def populate(self, collection: str, count: int) -> None:
         """Put `count` empty collections into the collection of the main account at this path, all at once."""
         access = self.services.vaults.access(self._principal(self.account))

@@ -15,7 +15,7 @@ LATER = "Fri, 31 Dec 2199 23:59:59 GMT"
 OTHER = '"another"'
 
 
-# ── ETags ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── ETags ───────────────────────────────────────────────────────────────────────────────────────────────────
 @fault("leaves the quotes out of getetag")
 def test_etag_is_the_same_everywhere(dav: Client) -> None:
     """RFC 9110, 8.8.3; RFC 4918, 15.6: strong, quoted, and equal in PUT, HEAD, GET and PROPFIND."""
@@ -46,7 +46,7 @@ def test_etag_does_not_change_with_the_time(dav: Client) -> None:
     assert dav.get("moved")["Last-Modified"] == "Thu, 10 Jan 2008 21:20:00 GMT"
 
 
-# ── If-Match ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── If-Match ────────────────────────────────────────────────────────────────────────────────────────────────
 @fault("ignores it where nothing exists")
 @pytest.mark.parametrize("value", ["*", OTHER])
 def test_if_match_on_a_missing_file_is_412(dav: Client, value: str) -> None:
@@ -77,7 +77,9 @@ def test_if_match_with_another_etag_is_412(dav: Client, value: str) -> None:
     assert dav.tree() == {"file": b"his"}
 
 
-@pytest.mark.parametrize("value", ["{etag}", "*", '"another", {etag}', '"another",{etag},"third"', '"a,b" , {etag}'])
+@pytest.mark.parametrize(
+    "value", ["{etag}", "*", '"another", {etag}', '"another",{etag},"third"', '"a,b" , {etag}']
+)
 def test_if_match_with_the_current_etag(dav: Client, value: str) -> None:
     """RFC 9110, 13.1.1: alone, in a list, or any: the request is done."""
     etag = dav.made("file", b"old")["ETag"]
@@ -86,7 +88,7 @@ def test_if_match_with_the_current_etag(dav: Client, value: str) -> None:
     assert dav.delete("file", {"If-Match": value.format(etag=etag)}).status == 204
 
 
-# ── If-None-Match ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── If-None-Match ───────────────────────────────────────────────────────────────────────────────────────────
 def test_if_none_match_any_protects_what_exists(dav: Client) -> None:
     """RFC 9110, 13.1.2: `*` creates, and never replaces: 201, then 412."""
     assert dav.put("file", b"first", {"If-None-Match": "*"}).status == 201
@@ -157,7 +159,7 @@ def test_propfind_ignores_if_none_match(dav: Client, value: str) -> None:
     assert dav.propfind("file", headers={"If-None-Match": value.format(etag=etag)}).status == 207
 
 
-# ── dates ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── dates ───────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(
     ("date", "status"),
@@ -198,7 +200,7 @@ def test_if_unmodified_since(dav: Client) -> None:
     assert dav.put("file", b"newer", {"If-Unmodified-Since": "yesterday"}).status == 204
 
 
-# ── precedence ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── precedence ──────────────────────────────────────────────────────────────────────────────────────────────
 def test_if_none_match_that_fails_beats_the_date(dav: Client) -> None:
     """RFC 9110, 13.1.3: with If-None-Match, If-Modified-Since is not looked at: another ETag, 200."""
     dav.made("file", b"x")
@@ -219,14 +221,16 @@ def test_if_match_beats_the_date(dav: Client) -> None:
     assert dav.put("file", b"y", {"If-Match": etag, "If-Unmodified-Since": EARLIER}).status == 204
 
 
-@pytest.mark.parametrize("fields", [{"If-Match": OTHER}, {"If-None-Match": "*"}, {"If-Unmodified-Since": EARLIER}])
+@pytest.mark.parametrize(
+    "fields", [{"If-Match": OTHER}, {"If-None-Match": "*"}, {"If-Unmodified-Since": EARLIER}]
+)
 def test_missing_is_404_not_412(dav: Client, fields: dict[str, str]) -> None:
     """RFC 9110, 13.2.1: conditions come after the check that would give another answer than 2xx anyway."""
     assert dav.get("missing", fields).status == 404
     assert dav.delete("missing", fields).status == 404
 
 
-# ── the If field ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the If field ────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("condition", "status"),
     [
@@ -235,7 +239,9 @@ def test_missing_is_404_not_412(dav: Client, fields: dict[str, str]) -> None:
         ('(Not ["another"])', 204),
         ("(Not [{etag}])", 412),
         ('(["another"]) ([{etag}])', 204),
-        pytest.param('<{url}> (["another"])', 412, marks=fault("never finds the URL and lets everything pass")),
+        pytest.param(
+            '<{url}> (["another"])', 412, marks=fault("never finds the URL and lets everything pass")
+        ),
         ("<{url}> ([{etag}])", 204),
         ("(<urn:uuid:00000000-0000-0000-0000-000000000000>)", 412),
     ],

@@ -316,7 +316,9 @@ def test_target_below_a_file_is_a_conflict(dav: Client, method: str) -> None:
 def test_time_of_the_client_is_kept_and_confirmed(dav: Client, method: str) -> None:
     """X-OC-Mtime on COPY and MOVE, as rclone sends it: kept, confirmed with `accepted`, the ETag of MOVE unchanged."""
     etag = dav.made("source")["ETag"]
-    answer: Response = dav.ask(method, "source", {"Destination": dav.url("target"), "X-OC-Mtime": "1000000000"})
+    answer: Response = dav.ask(
+        method, "source", {"Destination": dav.url("target"), "X-OC-Mtime": "1000000000"}
+    )
     assert answer.status == 201
     assert answer["X-OC-Mtime"] == "accepted"
     assert dav.property("target", f"{DAV}getlastmodified") == "Sun, 09 Sep 2001 01:46:40 GMT"

@@ -6,6 +6,8 @@ one client's request would otherwise be another's (smuggling).
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.conformance.client import Client
@@ -43,7 +45,7 @@ def _rows(table: dict[str, bytes]) -> list[object]:
     ]
 
 
-# ── length ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── length ──────────────────────────────────────────────────────────────────────────────────────────────────
 BAD_LENGTHS = {
     "two": b"Content-Length: 5\r\nContent-Length: 0",
     "two, the other way": b"Content-Length: 0\r\nContent-Length: 5",
@@ -94,7 +96,9 @@ def test_ambiguous_length_is_refused(dav: Client, fields: bytes) -> None:
 def test_chunks_in_http_1_0_are_refused(dav: Client) -> None:
     """RFC 9112, 6.1: HTTP/1.0 has no chunks; a proxy of that age would not see where they end."""
     fields = _base(dav) + b"Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n"
-    _is_refused_for_good(dav, b"PUT %b HTTP/1.0\r\n%b\r\n" % (dav.at("file").encode(), fields) + chunked([b"x"]))
+    _is_refused_for_good(
+        dav, b"PUT %b HTTP/1.0\r\n%b\r\n" % (dav.at("file").encode(), fields) + chunked([b"x"])
+    )
 
 
 BAD_CHUNKS = {
@@ -125,7 +129,7 @@ def test_malformed_chunk_is_refused(dav: Client, body: bytes) -> None:
     _is_refused_for_good(dav, wire)
 
 
-# ── lines and fields ────────────────────────────────────────────────────────────────────────────────────────────
+# ── lines and fields ────────────────────────────────────────────────────────────────────────────────────────
 BAD_FIELDS = {
     "folded line": b"X-A: 1\r\n 2",
     "folded line with a tab": b"X-A: 1\r\n\t2",
@@ -251,7 +255,13 @@ def test_long_target_is_refused(dav: Client) -> None:
 
 def test_field_with_an_underscore_is_not_the_one_with_a_hyphen(dav: Client) -> None:
     """T01: `Content_Length` is another field, though a WSGI environ could not tell it from Content-Length."""
-    fields = {**dav.headers, "Content-Length": "5", "Content_Length": "0", "If_Match": '"x"', "X_OC_Mtime": "x"}
+    fields = {
+        **dav.headers,
+        "Content-Length": "5",
+        "Content_Length": "0",
+        "If_Match": '"x"',
+        "X_OC_Mtime": "x",
+    }
     with dav.connect() as connection:
         answer = connection.ask("PUT", dav.at("file"), fields, b"hello")
         assert answer.status in {201, 400}
@@ -264,7 +274,7 @@ def test_authorization_with_another_name_is_none(dav: Client) -> None:
     assert anonymous.get("x", {"X_Authorization": dav.authorization or ""}).status == 401
 
 
-# ── what is unusual and right ───────────────────────────────────────────────────────────────────────────────────
+# ── what is unusual and right ───────────────────────────────────────────────────────────────────────────────
 @fault("answers 400")
 def test_absolute_form_is_accepted(dav: Client) -> None:
     """RFC 9112, 3.2.2: a server has to accept the absolute form, with whatever Host."""
@@ -355,9 +365,15 @@ def test_name_of_the_coding_has_no_case(dav: Client, coding: str) -> None:
     assert dav.put("file", chunked([b"x"]), {"Transfer-Encoding": coding}).status == 201
 
 
-# ── keeping and closing ─────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("option", ["close", pytest.param("Close", marks=fault("knows it in small letters only")),
-    pytest.param("TE, close", marks=fault("knows it alone only"))])
+# ── keeping and closing ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    "option",
+    [
+        "close",
+        pytest.param("Close", marks=fault("knows it in small letters only")),
+        pytest.param("TE, close", marks=fault("knows it alone only")),
+    ],
+)
 def test_connection_closes_when_asked(dav: Client, option: str) -> None:
     """RFC 9112, 9.6: options are case-insensitive and come in lists."""
     with dav.connect() as connection:
@@ -370,18 +386,16 @@ def test_connection_closes_when_asked(dav: Client, option: str) -> None:
 def test_many_connections_are_kept(dav: Client) -> None:
     """RFC 9112, 9.3: a mount keeps dozens of connections; each is good for another request."""
     dav.made("file", b"x")
-    connections = [dav.connect() for _ in range(30)]
-    try:
-        for _ in range(2):
-            for connection in connections:
-                answer = connection.ask("GET", dav.at("file"), dav.headers)
-                assert answer.get("Connection") in {None, "keep-alive"}
-    finally:
-        for connection in connections:
-            connection.__exit__(None, None, None)
+    with ExitStack() as stack:
+        connections: list[Connection] = []
+        for number in range(60):
+            if number < 30:
+                connections.append(stack.enter_context(dav.connect()))
+            answer = connections[number % 30].ask("GET", dav.at("file"), dav.headers)
+            assert answer.get("Connection") in {None, "keep-alive"}
 
 
-# ── bodies that nobody wanted ───────────────────────────────────────────────────────────────────────────────────
+# ── bodies that nobody wanted ───────────────────────────────────────────────────────────────────────────────
 def _answers(connection: Connection, method: str) -> list[int]:
     """Status codes until the connection ends."""
     statuses = [connection.read(method).status]
@@ -429,7 +443,9 @@ def test_body_that_was_not_read_is_no_request(
     stray = _stray(dav)
     headers = {**dav.headers, **fields}
     with dav.connect() as connection:
-        connection.send(request(method, dav.at(name), headers, stray) + request("OPTIONS", dav.at(), dav.headers))
+        connection.send(
+            request(method, dav.at(name), headers, stray) + request("OPTIONS", dav.at(), dav.headers)
+        )
         first = connection.read(method)
         assert first.status in {status, 415, 501}
         if (first.get("Connection") or "").lower() == "close":
@@ -467,8 +483,10 @@ def test_body_without_a_meaning_harms_nobody(dav: Client, method: str, framing: 
             assert connection.ask("GET", dav.at("other"), dav.headers).body == b"y"
 
 
-# ── Expect ──────────────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("expectation", ["100-continue", pytest.param("100-Continue", marks=fault("does not know it"))])
+# ── Expect ──────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    "expectation", ["100-continue", pytest.param("100-Continue", marks=fault("does not know it"))]
+)
 def test_body_is_asked_for_and_then_read(dav: Client, expectation: str) -> None:
     """RFC 9110, 10.1.1: 100 before the body, whatever the case, and the final answer after it."""
     headers = {**dav.headers, "Expect": expectation, "Content-Length": "5"}
@@ -515,7 +533,8 @@ def test_unknown_expectation_is_417(dav: Client) -> None:
     "framing",
     [
         pytest.param(
-            {"Content-Length": "400000000"}, marks=fault("waits for the whole body first, and keeps it in memory")
+            {"Content-Length": "400000000"},
+            marks=fault("waits for the whole body first, and keeps it in memory"),
         ),
         {"Transfer-Encoding": "chunked"},
     ],
@@ -528,8 +547,10 @@ def test_stranger_is_refused_before_his_body(dav: Client, framing: dict[str, str
         assert connection.read("PUT").status == 401
 
 
-# ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize(("method", "name"), [("GET", "file"), ("GET", "missing"), ("OPTIONS", ""), ("PROPFIND", "")])
+# ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("method", "name"), [("GET", "file"), ("GET", "missing"), ("OPTIONS", ""), ("PROPFIND", "")]
+)
 def test_head_of_an_answer_is_complete(dav: Client, method: str, name: str) -> None:
     """RFC 9110, 6.6.1 and 8.6: a date, and a length or chunks, so that the connection goes on."""
     dav.made("file", b"x")

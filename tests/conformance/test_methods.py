@@ -24,7 +24,9 @@ PLACES = [
     "collection/",
     "file",
     pytest.param("missing"),
-    pytest.param("missing/below/it", marks=fault("answers 404 without a DAV field: gvfs then sees no WebDAV")),
+    pytest.param(
+        "missing/below/it", marks=fault("answers 404 without a DAV field: gvfs then sees no WebDAV")
+    ),
 ]
 
 
@@ -85,7 +87,7 @@ def test_what_is_not_offered_is_405(dav: Client, method: str) -> None:
     assert dav.tree() == {"file": b"content"}
 
 
-# ── MKCOL ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── MKCOL ───────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("name", ["collection", "collection/"])
 def test_mkcol_makes_an_empty_collection(dav: Client, name: str) -> None:
     """RFC 4918, 9.3: 201, with and without the slash."""
@@ -135,7 +137,7 @@ def test_mkcol_with_a_body_is_415(dav: Client, headers: dict[str, str], body: by
     assert dav.tree() == {}
 
 
-# ── DELETE ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── DELETE ──────────────────────────────────────────────────────────────────────────────────────────────────
 def test_delete_removes_the_whole_tree(dav: Client) -> None:
     """RFC 4918, 9.6: 204 without a body, for files and for collections with everything below."""
     dav.made("file")
@@ -176,7 +178,7 @@ def test_204_has_no_length(dav: Client) -> None:
     assert dav.delete("file").get("Content-Length") is None
 
 
-# ── GET of a collection ─────────────────────────────────────────────────────────────────────────────────────────
+# ── GET of a collection ─────────────────────────────────────────────────────────────────────────────────────
 @fault("sends a page with the names, made for a browser")
 def test_get_of_a_collection_lists_nothing(dav: Client) -> None:
     """T36: no listing that a browser would show; PROPFIND is for that."""

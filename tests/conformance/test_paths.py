@@ -163,7 +163,7 @@ SPELLINGS = pytest.mark.parametrize(("first", "second"), [(COMPOSED, DECOMPOSED)
 @fault("takes two spellings of one name for two names")
 @SPELLINGS
 def test_another_spelling_finds_the_same_file(dav: Client, first: str, second: str) -> None:
-    """macOS sends names in NFD, others in NFC: GET, PUT and listing know one file; the first spelling stays."""
+    """MacOS sends names in NFD, others in NFC: GET, PUT and listing know one file; the first spelling stays."""
     dav.made(first, b"1")
     assert dav.get(second).body == b"1"
     assert dav.put(second, b"2").status == 204

@@ -56,7 +56,7 @@ def ask(dav: Client, name: str, body: bytes, headers: dict[str, str] | None = No
     return dav.ask("PROPFIND", name, {"Depth": "0", **(headers or {})}, body)
 
 
-# ── what is asked ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is asked ───────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("body", [None, b"", b'<propfind xmlns="DAV:"><allprop/></propfind>'])
 def test_allprop_gives_the_live_properties(dav: Client, body: bytes | None) -> None:
     """RFC 4918, 9.1: no body, an empty one and `allprop` ask for the same: all properties of RFC 4918."""
@@ -91,7 +91,9 @@ def test_include_adds_to_allprop(dav: Client) -> None:
 
 
 @fault("answers with an empty response")
-@pytest.mark.parametrize("body", [b'<propfind xmlns="DAV:"/>', b'<propfind xmlns="DAV:"><x xmlns="urn:x"/></propfind>'])
+@pytest.mark.parametrize(
+    "body", [b'<propfind xmlns="DAV:"/>', b'<propfind xmlns="DAV:"><x xmlns="urn:x"/></propfind>']
+)
 def test_propfind_that_asks_for_nothing(dav: Client, body: bytes) -> None:
     """RFC 4918, 14.20: one of prop, propname and allprop has to be there: 400 (or what an empty body gets)."""
     dav.made("file")
@@ -149,7 +151,7 @@ def test_rclone_gets_what_it_asks_for(dav: Client) -> None:
     assert parsedate_to_datetime(found["file"].text(f"{DAV}getlastmodified"))
 
 
-# ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
 def test_dates_have_their_formats(dav: Client) -> None:
     """RFC 4918, 15.1 and 15.7: RFC 3339 in UTC and the HTTP date, both of now, also of a collection."""
     dav.made("file")
@@ -216,7 +218,7 @@ def test_checksums_are_given(dav: Client) -> None:
     assert dav.properties("plain", f"{OC}checksums").status_of(f"{OC}checksums") == 404
 
 
-# ── Depth ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Depth ───────────────────────────────────────────────────────────────────────────────────────────────────
 @fault("walks the whole tree")
 @pytest.mark.parametrize("headers", [{}, {"Depth": "infinity"}, {"Depth": "Infinity"}])
 def test_depth_infinity_is_refused(dav: Client, headers: dict[str, str]) -> None:
@@ -247,7 +249,7 @@ def test_missing_is_404(dav: Client, name: str) -> None:
     assert dav.propfind(name).status == 404
 
 
-# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────
 @fault("ignores a body that comes in chunks, and reads it as the next request")
 @pytest.mark.parametrize("method", ["PROPFIND", "PROPPATCH"])
 def test_body_in_chunks_is_read(dav: Client, method: str) -> None:
@@ -280,8 +282,14 @@ BAD_XML = {
     "utf-7": b'<?xml version="1.0" encoding="utf-7"?><propfind xmlns="DAV:"><allprop/></propfind>',
     "no such encoding": b'<?xml version="1.0" encoding="x"?><propfind xmlns="DAV:"><allprop/></propfind>',
     "lying encoding": b'<?xml version="1.0" encoding="utf-16"?><propfind xmlns="DAV:"><allprop/></propfind>',
-    "laughs": b'<!DOCTYPE p [<!ENTITY a0 "ha">' + LAUGHS + b']><propfind xmlns="DAV:"><prop>&a9;</prop></propfind>',
-    "quadratic": b"<!DOCTYPE p [" + QUADRATIC + b']><propfind xmlns="DAV:"><prop>' + b"&a;" * 20_000 + b"</prop></propfind>",
+    "laughs": b'<!DOCTYPE p [<!ENTITY a0 "ha">'
+    + LAUGHS
+    + b']><propfind xmlns="DAV:"><prop>&a9;</prop></propfind>',
+    "quadratic": b"<!DOCTYPE p ["
+    + QUADRATIC
+    + b']><propfind xmlns="DAV:"><prop>'
+    + b"&a;" * 20_000
+    + b"</prop></propfind>",
     "external": b'<!DOCTYPE p [<!ENTITY e SYSTEM "file:///etc/passwd">]><propfind xmlns="DAV:"><prop>&e;</prop></propfind>',
     "parameter": b'<!DOCTYPE p [<!ENTITY % e SYSTEM "http://127.0.0.1:1/x">%e;]><propfind xmlns="DAV:"><allprop/></propfind>',
     "undefined entity": b'<propfind xmlns="DAV:"><prop>&e;</prop></propfind>',
@@ -363,7 +371,7 @@ def test_deep_xml_harms_nobody(dav: Client, method: str, template: bytes) -> Non
     assert time.monotonic() - begun < XML_SECONDS
 
 
-# ── large collections ───────────────────────────────────────────────────────────────────────────────────────────
+# ── large collections ───────────────────────────────────────────────────────────────────────────────────────
 @fault("builds the whole answer in memory first")
 def test_large_collection_is_streamed(server: Server, dav: Client) -> None:
     """T24: the answer comes in chunks while it is made, and every member is there once."""

@@ -49,7 +49,7 @@ def update(dav: Client, name: str, body: str) -> Resource:
 @REFUSES
 @pytest.mark.parametrize("name", ["file", "collection"])
 def test_rclone_sets_a_time(dav: Client, name: str) -> None:
-    """rclone's own request: one response, nothing but 2xx; the time is everywhere, the ETag is as before."""
+    """Rclone's own request: one response, nothing but 2xx; the time is everywhere, the ETag is as before."""
     dav.made("file")
     dav.made_collection("collection")
     etag = dav.head("file")["ETag"]
@@ -65,7 +65,7 @@ def test_rclone_sets_a_time(dav: Client, name: str) -> None:
 
 @REFUSES
 def test_rclone_repeats_the_checksum(dav: Client) -> None:
-    """rclone sets what it has read: time and checksum are both 200, and the checksum is still there."""
+    """Rclone sets what it has read: time and checksum are both 200, and the checksum is still there."""
     checksum = f"SHA1:{hashlib.sha1(b'x').hexdigest()}"
     dav.made("file", b"x", {"OC-Checksum": checksum})
     found = update(dav, "file", RCLONE_WITH_CHECKSUM % (1_000_000_000, checksum))
@@ -184,7 +184,9 @@ NO_INSTRUCTION = fault("answers 207 without a response")
         b"",
         pytest.param(b'<propertyupdate xmlns="DAV:"/>', marks=NO_INSTRUCTION),
         pytest.param(b'<propertyupdate xmlns="DAV:"><set/></propertyupdate>', marks=NO_INSTRUCTION),
-        pytest.param(b'<propertyupdate xmlns="DAV:"><set><prop/></set></propertyupdate>', marks=NO_INSTRUCTION),
+        pytest.param(
+            b'<propertyupdate xmlns="DAV:"><set><prop/></set></propertyupdate>', marks=NO_INSTRUCTION
+        ),
     ],
 )
 def test_empty_update_is_400(dav: Client, body: bytes | None) -> None:

@@ -31,7 +31,9 @@ def by_length(dav: Client, name: str) -> bytes:
 
 def by_chunks(dav: Client, name: str) -> bytes:
     """Chunks without the last one."""
-    return head("PUT", dav.at(name), {**dav.headers, "Transfer-Encoding": "chunked"}) + chunked([PART], end=b"")
+    return head("PUT", dav.at(name), {**dav.headers, "Transfer-Encoding": "chunked"}) + chunked(
+        [PART], end=b""
+    )
 
 
 def by_half_a_chunk(dav: Client, name: str) -> bytes:
@@ -61,9 +63,7 @@ def test_body_that_ends_early_leaves_the_old_file(
 
 
 @pytest.mark.parametrize("truncated", TRUNCATED)
-def test_body_that_ends_early_makes_no_file(
-    dav: Client, truncated: Callable[[Client, str], bytes]
-) -> None:
+def test_body_that_ends_early_makes_no_file(dav: Client, truncated: Callable[[Client, str], bytes]) -> None:
     """T11, T12: the same for a new file: nothing appears."""
     with dav.connect() as connection:
         connection.send(truncated(dav, "file"))

@@ -171,7 +171,7 @@ def test_part_carries_what_the_whole_would(dav: Client) -> None:
         assert part[name] == whole[name]
 
 
-# ── If-Range ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── If-Range ────────────────────────────────────────────────────────────────────────────────────────────────
 def test_if_range_with_the_current_etag(dav: Client) -> None:
     """RFC 9110, 13.1.5: the same file still: 206."""
     etag = dav.made("file", DIGITS)["ETag"]
@@ -210,7 +210,7 @@ def test_if_range_without_range_is_ignored(dav: Client) -> None:
     assert dav.get("file", {"If-Range": '"another"'}).status == 200
 
 
-# ── with conditions ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── with conditions ─────────────────────────────────────────────────────────────────────────────────────────
 def test_conditions_come_before_the_range(dav: Client) -> None:
     """RFC 9110, 13.2.2: a failed If-Match is a 412 and a matching If-None-Match a 304, Range or not."""
     etag = dav.made("file", DIGITS)["ETag"]

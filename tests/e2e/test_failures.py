@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
 
 
 def refuses(drive: Drive, code: ExitCode, words: str, *arguments: str) -> None:
-    """`sealdav` ends with this code and one line on standard error that matches `words`; nothing else is said."""
+    """`sealdav` says one line on standard error, which matches `words`, and ends with this code."""
     done = drive.run(*(arguments or ("serve",)))
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert re.fullmatch(rf"sealdav: [^\n]*{words}[^\n]*\n", done.stderr), done.stderr
@@ -98,7 +98,7 @@ def test_a_missing_master_key_is_not_made_anew(stopped: Drive, device: Device) -
     ids=["mode", "content"],
 )
 def test_a_master_key_that_cannot_be_trusted_is_refused(
-    stopped: Drive, damage: type[object], words: str
+    stopped: Drive, damage: Callable[[Path], None], words: str
 ) -> None:
     """One that others can read, and one that is cut."""
     before = snapshot(stopped.data)

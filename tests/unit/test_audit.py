@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from davserver.audit import (
     ACCESS,
@@ -25,6 +23,7 @@ from davserver.audit import (
     log_to_terminal,
 )
 from davserver.errors import ConfigError
+from tests.logs import restored_logging
 
 TOKEN = "ew1-dmnbkdnbs7rzcw1svra9d3rem74vr414d6qwbjc8ey709gtd"
 
@@ -45,21 +44,6 @@ class Logs:
     def text(self) -> str:
         """All that was logged anywhere."""
         return (self.folder / "app.log").read_text() + self.terminal.getvalue()
-
-
-@contextlib.contextmanager
-def restored_logging() -> Iterator[None]:
-    """Give the process its logging back."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    root.handlers[:] = []
-    yield
-    for handler in root.handlers:
-        with contextlib.suppress(OSError):  # what a full disk did not take
-            handler.close()
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -147,6 +147,7 @@ def test_only_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
         ("server = 1\n", 1, "server: a table is expected; write [server]"),
         ("[storage]\ndurability = 'some'\n", 2, "storage.durability: input should be 'full' or 'relaxed'"),
         ("[server]\npublic_url = 'dav.example.org'\n", 2, "server.public_url: string should match"),
+        ("[log]\nfolder = ''\n", 2, "log.folder: a path must not be empty"),
         ("[server]\nport = 1\nport = 2\n", 3, "not valid TOML"),
         ("[server]\nhost = 'a\n", 2, "not valid TOML"),
         ("[server\n", 1, "not valid TOML"),

@@ -57,10 +57,10 @@ class Door:
         target: str,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-        **environ: Any,  # noqa: ANN401 - whatever a test wants in the environ
+        environ: Mapping[str, object] | None = None,
     ) -> Answer:
         """One request for an exact target."""
-        full = {
+        full: dict[str, Any] = {
             "REQUEST_METHOD": method,
             "REQUEST_URI": target,
             "SERVER_PROTOCOL": "HTTP/1.1",
@@ -73,7 +73,7 @@ class Door:
             full["HTTP_AUTHORIZATION"] = self.authorization
         for name, value in (headers or {}).items():
             full[f"HTTP_{name.upper().replace('-', '_')}"] = value
-        full |= environ
+        full |= environ or {}
         started: list[tuple[str, list[tuple[str, str]]]] = []
         blocks = self.app(full, lambda status, fields: started.append((status, fields)))
         try:
@@ -100,7 +100,7 @@ class Door:
         """GET."""
         return self.ask("GET", name, headers)
 
-    def as_(self, username: str, secret: str = "full") -> Door:
+    def as_(self, username: str, secret: str = "full") -> Door:  # noqa: S107
         """The same door for somebody else."""
         return Door(self.app, self.world, self.vaults, basic(username, secret))
 
@@ -122,4 +122,3 @@ def make_door(folder: Path, keep_digests: frozenset[str] = frozenset()) -> Door:
 
     vaults = Vaults(world.database, world.blobs, world.keyring, world.clock)
     return Door(DavApp(authenticate, vaults, world.audit, keep_digests), world, vaults)
-

@@ -90,7 +90,7 @@ def test_entity_tags_are_read_to_the_letter(value: str, expected: EntityTags) ->
     ],
 )
 def test_writes_pass_only_on_the_state_that_the_client_knows(
-    field: str, value: str, file: bool, collection: bool, missing: bool
+    field: str, value: str, *, file: bool, collection: bool, missing: bool
 ) -> None:
     """RFC 9110, 13.1 for methods that change something, on a file, a collection and where nothing is."""
     check = Preconditions.of({f"HTTP_{field}": value}).check_write
@@ -113,8 +113,8 @@ def test_writes_pass_only_on_the_state_that_the_client_knows(
         ({}, False),
     ],
 )
-def test_reading_again_what_is_known_is_304(fields: dict[str, str], expected: bool) -> None:
-    """RFC 9110, 13.1.2, 13.1.3 and 13.2.2: If-None-Match decides alone if it is there; equal dates are a 304."""
+def test_reading_again_what_is_known_is_304(fields: dict[str, str], *, expected: bool) -> None:
+    """RFC 9110, 13.1.2, 13.1.3 and 13.2.2: If-None-Match decides alone; equal dates are a 304."""
     environ = {f"HTTP_{name}": value for name, value in fields.items()}
     assert Preconditions.of(environ).not_modified(FILE) is expected
 
@@ -211,13 +211,15 @@ def test_range_is_the_slice_of_a_list(first: int, last: int, size: int) -> None:
         assert expected != []
 
 
-@pytest.mark.parametrize("value", ["bytes=" + "0-0," * 2000, "bytes=" + "1" * 8000, "bytes=" + " " * 8000 + "x"])
+@pytest.mark.parametrize(
+    "value", ["bytes=" + "0-0," * 2000, "bytes=" + "1" * 8000, "bytes=" + " " * 8000 + "x"]
+)
 def test_range_costs_nothing(value: str) -> None:
     """T32: a field of the longest length is judged at once."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(Unsatisfiable):
         parse_range(value, 10)
-    assert time.perf_counter() - begun < 0.05
+    assert time.process_time() - begun < 0.02
 
 
 @pytest.mark.parametrize(
@@ -258,7 +260,7 @@ def test_other_depths_are_400(value: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [("T", True), ("f", False), ("F", False), (None, True)])
-def test_overwrite_is_read(value: str | None, expected: bool) -> None:
+def test_overwrite_is_read(value: str | None, *, expected: bool) -> None:
     """RFC 4918, 10.6: without the field the target may be replaced."""
     assert parse_overwrite({} if value is None else {"HTTP_OVERWRITE": value}) is expected
 

@@ -78,7 +78,7 @@ def without(door: Door) -> Answer:
 @pytest.mark.parametrize("authorization", REFUSED)
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
 def test_refusals_are_all_alike(door: Door, authorization: str, method: str) -> None:
-    """T38: 401 with the challenge, the same bytes for every reason, also for OPTIONS: Windows logs in by it."""
+    """T38: 401 with the challenge, the same bytes for every reason, also for OPTIONS: Windows needs it."""
     expected = without(door)
     door.authorization = authorization
     assert door.ask(method, "x") == expected
@@ -93,7 +93,9 @@ def test_right_credential_opens(door: Door, authorization: str) -> None:
     assert door.ask("OPTIONS", "x").status == 200
 
 
-@pytest.mark.parametrize("target", ["/dav/%00", "/nowhere", "*", "/dav/x?logout", "/remote.php/dav/files/bob/"])
+@pytest.mark.parametrize(
+    "target", ["/dav/%00", "/nowhere", "*", "/dav/x?logout", "/remote.php/dav/files/bob/"]
+)
 def test_nothing_is_told_before_authentication(door: Door, target: str) -> None:
     """Whether an address exists or is malformed is nobody's business without a credential."""
     expected = without(door)
@@ -108,11 +110,13 @@ def test_a_query_changes_nothing(door: Door, target: str) -> None:
     assert door.call("GET", target).status == 200
 
 
-@pytest.mark.parametrize("name", ["REMOTE_USER", "HTTP_REMOTE_USER", "HTTP_X_REMOTE_USER", "HTTP_X_FORWARDED_USER"])
+@pytest.mark.parametrize(
+    "name", ["REMOTE_USER", "HTTP_REMOTE_USER", "HTTP_X_REMOTE_USER", "HTTP_X_FORWARDED_USER"]
+)
 def test_no_other_field_says_who_somebody_is(door: Door, name: str) -> None:
     """WsgiDAV's trusted header lets anybody in as anybody; none is looked at here."""
     door.authorization = None
-    assert door.call("GET", "/dav/", **{name: "alice"}).status == 401
+    assert door.call("GET", "/dav/", environ={name: "alice"}).status == 401
 
 
 def test_client_address_is_that_of_the_connection() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -70,13 +71,22 @@ def test_allprop_gives_the_properties_of_rfc_4918() -> None:
 def test_collection_has_no_content() -> None:
     """RFC 4918, 15: a collection has a type, times and a name; what it does not have is not mentioned."""
     found = read(Propfind(Mode.ALL), make_collection())
-    assert set(found) == {f"{DAV}{name}" for name in ("creationdate", "displayname", "getlastmodified", "resourcetype")}
+    assert set(found) == {
+        f"{DAV}{name}" for name in ("creationdate", "displayname", "getlastmodified", "resourcetype")
+    }
     assert [child.tag for child in found[f"{DAV}resourcetype"][1]] == [f"{DAV}collection"]
 
 
 def test_every_named_property_is_answered_once() -> None:
     """RFC 4918, 9.1: what exists with 200, what does not with 404, whatever its namespace holds."""
-    wanted = ("{DAV:}getetag", "{u&\"'<%s}x", "bare", f"{OC}checksums", f"{DAV}quota-used-bytes", f"{DAV}lockdiscovery")
+    wanted = (
+        "{DAV:}getetag",
+        "{u&\"'<%s}x",
+        "bare",
+        f"{OC}checksums",
+        f"{DAV}quota-used-bytes",
+        f"{DAV}lockdiscovery",
+    )
     found = read(Propfind(Mode.NAMED, wanted), FILE)
     assert {name: status for name, (status, _) in found.items()} == {
         "{DAV:}getetag": 200,
@@ -95,7 +105,7 @@ def test_minimal_leaves_out_what_does_not_exist(wanted: tuple[str, ...]) -> None
 
 
 def test_include_adds_to_allprop() -> None:
-    """RFC 4918, 9.1.6: named properties besides; one that does not exist is a 404, one twice is given once."""
+    """RFC 4918, 9.1.6: named properties besides; an unknown one is a 404, one twice is given once."""
     wanted = Propfind(Mode.ALL, (f"{DAV}getetag", f"{OC}permissions", "{u}x"))
     found = read(wanted, FILE)
     assert set(found) == {*ALLPROP, f"{OC}permissions", "{u}x"}
@@ -136,7 +146,7 @@ def test_quota_belongs_to_collections(usage: Usage, expected: dict[str, str]) ->
     ],
 )
 def test_checksums_are_written_as_owncloud_does(digests: dict[str, bytes], expected: str | None) -> None:
-    """rclone reads one element with all digests; without any the property does not exist."""
+    """Clients like rclone read one element with all digests; without any the property does not exist."""
     status, element = read(Propfind(Mode.NAMED, (f"{OC}checksums",)), make_file(**digests))[f"{OC}checksums"]
     assert (status == 200) is (expected is not None)
     assert element.findtext(f"{OC}checksum") == expected
@@ -161,7 +171,7 @@ def test_rows_with_and_without_digests_can_alternate() -> None:
     ],
 )
 def test_permissions_are_those_of_the_credential(scopes: Scope, file: str, collection: str) -> None:
-    """ownCloud's clients show what may be done before they try it."""
+    """Clients of ownCloud show what may be done before they try it."""
     writer = RowWriter(Propfind(Mode.NAMED, (f"{OC}permissions",)), facts(scopes, None), minimal=False)
     for node, letters in ((FILE, file), (make_collection(), collection)):
         root = document([writer.row("/", node)])
@@ -181,7 +191,9 @@ def test_no_name_breaks_the_document(chosen: list[str], mode: Mode) -> None:
 @pytest.mark.parametrize("rows", [0, 1, ROWS_A_BLOCK - 1, ROWS_A_BLOCK, ROWS_A_BLOCK + 1, 3 * ROWS_A_BLOCK])
 def test_blocks_hold_all_rows_and_no_more_than_their_share(rows: int) -> None:
     """A long answer is cut between rows, and nothing is lost at the cuts."""
-    made = [multistatus.response(f"/{number}", multistatus.propstat("", multistatus.HTTPStatus.OK)) for number in range(rows)]
+    made = [
+        multistatus.response(f"/{number}", multistatus.propstat("", HTTPStatus.OK)) for number in range(rows)
+    ]
     blocks = list(multistatus.blocks(iter(made)))
     assert max(block.count(b"<D:response>") for block in blocks) <= ROWS_A_BLOCK
     assert [element.findtext(f"{DAV}href") for element in fromstring(b"".join(blocks))] == [

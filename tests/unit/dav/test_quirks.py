@@ -46,7 +46,24 @@ def test_every_time_that_can_be_stored_can_be_sent(nanoseconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "x", "1e9", "0x1", "1_0", "+1", "1.", ".5", "nan", "inf", "\u0661", "9223372037", "-9223372037", "1" * 99]
+    "text",
+    [
+        "",
+        " ",
+        "x",
+        "1e9",
+        "0x1",
+        "1_0",
+        "+1",
+        "1.",
+        ".5",
+        "nan",
+        "inf",
+        "\u0661",
+        "9223372037",
+        "-9223372037",
+        "1" * 99,
+    ],
 )
 def test_what_is_no_time_is_400(text: str) -> None:
     """A time that nobody meant is never stored."""
@@ -81,7 +98,9 @@ def test_checksums_are_read(value: str, expected: dict[str, bytes]) -> None:
     assert checksums_of({"HTTP_OC_CHECKSUM": value}) == expected
 
 
-@pytest.mark.parametrize("value", ["SHA1", "SHA1:", ":ab", "SHA1:xy", "SHA1:abc", "SHA1:ab", f"MD5:{'ab' * 20}", "SHA1=ab"])
+@pytest.mark.parametrize(
+    "value", ["SHA1", "SHA1:", ":ab", "SHA1:xy", "SHA1:abc", "SHA1:ab", f"MD5:{'ab' * 20}", "SHA1=ab"]
+)
 def test_malformed_checksums_are_400(value: str) -> None:
     """A digest that cannot be verified as sent is not dropped in silence."""
     with pytest.raises(DAVError) as caught:
@@ -97,7 +116,8 @@ def sized(length: int | None) -> RequestBody:
 
 
 @pytest.mark.parametrize(
-    ("length", "expected", "announced"), [(5, None, 5), (None, None, None), (None, "5", 5), (5, "5", 5), (0, "0", 0)]
+    ("length", "expected", "announced"),
+    [(5, None, 5), (None, None, None), (None, "5", 5), (5, "5", 5), (0, "0", 0)],
 )
 def test_length_is_whoever_says_it(length: int | None, expected: str | None, announced: int | None) -> None:
     """Content-Length, or Finder's field on a chunked body."""
@@ -105,7 +125,9 @@ def test_length_is_whoever_says_it(length: int | None, expected: str | None, ann
     assert announced_size(environ, sized(length)) == announced
 
 
-@pytest.mark.parametrize(("length", "expected"), [(5, "6"), (0, "5"), (None, "-5"), (None, "x"), (None, ""), (None, "9" * 5000)])
+@pytest.mark.parametrize(
+    ("length", "expected"), [(5, "6"), (0, "5"), (None, "-5"), (None, "x"), (None, ""), (None, "9" * 5000)]
+)
 def test_contradicting_lengths_are_400(length: int | None, expected: str) -> None:
     """Two lengths, or one that is no number: nobody knows what the file should be."""
     with pytest.raises(DAVError) as caught:
@@ -126,6 +148,6 @@ def test_contradicting_lengths_are_400(length: int | None, expected: str) -> Non
         ({"USER_AGENT": "rclone/v1.76.0"}, False),
     ],
 )
-def test_who_wants_little_gets_little(fields: dict[str, str], expected: bool) -> None:
+def test_who_wants_little_gets_little(fields: dict[str, str], *, expected: bool) -> None:
     """RFC 8144 and its forerunner, and Windows, whose listings have a largest size."""
     assert wants_minimal({f"HTTP_{name}": value for name, value in fields.items()}) is expected

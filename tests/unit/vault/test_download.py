@@ -181,7 +181,12 @@ def test_a_file_that_is_gone_before_it_is_opened(store: Store, full: Drive) -> N
 def test_several_ranges_of_one_download(full: Drive) -> None:
     """In any order; a block is valid until the next one is asked for."""
     with full.open("/large") as download:
-        for start, stop in ((RUN_BYTES, RUN_BYTES + 10), (0, 5), (len(LARGE) - 1, len(LARGE)), (7, len(LARGE))):
+        for start, stop in (
+            (RUN_BYTES, RUN_BYTES + 10),
+            (0, 5),
+            (len(LARGE) - 1, len(LARGE)),
+            (7, len(LARGE)),
+        ):
             assert b"".join(map(bytes, download.blocks(start, stop))) == LARGE[start:stop]
 
 

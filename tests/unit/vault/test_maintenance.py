@@ -99,9 +99,7 @@ def test_a_content_that_only_a_kept_version_names_stays(store: Store, alice: Dri
     assert store.collect().blobs == 1
 
 
-def test_more_garbage_than_one_batch(
-    store: Store, alice: Drive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_garbage_than_one_batch(store: Store, alice: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch after batch, also when a whole batch turns out to be no garbage."""
     monkeypatch.setattr(maintenance, "BATCH_BLOBS", 3)
     alice.mkdir("/c")

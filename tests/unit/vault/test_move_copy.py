@@ -190,7 +190,11 @@ def test_what_is_refused_changes_nothing(
 ) -> None:
     """Every rule, with the error that says which."""
     source, target, overwrite, error = case
-    rows = store.sql("SELECT * FROM node"), store.sql("SELECT * FROM blob"), store.sql("SELECT * FROM account")
+    rows = (
+        store.sql("SELECT * FROM node"),
+        store.sql("SELECT * FROM blob"),
+        store.sql("SELECT * FROM account"),
+    )
     with pytest.raises(error):
         verb(full, source, target, overwrite=overwrite)
     assert rows == (

@@ -28,7 +28,9 @@ def test_a_path_is_its_names_untouched(text: str, parts: tuple[str, ...]) -> Non
     assert VaultPath.parse(text).parts == parts
 
 
-@pytest.mark.parametrize("text", ["//", "/a/", "//a", "/a//b", "/.", "/..", "/a/../b", "/a/./b", "a\0b", "/a\n"])
+@pytest.mark.parametrize(
+    "text", ["//", "/a/", "//a", "/a//b", "/.", "/..", "/a/../b", "/a/./b", "a\0b", "/a\n"]
+)
 def test_a_path_that_could_be_read_in_two_ways_is_refused(text: str) -> None:
     """No dot segments, no empty names, no control characters."""
     with pytest.raises(PathError):
@@ -37,7 +39,19 @@ def test_a_path_that_could_be_read_in_two_ways_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "character",
-    [*map(chr, range(0x20)), "\x7f", "\x80", "\x9f", "\u2028", "\u2029", "\ud800", "\udfff", "\ufdd0", "\ufffe", "\uffff"],
+    [
+        *map(chr, range(0x20)),
+        "\x7f",
+        "\x80",
+        "\x9f",
+        "\u2028",
+        "\u2029",
+        "\ud800",
+        "\udfff",
+        "\ufdd0",
+        "\ufffe",
+        "\uffff",
+    ],
 )
 def test_names_that_no_listing_could_show_are_refused(character: str) -> None:
     """XML 1.0 cannot carry them; a listing of the parent would break."""
@@ -45,7 +59,9 @@ def test_names_that_no_listing_could_show_are_refused(character: str) -> None:
         check_name(f"a{character}b")
 
 
-@pytest.mark.parametrize("name", ["\u200f", "\ufeff", "\U0001f600", "\ufffd", "\xa0", "\U0001ffff", " ", "CON", "a:b"])
+@pytest.mark.parametrize(
+    "name", ["\u200f", "\ufeff", "\U0001f600", "\ufffd", "\xa0", "\U0001ffff", " ", "CON", "a:b"]
+)
 def test_unusual_names_are_stored(name: str) -> None:
     """What some other system would not like is no reason to refuse it."""
     assert check_name(name) == name

@@ -63,9 +63,7 @@ def test_verify_changes_nothing(store: Store, full: Drive) -> None:
     assert full.get("/small") == SMALL
 
 
-def test_small_pages_find_the_same(
-    store: Store, full: Drive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_pages_find_the_same(store: Store, full: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is skipped or counted twice where one page of rows ends."""
     whole = store.verify()
     for size in (1, 2, 3):
@@ -132,7 +130,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "last byte": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "salt": lambda path: path.write_bytes(path.read_bytes()[:30] + bytes(8) + path.read_bytes()[38:]),
-    "a chunk": lambda path: path.write_bytes(path.read_bytes()[:70_000] + bytes(8) + path.read_bytes()[70_008:]),
+    "a chunk": lambda path: path.write_bytes(
+        path.read_bytes()[:70_000] + bytes(8) + path.read_bytes()[70_008:]
+    ),
 }
 
 

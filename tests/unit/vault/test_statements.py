@@ -44,7 +44,9 @@ def test_a_device_with_a_folder_pays_one_more(store: Store, full: Drive) -> None
     assert cost(store, lambda: device.find("/c/f")) == (3, 0)
 
 
-@pytest.mark.parametrize(("children", "pages"), [(0, 1), (1, 1), (LISTING_PAGE - 1, 1), (LISTING_PAGE + 1, 2)])
+@pytest.mark.parametrize(
+    ("children", "pages"), [(0, 1), (1, 1), (LISTING_PAGE - 1, 1), (LISTING_PAGE + 1, 2)]
+)
 def test_a_listing_costs_one_statement_a_thousand(
     store: Store, full: Drive, children: int, pages: int
 ) -> None:

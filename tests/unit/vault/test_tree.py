@@ -138,9 +138,7 @@ def test_a_listing_around_the_end_of_a_page(alice: Drive, count: int) -> None:
     assert set(found) == names
 
 
-def test_a_listing_survives_changes_between_its_pages(
-    alice: Drive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_listing_survives_changes_between_its_pages(alice: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stays is told exactly once, though a neighbour is deleted and another added between two pages."""
     monkeypatch.setattr(tree_module, "LISTING_PAGE", 2)
     for number in range(6):

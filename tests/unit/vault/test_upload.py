@@ -407,7 +407,9 @@ def test_an_upload_that_was_given_up_stores_nothing(store: Store, alice: Drive, 
     store.assert_tidy()
 
 
-@pytest.mark.parametrize("seen_by_others", ["DELETE FROM blob", "UPDATE blob SET state = 'dead', version = 2"])
+@pytest.mark.parametrize(
+    "seen_by_others", ["DELETE FROM blob", "UPDATE blob SET state = 'dead', version = 2"]
+)
 def test_bytes_stored_after_they_were_given_up_do_not_stay(
     store: Store, alice: Drive, seen_by_others: str
 ) -> None:

@@ -1,0 +1,319 @@
+"""What each method does with its fields and properties, beside what tests/conformance asks over a socket."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from defusedxml.ElementTree import fromstring
+
+from davserver.dav.get import COLLECTION_PAGE
+from davserver.dav.multistatus import ROWS_A_BLOCK
+from davserver.dav.properties import DAV, OC, WIN32
+from tests.unit.dav.door import Door, make_door
+
+CONTENT = b"content"
+SHA1 = hashlib.sha1(CONTENT, usedforsecurity=False).hexdigest()
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+
+
+PROPPATCH = '<propertyupdate xmlns="DAV:">%s</propertyupdate>'
+SET_TIME = PROPPATCH % "<set><prop><lastmodified>%s</lastmodified></prop></set>"
+
+
+def propfind(
+    door: Door, name: str, *wanted: str, depth: str = "0", headers: dict[str, str] | None = None
+) -> Any:  # noqa: ANN401 - an Element
+    """The parsed answer of a PROPFIND for properties."""
+    body = "".join(f'<{each.rpartition("}")[2]} xmlns="{each[1:].rpartition("}")[0]}"/>' for each in wanted)
+    document = f'<propfind xmlns="DAV:"><prop>{body}</prop></propfind>'.encode()
+    answer = door.ask("PROPFIND", name, {"Depth": depth, **(headers or {})}, document)
+    assert answer.status == 207
+    return fromstring(answer.body)
+
+
+def proppatch(door: Door, name: str, inner: str, headers: dict[str, str] | None = None) -> dict[str, int]:
+    """Status by property of a PROPPATCH."""
+    document = f'<D:propertyupdate xmlns:D="DAV:" xmlns:Z="urn:schemas-microsoft-com:" xmlns:oc="http://owncloud.org/ns">{inner}</D:propertyupdate>'
+    answer = door.ask("PROPPATCH", name, headers, document.encode())
+    assert answer.status == 207
+    return {
+        each.tag: int(propstat.findtext(f"{DAV}status", "").split()[1])
+        for propstat in fromstring(answer.body).iter(f"{DAV}propstat")
+        for each in propstat.iterfind(f"{DAV}prop/*")
+    }
+
+
+def modified(door: Door, name: str) -> str | None:
+    """The property getlastmodified of a file."""
+    text: str | None = propfind(door, name, f"{DAV}getlastmodified").findtext(f".//{DAV}getlastmodified")
+    return text
+
+
+# ── digests ─────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("always", "headers", "expected"),
+    [
+        (frozenset(), {}, None),
+        (frozenset(), {"X-OC-Mtime": "1"}, f"SHA1:{SHA1}"),
+        (frozenset(), {"OC-Checksum": f"MD5:{MD5}"}, f"SHA1:{SHA1} MD5:{MD5}"),
+        (frozenset({"SHA1"}), {}, f"SHA1:{SHA1}"),
+        (frozenset({"SHA1", "MD5"}), {}, f"SHA1:{SHA1} MD5:{MD5}"),
+    ],
+)
+def test_digests_are_kept_for_who_compares_them(
+    tmp_path: Path, always: frozenset[str], headers: dict[str, str], expected: str | None
+) -> None:
+    """Decision 9: SHA-1 if the client sends a time or a digest, or always; MD5 if asked for."""
+    door = make_door(tmp_path, always)
+    door.put("file", CONTENT, headers)
+    assert propfind(door, "file", f"{OC}checksums").findtext(f".//{OC}checksum") == expected
+    door.close()
+
+
+# ── PROPPATCH ───────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("property_", "value"),
+    [
+        ("D:lastmodified", "1000000000"),
+        ("D:getlastmodified", "Sun, 09 Sep 2001 01:46:40 GMT"),
+        ("Z:Win32LastModifiedTime", "Sun, 09 Sep 2001 01:46:40 GMT"),
+    ],
+)
+def test_time_is_set_in_the_format_of_its_property(door: Door, property_: str, value: str) -> None:
+    """Seconds for rclone, dates for Windows and everybody else; content and ETag stay."""
+    etag = door.put("file").headers["etag"]
+    (status,) = proppatch(
+        door, "file", f"<D:set><D:prop><{property_}>{value}</{property_}></D:prop></D:set>"
+    ).values()
+    assert status == 200
+    assert modified(door, "file") == "Sun, 09 Sep 2001 01:46:40 GMT"
+    assert door.ask("HEAD", "file").headers["etag"] == etag
+
+
+@pytest.mark.parametrize(
+    ("property_", "value"),
+    [("D:creationdate", "2001-09-09T01:46:40Z"), ("Z:Win32CreationTime", "Sun, 09 Sep 2001 01:46:40 GMT")],
+)
+def test_time_of_creation_is_set(door: Door, property_: str, value: str) -> None:
+    """RFC 4918, 15.1: creationdate may be settable; a copying client wants to keep it."""
+    door.put("file")
+    proppatch(door, "file", f"<D:set><D:prop><{property_}>{value}</{property_}></D:prop></D:set>")
+    assert (
+        propfind(door, "file", f"{DAV}creationdate").findtext(f".//{DAV}creationdate")
+        == "2001-09-09T01:46:40Z"
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "name", "status"),
+    [
+        ("<D:set><D:prop><x xmlns='u'>1</x></D:prop></D:set>", "{u}x", 403),
+        ("<D:set><D:prop><D:getetag>1</D:getetag></D:prop></D:set>", f"{DAV}getetag", 403),
+        ("<D:remove><D:prop><D:getetag/></D:prop></D:remove>", f"{DAV}getetag", 403),
+        ("<D:set><D:prop><D:creationdate>today</D:creationdate></D:prop></D:set>", f"{DAV}creationdate", 409),
+        (
+            f"<D:set><D:prop><oc:checksums>SHA1:{'0' * 40}</oc:checksums></D:prop></D:set>",
+            f"{OC}checksums",
+            403,
+        ),
+        (
+            "<D:set><D:prop><Z:Win32FileAttributes>0</Z:Win32FileAttributes></D:prop></D:set>",
+            f"{WIN32}Win32FileAttributes",
+            403,
+        ),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_proppatch_is_all_or_nothing(door: Door, other: str, name: str, status: int, *, first: bool) -> None:
+    """RFC 4918, 9.2: one property that cannot be set fails all others with 424, whatever their order."""
+    door.put("file", CONTENT, {"X-OC-Mtime": "0"})
+    time = "<D:set><D:prop><D:lastmodified>5</D:lastmodified></D:prop></D:set>"
+    found = proppatch(door, "file", other + time if first else time + other)
+    assert found == {name: status, f"{DAV}lastmodified": 424}
+    assert modified(door, "file") == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+def test_rclone_sets_a_time_beside_the_digest_that_it_read(door: Door) -> None:
+    """webdav.go, SetModTime: it repeats oc:checksums; if that is refused it uploads the file again."""
+    door.put("file", CONTENT, {"X-OC-Mtime": "0"})
+    found = proppatch(
+        door,
+        "file",
+        "<D:set><D:prop><D:lastmodified>5</D:lastmodified>"
+        f"<oc:checksums><oc:checksum>SHA1:{SHA1}</oc:checksum></oc:checksums></D:prop></D:set>",
+    )
+    assert set(found.values()) == {200}
+    assert modified(door, "file") == "Thu, 01 Jan 1970 00:00:05 GMT"
+
+
+def test_removing_what_does_not_exist_is_no_error(door: Door) -> None:
+    """RFC 4918, 14.23; and nothing else changes by it."""
+    door.put("file")
+    before = door.ask("HEAD", "file")
+    assert proppatch(door, "file", "<D:remove><D:prop><x xmlns='u'/></D:prop></D:remove>") == {"{u}x": 200}
+    assert door.ask("HEAD", "file") == before
+
+
+def test_protected_property_is_named_as_such(door: Door) -> None:
+    """RFC 4918, 16: cannot-modify-protected-property, for live properties only."""
+    door.put("file")
+    body = (
+        b'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><D:%b>1</D:%b></D:prop></D:set></D:propertyupdate>'
+    )
+    for name, expected in ((b"getetag", True), (b"nonsense", False)):
+        answer = door.ask("PROPPATCH", "file", {}, body % (name, name))
+        assert ("cannot-modify-protected-property" in answer.text) is expected
+
+
+@pytest.mark.parametrize("value", ["5", "yesterday"])
+def test_proppatch_obeys_conditions(door: Door, value: str) -> None:
+    """RFC 9110, 13: If-Match with another tag is a 412, whether or not the properties could be set."""
+    door.put("file", CONTENT, {"X-OC-Mtime": "0"})
+    assert door.ask("PROPPATCH", "file", {"If-Match": '"x"'}, (SET_TIME % value).encode()).status == 412
+    assert modified(door, "file") == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+# ── If ──────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "MOVE", "COPY", "PROPPATCH", "GET"])
+@pytest.mark.parametrize(
+    "url", ["", "</dav/file>", "<http://drive.test/dav/file>", "<http://drive.test/dav/f%69le>"]
+)
+def test_if_is_obeyed_by_every_method(door: Door, method: str, url: str) -> None:
+    """RFC 4918, 10.4: a tag that is not the current one is a 412, also in a list tagged with a URL."""
+    etag = door.put("file", CONTENT).headers["etag"]
+    body = (SET_TIME % "1").encode()
+    fields = {"Destination": "/dav/other"}
+    assert door.ask(method, "file", {**fields, "If": f'{url} (["wrong"])'}, body).status == 412
+    assert door.get("file").body == CONTENT
+    assert door.get("other").status == 404
+    assert door.ask(method, "file", {**fields, "If": f"{url} ([{etag}])"}, body).status < 300
+
+
+def test_if_looks_at_other_resources(door: Door) -> None:
+    """RFC 4918, 10.4.9: a list tagged with another URL is about that one; an unknown one matches nothing."""
+    etag = door.put("other").headers["etag"]
+    for url, status in (
+        ("/dav/other", 201),
+        ("/dav/missing", 412),
+        ("http://example.org/dav/other", 412),
+        ("/x", 412),
+    ):
+        assert door.put(f"file{status}", CONTENT, {"If": f"<{url}> ([{etag}])"}).status == status
+
+
+def test_lock_token_of_nobody_matches_nothing(door: Door) -> None:
+    """Without locks no token is held; a write that depends on one must not happen."""
+    assert door.put("file", CONTENT, {"If": "(<urn:uuid:1>)"}).status == 412
+    assert door.put("file", CONTENT, {"If": "(Not <DAV:no-lock>)"}).status == 201
+
+
+# ── PROPFIND ────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("count", [0, 1, ROWS_A_BLOCK - 1, ROWS_A_BLOCK, 2 * ROWS_A_BLOCK + 3])
+def test_listing_holds_every_member_once(door: Door, count: int) -> None:
+    """Whatever the blocks that it is sent in, the collection comes first and each member once."""
+    door.ask("MKCOL", "many")
+    for number in range(count):
+        door.ask("MKCOL", f"many/{number}")
+    found = propfind(door, "many", f"{DAV}resourcetype", depth="1")
+    hrefs = [element.text for element in found.iter(f"{DAV}href")]
+    assert hrefs[0] == "/dav/many/"
+    assert sorted(hrefs[1:]) == sorted(f"/dav/many/{number}/" for number in range(count))
+
+
+def test_listing_keeps_the_spelling_of_the_request(door: Door) -> None:
+    """Clients like rclone want hrefs below their request path: NFD stays, although it was made in NFC."""
+    door.ask("MKCOL", "\u00fc")
+    door.put("\u00fc/file")
+    hrefs = [
+        element.text for element in propfind(door, "u\u0308", f"{DAV}getetag", depth="1").iter(f"{DAV}href")
+    ]
+    assert hrefs == ["/dav/u%CC%88/", "/dav/u%CC%88/file"]
+
+
+def test_quota_is_only_counted_when_asked(door: Door) -> None:
+    """RFC 4331, 3: not in allprop; by name, what is used."""
+    door.put("file", CONTENT)
+    assert b"quota" not in door.ask("PROPFIND", "", {"Depth": "0"}).body
+    name = f"{DAV}quota-used-bytes"
+    assert propfind(door, "", name).findtext(f".//{name}") == str(len(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("fields", "applied"), [({"Prefer": "return=minimal"}, True), ({"Brief": "t"}, False)]
+)
+def test_minimal_answer_is_confirmed(door: Door, fields: dict[str, str], *, applied: bool) -> None:
+    """RFC 8144, 2.1 and RFC 7240, 3: Preference-Applied answers Prefer, and only that."""
+    answer = door.ask(
+        "PROPFIND", "", {"Depth": "0", **fields}, b'<propfind xmlns="DAV:"><prop><x/></prop></propfind>'
+    )
+    assert b"404" not in answer.body
+    assert (answer.headers.get("preference-applied") == "return=minimal") is applied
+
+
+def test_root_is_called_by_its_owner(door: Door) -> None:
+    """The root has no name; a mounted drive shows its user's."""
+    assert propfind(door, "", f"{DAV}displayname").findtext(f".//{DAV}displayname") == "alice"
+
+
+# ── GET ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_collection_is_a_page_for_people(door: Door) -> None:
+    """Whoever opens the address in a browser is told what it is; HEAD says the same without the page."""
+    answer = door.get("")
+    assert (answer.status, answer.body) == (200, COLLECTION_PAGE)
+    assert "sandbox" in answer.headers["content-security-policy"]
+    head = door.ask("HEAD", "")
+    assert (head.headers, head.body) == (answer.headers, b"")
+
+
+def test_head_is_get_without_content(door: Door) -> None:
+    """RFC 9110, 9.3.2: the same fields; a Range does not change them."""
+    door.put("a;b.html", CONTENT)
+    get = door.get("a;b.html")
+    head = door.ask("HEAD", "a;b.html", {"Range": "bytes=0-1"})
+    assert (head.status, head.headers, head.body) == (200, get.headers, b"")
+
+
+def test_304_has_a_tag_and_no_length(door: Door) -> None:
+    """RFC 9110, 15.4.5: ETag, and nothing that describes content that is not sent."""
+    etag = door.put("file").headers["etag"]
+    answer = door.get("file", {"If-None-Match": etag})
+    assert (answer.status, dict(answer.headers), answer.body) == (304, {"etag": etag}, b"")
+
+
+@pytest.mark.parametrize("secret", ["read", "keep"])
+def test_scopes_are_those_of_the_credential(door: Door, secret: str) -> None:
+    """T44 in short: a device that may only read or not delete is told 403, and nothing changes."""
+    door.put("file", CONTENT)
+    device = door.as_("alice", secret)
+    assert device.get("file").body == CONTENT
+    assert device.ask("DELETE", "file").status == 403
+    assert device.put("new").status == (403 if secret == "read" else 201)
+    assert door.get("file").body == CONTENT
+
+
+# ── slashes ─────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "COPY", "MOVE", "PROPFIND", "PROPPATCH"])
+def test_file_has_no_address_with_a_slash(door: Door, method: str) -> None:
+    """RFC 4918, 5.2: with a slash only a collection is meant; there is none of that name."""
+    door.put("file", CONTENT)
+    body = (
+        b'<propertyupdate xmlns="DAV:"><remove><prop><x/></prop></remove></propertyupdate>'
+        if method == "PROPPATCH"
+        else b""
+    )
+    assert door.ask(method, "file/", {"Destination": "/dav/other", "Depth": "infinity"}, body).status == 404
+    assert door.get("file").body == CONTENT
+
+
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_file_does_not_replace_a_folder_that_it_should_go_into(door: Door, method: str) -> None:
+    """`MOVE file` to "folder/" is meant to move it into the folder; it must not replace the folder."""
+    door.put("file", CONTENT)
+    door.ask("MKCOL", "folder")
+    door.put("folder/member", CONTENT)
+    assert door.ask(method, "file", {"Destination": "/dav/folder/"}).status == 409
+    assert door.get("folder/member").status == 200
+    assert door.get("file").status == 200
