@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
 
-.PHONY: help run setup test check fmt coverage bench lock clean
+.PHONY: help run setup test check lint unit fmt coverage bench lock clean
 
 help:  ## Print this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,10 +31,15 @@ test: setup  ## Set up everything the tests need (Debian packages and rclone inc
 	@$(BIN)/python -m pytest
 
 check: setup  ## Format, lint, types, import contracts and unit tests: what every change must pass
+	@$(MAKE) --jobs=2 --output-sync=line lint unit
+
+lint: setup  ## The part of `make check` that reads the code
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
+
+unit: setup  ## The part of `make check` that runs it
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/architecture
 
 fmt: setup  ## Format the code and apply the lint rules' own fixes

@@ -38,9 +38,9 @@ ALLOWED_KEYS = frozenset(
         # requests
         *("method", "status", "received", "sent", "duration_ms", "account", "request"),
         # security events
-        *("client", "credential", "reason", "label_changed"),
+        *("client", "credential", "reason"),
         # programs and their work
-        *("address", "version", "count", "freed", "problems", "seconds", "library", "error", "at"),
+        *("count", "freed", "library", "error", "at"),
     }
 )
 """The only keys that a log line may hold. Before one is added: what could a client put into it?"""
@@ -55,7 +55,6 @@ EventDict = MutableMapping[str, Any]
 class AuditEvent(Enum):
     """Everything that somebody who looks after accounts may have to know afterwards."""
 
-    MASTER_KEY_CREATED = "master-key-created"
     SERVER_STARTED = "server-started"
     SERVER_STOPPED = "server-stopped"
     ACCOUNT_CREATED = "account-created"

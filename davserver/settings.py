@@ -160,7 +160,10 @@ class StorageSettings(Section):
         "auto",
         description='Keep SHA-1 of files (encrypted): "auto" for clients that compare it, or "always".',
     )
-    md5: bool = Field(default=False, description="Keep the MD5 as well, wherever the SHA-1 is kept.")
+    md5: bool = Field(
+        default=True,
+        description="Keep the MD5 as well: of the two, `rclone check` compares only this one.",
+    )
     inline_limit: ByteSize = Field(
         ByteSize(64 * 1024),
         ge=0,

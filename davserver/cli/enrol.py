@@ -147,7 +147,7 @@ def _sign_in_or_make(services: Services, console: Console, name: str, account: A
 
 
 def _offer(console: Console, enrolment: Enrolment) -> None:
-    qr = _qr(enrolment.uri) if sys.stdout.isatty() else enrolment.uri
+    qr = draw_qr(enrolment.uri) if sys.stdout.isatty() else enrolment.uri
     console.result(
         {"totp_uri": enrolment.uri, "secret": enrolment.secret},
         f"\nScan this with an authenticator app, or type the secret into it:\n\n{qr}\n\n"
@@ -155,7 +155,7 @@ def _offer(console: Console, enrolment: Enrolment) -> None:
     )
 
 
-def _qr(text: str) -> str:
+def draw_qr(text: str) -> str:
     """Black on white whatever the terminal's colours, two modules a character."""
     code = qrcode.QRCode(border=2)
     code.add_data(text)

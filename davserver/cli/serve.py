@@ -26,6 +26,7 @@ from davserver.serving.dispatch import one_port
 from davserver.serving.exchange import WsgiApp
 from davserver.serving.server import Options, Server
 from davserver.settings import Settings
+from davserver.vault.maintenance import Maintenance
 
 
 def init(context: typer.Context) -> None:
@@ -54,18 +55,24 @@ def serve(
     with session.services(level=settings.log.level, create=True) as services:
         server_settings = settings.server
         server = Server(
-            _application(services, dav_only=dav_only),
+            application(services, dav_only=dav_only),
             server_settings.host,
             server_settings.port,
             Options(server_settings.threads, server_settings.idle_seconds),
             LogObserver(),
         )
-        server.start()
-        collector = Collector(services)
-        collector.start()
-        services.audit.record(AuditEvent.SERVER_STARTED)
-        _welcome(services, server.address, new=state is StoreState.NEW)
-        server.run(server_settings.stop_seconds)
+        collector = Collector(
+            services.maintenance,
+            interval=timedelta(minutes=settings.gc.interval_minutes),
+            grace=timedelta(minutes=settings.gc.grace_minutes),
+        )
+
+        def on_ready() -> None:
+            services.audit.record(AuditEvent.SERVER_STARTED)
+            _welcome(services, server.address, new=state is StoreState.NEW)
+            collector.start()
+
+        server.run(server_settings.stop_seconds, on_ready)
         collector.stop()
         services.audit.record(AuditEvent.SERVER_STOPPED)
 
@@ -96,13 +103,13 @@ class LogObserver(Observer):
 
 
 class Collector(threading.Thread):
-    """Collects garbage now and then beside the server."""
+    """Collects garbage beside the server, every `interval`; never if that is zero."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, maintenance: Maintenance, *, interval: timedelta, grace: timedelta) -> None:
         super().__init__(name="gc", daemon=True)
-        self._maintenance = services.maintenance
-        self._interval = timedelta(minutes=services.settings.gc.interval_minutes)
-        self._grace = timedelta(minutes=services.settings.gc.grace_minutes)
+        self._maintenance = maintenance
+        self._interval = interval
+        self._grace = grace
         self._stopping = threading.Event()
         self._log = get_logger("sealdav.gc")
 
@@ -123,7 +130,8 @@ class Collector(threading.Thread):
             self.join()
 
 
-def _application(services: Services, *, dav_only: bool) -> WsgiApp:
+def application(services: Services, *, dav_only: bool) -> WsgiApp:
+    """Both doors on one port, or the WebDAV door alone."""
     dav: WsgiApp = build_app(services)
     if dav_only:
         return dav

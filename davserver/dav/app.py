@@ -20,6 +20,7 @@ from davserver.dav.body import RequestBody
 from davserver.dav.domain_controller import CHALLENGES, Authenticate, DomainController
 from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
+from davserver.dav.put import Digests
 from davserver.dav.request_server import RequestServer
 from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
@@ -27,27 +28,24 @@ from davserver.errors import DavserverError, IntegrityError
 from davserver.serving.exchange import ACCOUNT_KEY, Environ
 from davserver.vault.service import Vaults
 
-SHA1, MD5 = "SHA1", "MD5"
-
 
 def build_app(services: Services) -> DavApp:
     """The door to the vaults, to be mounted where `REQUEST_URI` arrives untouched."""
     storage = services.settings.storage
-    kept = {SHA1} if storage.hashes == "always" else set()
-    if storage.md5:
-        kept.add(MD5)
-    return DavApp(services.authenticator.authenticate, services.vaults, services.audit, frozenset(kept))
+    kept = frozenset({"SHA1", "MD5"} if storage.md5 else {"SHA1"})
+    digests = Digests(compared=kept, always=kept if storage.hashes == "always" else frozenset())
+    return DavApp(services.authenticator.authenticate, services.vaults, services.audit, digests)
 
 
 class DavApp(WsgiDAVApp):
     """WsgiDAV's application with its own dispatcher.
 
     Args:
-        keep_digests: digests that are kept of every file, by name.
+        digests: which ones are kept of files.
     """
 
     def __init__(
-        self, authenticate: Authenticate, vaults: Vaults, audit: AuditSink, keep_digests: frozenset[str]
+        self, authenticate: Authenticate, vaults: Vaults, audit: AuditSink, digests: Digests
     ) -> None:
         self._provider = VaultProvider()
         config: dict[str, Any] = {
@@ -61,7 +59,7 @@ class DavApp(WsgiDAVApp):
         }
         super().__init__(config)
         self.domain_controller = DomainController(self, config, authenticate)
-        self._server = RequestServer(self._provider, keep_digests)
+        self._server = RequestServer(self._provider, digests)
         self._vaults = vaults
         self._audit = audit
         self._log = get_logger("sealdav.dav")

@@ -6,51 +6,94 @@ is not looked at: it is about content. Called by `RequestServer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
+from typing import Self
 
 from wsgidav.dav_error import HTTP_FORBIDDEN, DAVError, PRECONDITION_CODE_PropfindFiniteDepth
 
 from davserver.dav import multistatus
 from davserver.dav.conditions import Depth, parse_depth
-from davserver.dav.properties import QUOTA, Property, facts
+from davserver.dav.multistatus import RowWriter
+from davserver.dav.properties import QUOTA, facts
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import wants_minimal
 from davserver.dav.resources import CollectionResource
 from davserver.dav.responses import Blocks, StartResponse
 from davserver.dav.scope import RequestScope
 from davserver.dav.uri import encode
-from davserver.dav.xml_body import Mode, Propfind
+from davserver.dav.xml_body import Mode, Propfind, parse_propfind
+from davserver.model import Scope
+from davserver.vault.service import Vault
+
+MAX_REMEMBERED_BYTES = 2048
+REMEMBERED_PLANS = 64
+"""A client sends the same few bodies all day; what follows from the last ones is kept."""
 
 
-def respond(
-    scope: RequestScope, wanted: Propfind, resource: Resource, start_response: StartResponse
-) -> Blocks:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request asks for and how rows are written for it.
+
+    Attributes:
+        writer: None if it needs quota numbers, which are those of the moment.
+    """
+
+    wanted: Propfind
+    scopes: Scope
+    minimal: bool
+    writer: RowWriter | None
+
+    @classmethod
+    def of(cls, body: bytes, scopes: Scope, *, minimal: bool) -> Self:
+        """From the body of a PROPFIND and what the credential allows.
+
+        Raises:
+            DAVError: 400.
+        """
+        wanted = parse_propfind(body)
+        asks_quota = wanted.mode is Mode.NAMES or not QUOTA.isdisjoint(wanted.names)
+        writer = None if asks_quota else RowWriter(wanted, facts(scopes, None), minimal=minimal)
+        return cls(wanted, scopes, minimal, writer)
+
+    def writer_for(self, vault: Vault) -> RowWriter:
+        """The writer, with the numbers of this moment if they are asked for."""
+        return self.writer or RowWriter(self.wanted, facts(self.scopes, vault.usage()), minimal=self.minimal)
+
+
+_remembered = lru_cache(REMEMBERED_PLANS)(Plan.of)
+
+
+def plan(scope: RequestScope) -> Plan:
+    """Read the request.
+
+    Raises:
+        DAVError, LimitExceeded: the body is malformed or too long.
+    """
+    body = scope.body.read_xml()
+    make = _remembered if len(body) <= MAX_REMEMBERED_BYTES else Plan.of
+    return make(body, scope.vault.principal.scopes, minimal=wants_minimal(scope.environ))
+
+
+def respond(scope: RequestScope, asked: Plan, resource: Resource, start_response: StartResponse) -> Blocks:
     """Answer with the properties of a resource and, for Depth 1, of its members."""
     depth = parse_depth(scope.environ)
     if depth is Depth.INFINITY and resource.is_collection:
         raise DAVError(HTTP_FORBIDDEN, err_condition=PRECONDITION_CODE_PropfindFiniteDepth)
-    minimal = wants_minimal(scope.environ)
-    writer = multistatus.RowWriter(wanted, _live(scope, wanted), minimal=minimal)
-    blocks = multistatus.blocks(_rows(scope, resource, writer, members=depth is Depth.ONE))
+    rows = _rows(scope, resource, asked.writer_for(scope.vault), members=depth is Depth.ONE)
+    blocks = multistatus.blocks(rows)
     # What can fail fails here, before the status line. A listing of one block gets a Content-Length.
     first, second, third = next(blocks), next(blocks), next(blocks, None)
     headers = multistatus.HEADERS
-    if minimal and "HTTP_PREFER" in scope.environ:
+    if asked.minimal and "HTTP_PREFER" in scope.environ:
         headers = [*headers, ("Preference-Applied", "return=minimal"), ("Vary", "Prefer")]
     start_response("207 Multi-Status", headers)
     return [first + second] if third is None else chain((first, second, third), blocks)
 
 
-def _live(scope: RequestScope, wanted: Propfind) -> Mapping[str, Property]:
-    asks_quota = wanted.mode is Mode.NAMES or not QUOTA.isdisjoint(wanted.names)
-    return facts(scope.vault.principal.scopes, scope.vault.usage() if asks_quota else None)
-
-
-def _rows(
-    scope: RequestScope, resource: Resource, writer: multistatus.RowWriter, *, members: bool
-) -> Iterator[str]:
+def _rows(scope: RequestScope, resource: Resource, writer: RowWriter, *, members: bool) -> Iterator[str]:
     """The resource itself as the client addressed it, then its members below that address."""
     own = scope.target.href(collection=resource.is_collection)
     node = resource.node

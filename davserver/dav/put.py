@@ -6,6 +6,7 @@ is what was announced. Called by `RequestServer`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
@@ -16,13 +17,25 @@ from davserver.dav.scope import RequestScope
 from davserver.errors import WrongKind
 
 
-def respond(scope: RequestScope, keep_always: frozenset[str], start_response: StartResponse) -> Blocks:
-    """Store the body as a file; `keep_always` names the digests that are kept of every file."""
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Which digests are kept, by name.
+
+    Attributes:
+        compared: of a file whose client sends a time or a digest, because it will compare them later.
+        always: of every file.
+    """
+
+    compared: frozenset[str] = frozenset({"SHA1"})
+    always: frozenset[str] = frozenset()
+
+
+def respond(scope: RequestScope, digests: Digests, start_response: StartResponse) -> Blocks:
+    """Store the body as a file."""
     environ = scope.environ
     _refuse_parts_and_codings(scope)
     times = times_of(environ)
     checksums = checksums_of(environ)
-    # Who sends a time or a digest compares them later: rclone by SHA-1.
     compares = bool(checksums) or times.modified_ns is not None
     upload = scope.vault.write(
         scope.target.path,
@@ -30,7 +43,7 @@ def respond(scope: RequestScope, keep_always: frozenset[str], start_response: St
         modified_ns=times.modified_ns,
         created_ns=times.created_ns,
         checksums=checksums,
-        keep=keep_always | {"SHA1"} if compares else keep_always,
+        keep=digests.always | digests.compared if compares else digests.always,
         condition=scope.write_condition(),
     )
     with upload:

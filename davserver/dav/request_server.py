@@ -17,7 +17,7 @@ from davserver.dav.errors import METHODS
 from davserver.dav.provider import VaultProvider
 from davserver.dav.responses import Blocks, StartResponse, empty
 from davserver.dav.scope import RequestScope
-from davserver.dav.xml_body import parse_propertyupdate, parse_propfind
+from davserver.dav.xml_body import parse_propertyupdate
 from davserver.serving.exchange import Environ
 
 COMPLIANCE = "1, 3"
@@ -30,13 +30,13 @@ class RequestServer(WsgiDavRequestServer):
     """Dispatches a request to its method.
 
     Args:
-        keep_digests: digests that are kept of every file, by name.
+        digests: which ones are kept of files.
     """
 
-    def __init__(self, provider: VaultProvider, keep_digests: frozenset[str]) -> None:
+    def __init__(self, provider: VaultProvider, digests: put.Digests) -> None:
         super().__init__(provider)
         self._provider = provider
-        self._keep_digests = keep_digests
+        self._digests = digests
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """Answer one request; `start_response` has been called when this returns.
@@ -62,7 +62,7 @@ class RequestServer(WsgiDavRequestServer):
 
     def do_PUT(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `put`."""
-        return put.respond(RequestScope.of(environ), self._keep_digests, start_response)
+        return put.respond(RequestScope.of(environ), self._digests, start_response)
 
     def do_DELETE(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `tree`."""
@@ -83,8 +83,8 @@ class RequestServer(WsgiDavRequestServer):
     def do_PROPFIND(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `propfind`."""
         scope = RequestScope.of(environ)
-        wanted = parse_propfind(scope.body.read_xml())
-        return propfind.respond(scope, wanted, self._provider.existing(environ), start_response)
+        plan = propfind.plan(scope)
+        return propfind.respond(scope, plan, self._provider.existing(environ), start_response)
 
     def do_PROPPATCH(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """See `proppatch`."""

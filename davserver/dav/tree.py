@@ -81,9 +81,7 @@ def _judge(scope: RequestScope, depths: set[Depth], destination: Target | None =
     def judge(node: Node | None) -> None:
         if condition is not None:
             condition(node)
-        if node is None:
-            return
-        if node.is_collection:
+        if node is not None and node.is_collection:
             if depth not in depths:
                 raise DAVError(HTTP_BAD_REQUEST, "a collection cannot be treated with this Depth")
         elif scope.target.slash:

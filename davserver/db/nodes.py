@@ -67,27 +67,22 @@ _UPDATE = (
 
 
 def _below() -> sa.CTE:
-    """One id and those of everything below it; the top need not exist (a COPY still hidden)."""
+    """One id and those of everything below it; the top need not exist (a COPY still hidden).
+
+    UNION and not UNION ALL, here and in `_above`: the root is its own parent, and rows that somebody has tied
+    into a ring must not keep a transaction busy for ever.
+    """
     top = sa.select(bindparam("top", type_=sa.LargeBinary).label("node_id"))
     tree = top.cte("tree", recursive=True)
-    below = sa.select(node.c.node_id).where(
-        _ACCOUNT,
-        node.c.parent_id == tree.c.node_id,
-        node.c.node_id != node.c.parent_id,  # the root is its own parent
-    )
-    return tree.union_all(below)
+    return tree.union(sa.select(node.c.node_id).where(_ACCOUNT, node.c.parent_id == tree.c.node_id))
 
 
 def _above() -> sa.CTE:
     """One node and its ancestors, as (id, parent)."""
     start = sa.select(node.c.node_id, node.c.parent_id).where(_ACCOUNT, node.c.node_id == bindparam("start"))
     chain = start.cte("chain", recursive=True)
-    return chain.union_all(
-        sa.select(node.c.node_id, node.c.parent_id).where(
-            _ACCOUNT,
-            node.c.node_id == chain.c.parent_id,
-            chain.c.parent_id != chain.c.node_id,  # the root is its own parent
-        )
+    return chain.union(
+        sa.select(node.c.node_id, node.c.parent_id).where(_ACCOUNT, node.c.node_id == chain.c.parent_id)
     )
 
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -112,8 +113,11 @@ class Server:
         self._aborting.set()
         self._http.pool.cut()
 
-    def run(self, grace_seconds: int) -> None:
-        """Serve, after `start`, until SIGTERM or SIGINT; then `stop`. A second signal aborts at once."""
+    def run(self, grace_seconds: int, on_ready: Callable[[], None]) -> None:
+        """`start`, call `on_ready`, wait for SIGTERM or SIGINT, `stop`. A second signal aborts at once.
+
+        Only in the main thread. Raises what `start` and `on_ready` raise.
+        """
         asked = threading.Event()
 
         def on_signal(_number: int, _frame: object) -> None:
@@ -123,8 +127,12 @@ class Server:
 
         previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            asked.wait()
-            self.stop(grace_seconds)
+            self.start()
+            try:
+                on_ready()
+                asked.wait()
+            finally:
+                self.stop(grace_seconds)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What the tests speak through: WebDAV methods over `tests.conformance.http`, below one collection of one account."""
+"""What the tests speak through: WebDAV methods over `tests.conformance.http`, below one collection."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Client:
         return members
 
     def tree(self, name: str = "") -> dict[str, bytes | None]:
-        """Everything below a collection: content by path, None for a collection. To prove that nothing changed."""
+        """Content by path of all that is below; None for a collection. To prove that nothing changed."""
         return dict(self._walk(name))
 
     def _walk(self, name: str) -> Iterator[tuple[str, bytes | None]]:

@@ -1,7 +1,7 @@
 """One server for the whole run and an empty collection for each test.
 
-`--server=ours` (default) is Sealdav with all its services, listening in this process; `--server=stock` is WsgiDAV on
-cheroot as they come. A test that takes `ours` asks for what only Sealdav has and is left out for stock.
+`--server=ours` (default) is Sealdav with all its services, listening in this process; `--server=stock` is
+WsgiDAV on cheroot as they come. A test that takes `ours` needs what only Sealdav has; it is left out then.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Server(Protocol):
         ...
 
     def populate(self, collection: str, count: int) -> None:
-        """Put `count` empty members, named by five digits, into the collection at this path below the root."""
+        """Put `count` empty members, named by five digits, into the collection at this path."""
         ...
 
 

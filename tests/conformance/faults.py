@@ -1,7 +1,7 @@
 """How a test says that stock WsgiDAV on stock cheroot gets it wrong.
 
-`test_stock_fails.py` runs every test so marked against the stock server and insists that each one fails there: a
-test that a broken server passes proves nothing. What both servers do right is not marked.
+`test_stock_fails.py` runs every test so marked against the stock server and insists that each one fails
+there: a test that a broken server passes proves nothing. What both servers do right is not marked.
 """
 
 from __future__ import annotations

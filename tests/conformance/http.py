@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client on a raw socket: it sends whatever bytes a test wants and reads answers strictly.
 
-A ready-made client would repair or refuse the malformed requests this suite is about. Every answer must be framed
-as RFC 9112 says, else reading it raises `Violation`, which is an assertion: the server is wrong, not the test.
+A ready-made client would repair or refuse the malformed requests this suite is about. Every answer must be
+framed as RFC 9112 says, else reading it raises `Violation`, an assertion: the server is wrong, not the test.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Connection:
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────
     def send(self, data: bytes) -> None:
-        """Send `data`. A server that has already refused may have closed its side: its answer is what counts."""
+        """Send `data`. A server that has refused already may have closed: its answer is what counts."""
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -263,7 +263,7 @@ class Connection:
 
 
 def head(method: str, target: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """The head of a request, exactly as given; `Host` comes first unless `headers` has it. Text is sent as UTF-8."""
+    """The head of a request, exactly as given, in UTF-8; `Host` comes first unless `headers` has it."""
     fields = {"Host": "localhost", **(headers or {})}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Stock WsgiDAV on stock cheroot over a plain folder: what the marked tests have to fail on (`--server=stock`)."""
+"""Stock WsgiDAV on stock cheroot over a plain folder, for the marked tests to fail on (`--server=stock`)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ class StockServer:
             "verbose": 0,
         }
         self._server = CherootServer(("127.0.0.1", self._port), WsgiDAVApp(config), numthreads=THREADS)
-        self._server.error_log = lambda *_, **__: None
         self._server.prepare()
         self._port = self._server.bind_addr[1]
         self._thread = threading.Thread(target=self._server.serve, daemon=True)

@@ -1,4 +1,4 @@
-"""Two accounts on one server: the same addresses, nothing in common. And one account by its other addresses."""
+"""Two accounts on one server have nothing in common; and one account has several addresses. A10, T22."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_quota_does_not_cross(ours: OurServer) -> None:
 
 
 def test_connection_belongs_to_nobody(two: tuple[Device, Device]) -> None:
-    """A10: each request on a shared connection (as behind a proxy) is its credential's, whoever came before."""
+    """A10: each request on a shared connection, as behind a proxy, is its own credential's."""
     a, b = (device.client for device in two)
     a.made("file", b"of a")
     b.made("file", b"of b")
@@ -114,7 +114,7 @@ def _through(device: Device, alias: str) -> Client:
 
 @pytest.mark.parametrize("alias", ALIASES)
 def test_alias_shows_the_same_tree(ours: OurServer, alias: str) -> None:
-    """Clients made for Nextcloud find the same files at its addresses, and are answered with these addresses."""
+    """Clients made for Nextcloud find the same files at its addresses, and get hrefs with these addresses."""
     device = ours.new_account()
     client, other = device.client, _through(device, alias)
     other.made_collection("a b").made("c;d", b"x")

@@ -196,7 +196,7 @@ def device(ours: OurServer) -> Device:
 
 
 def test_name_has_to_be_the_right_one(ours: OurServer, device: Device) -> None:
-    """The app password decides, and another name with it is refused: nobody signs in as somebody else by mistake."""
+    """The app password decides; another name with it is refused, so that nobody signs in as somebody else."""
     token = device.issued.token
     assert device.client.as_(basic(device.account.username.upper(), token)).get("file").body == b"x"
     for name in ("alice", "nobody", device.account.username + "x", " ", "*"):
@@ -237,7 +237,7 @@ def test_app_password_is_no_bearer_token(device: Device) -> None:
 
 @pytest.mark.parametrize("how", ["revoked", "suspended"])
 def test_refusal_takes_effect_on_the_next_request(ours: OurServer, device: Device, how: str) -> None:
-    """T43: also on a connection that was signed in a moment ago; a suspended account that is resumed works again."""
+    """T43: also on a connection that was signed in a moment ago; a resumed account works again."""
     client = device.client
     with client.connect() as connection:
         assert connection.ask("GET", client.at("file"), client.headers).body == b"x"
@@ -281,6 +281,6 @@ def test_expired_app_password_is_refused(ours: OurServer, device: Device) -> Non
 def test_app_password_of_another_network_is_refused(
     ours: OurServer, device: Device, network: str, status: int
 ) -> None:
-    """An app password that is limited to a network opens nothing from elsewhere; forged fields do not help."""
+    """An app password for one network opens nothing from elsewhere; forged fields do not help."""
     client = ours.device(device.account, networks=[ip_network(network)]).client
     assert client.get("file", {"X-Forwarded-For": "192.0.2.1", "X-Real-IP": "192.0.2.1"}).status == status

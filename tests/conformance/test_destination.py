@@ -37,14 +37,14 @@ AWKWARD_NAMES = [
 """Names with everything that means something in a URL."""
 
 
-@pytest.mark.parametrize("absolute", [True, False], ids=["url", "path"])
+@pytest.mark.parametrize("form", ["url", "path"])
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])
 @pytest.mark.parametrize("name", AWKWARD_NAMES)
-def test_name_survives_the_destination(dav: Client, name: str, method: str, absolute: bool) -> None:
+def test_name_survives_the_destination(dav: Client, name: str, method: str, form: str) -> None:
     """T17, RFC 4918, 10.3: the target has exactly the name that was encoded, and no other node is touched."""
     dav.made("source", b"moved")
     dav.made("a", b"bystander")
-    destination = dav.url(name) if absolute else dav.at(name)
+    destination = dav.url(name) if form == "url" else dav.at(name)
     assert dav.ask(method, "source", {"Destination": destination}).status == 201
     expected = {"a": b"bystander", name: b"moved"}
     assert dav.tree() == expected | ({"source": b"moved"} if method == "COPY" else {})
@@ -53,7 +53,7 @@ def test_name_survives_the_destination(dav: Client, name: str, method: str, abso
 @CUTS
 @pytest.mark.parametrize("name", ["a;c.txt", "a?c.txt"])
 def test_destination_overwrites_nothing_else(dav: Client, name: str) -> None:
-    """T17: two moves to names that share a beginning give two files; the second does not replace the first."""
+    """T17: two moves to names that begin alike give two files; the second does not replace the first."""
     dav.made("one", b"1")
     dav.made("two", b"2")
     assert dav.move("one", "a").status == 201
@@ -186,7 +186,7 @@ def test_status_says_whether_the_target_is_new(dav: Client, method: str) -> None
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])
 @pytest.mark.parametrize("kind", ["file", "collection"])
 def test_overwrite_f_protects_the_target(dav: Client, method: str, kind: str) -> None:
-    """RFC 4918, 10.6: `Overwrite: F` and a target that exists: 412, nothing changed. Without a target: 201."""
+    """RFC 4918, 10.6: `Overwrite: F` with a target: 412 and nothing changed; without one: 201."""
     dav.made_collection("collection").made("member")
     dav.made("file", b"old")
     dav.made("source", b"new")
@@ -209,7 +209,7 @@ def test_collection_is_replaced_not_merged(dav: Client, method: str) -> None:
 
 
 def test_copy_of_a_collection_is_deep_and_independent(dav: Client) -> None:
-    """RFC 4918, 9.8.3: COPY takes everything below, and what happens to one tree does not happen to the other."""
+    """RFC 4918, 9.8.3: COPY takes everything below; what happens to one tree does not happen to the other."""
     dav.made_collection("a").made_collection("b").made("file", b"1")
     dav.below("a").made("file", b"2")
     assert dav.copy("a", "copy").status == 201
@@ -314,7 +314,7 @@ def test_target_below_a_file_is_a_conflict(dav: Client, method: str) -> None:
 @fault("ignores it")
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])
 def test_time_of_the_client_is_kept_and_confirmed(dav: Client, method: str) -> None:
-    """X-OC-Mtime on COPY and MOVE, as rclone sends it: kept, confirmed with `accepted`, the ETag of MOVE unchanged."""
+    """X-OC-Mtime on COPY and MOVE, as rclone sends it: kept, `accepted`, and MOVE keeps the ETag."""
     etag = dav.made("source")["ETag"]
     answer: Response = dav.ask(
         method, "source", {"Destination": dav.url("target"), "X-OC-Mtime": "1000000000"}

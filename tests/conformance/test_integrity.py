@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.client import Client
-from tests.conformance.http import Closed, chunked, head
+from tests.conformance.http import Closed, Connection, chunked, head
 from tests.conformance.multistatus import DAV
 from tests.conformance.ours import OurServer
 
@@ -32,6 +32,17 @@ def _flip(path: Path, offset: int) -> None:
     path.write_bytes(data)
 
 
+def _until_cut(connection: Connection) -> bytes:
+    """What arrives before the connection is closed, or the whole content."""
+    received = bytearray()
+    try:
+        while len(received) < len(CONTENT):
+            received += connection.read_some(1)
+    except Closed:
+        pass
+    return bytes(received)
+
+
 def _status_of_get(dav: Client) -> int | None:
     """The status of a complete answer; None if the connection was cut."""
     try:
@@ -42,7 +53,7 @@ def _status_of_get(dav: Client) -> int | None:
 
 @pytest.mark.parametrize("offset", [0, 40, 200, 40_000], ids=["magic", "header", "beginning", "first chunk"])
 def test_damage_at_the_beginning_is_500(dav: Client, blob: Path, offset: int) -> None:
-    """T14: before the first byte is sent, the answer is a 5xx; HEAD and listings, which read no content, go on."""
+    """T14: before the first byte is sent, the answer is a 5xx; HEAD, which reads no content, goes on."""
     _flip(blob, offset)
     answer = dav.get("file")
     assert answer.status == 500
@@ -58,10 +69,7 @@ def test_damage_further_on_cuts_the_connection(dav: Client, blob: Path, where: f
         connection.send(head("GET", dav.at("file"), dav.headers))
         answer = connection.read_head()
         assert (answer.status, answer["Content-Length"]) == (200, str(len(CONTENT)))
-        received = bytearray()
-        with pytest.raises(Closed):
-            while True:
-                received += connection.read_some(1)
+        received = _until_cut(connection)
     assert len(received) < len(CONTENT)
     assert CONTENT.startswith(received)
 
@@ -109,7 +117,7 @@ QUOTA = 1_000_000
 
 
 def test_full_account_is_507(ours: OurServer) -> None:
-    """T15, RFC 4331, 6: 507 with quota-not-exceeded, for a new file and for a longer one; nothing has changed."""
+    """T15, RFC 4331, 6: 507 with quota-not-exceeded for a new file, a longer one and a copy."""
     client = ours.new_account(quota=QUOTA).client
     client.made("file", bytes(600_000))
     for answer in (client.put("more", bytes(400_001)), client.put("file", bytes(1_000_001))):

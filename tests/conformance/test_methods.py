@@ -43,7 +43,7 @@ def test_options_says_dav_everywhere(dav: Client, place: str) -> None:
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("place", ["", "file", "missing/below/it"])
 def test_options_offers_what_there_is(dav: Client, place: str) -> None:
-    """RFC 4918, 18: classes 1 and 3, not 2 before there are locks; Allow names all methods that can be used."""
+    """RFC 4918, 18: classes 1 and 3, not 2 before there are locks; Allow names what can be used."""
     dav.made("file")
     answer = dav.ask("OPTIONS", place)
     assert _list(answer, "DAV") == {"1", "3"}
@@ -156,7 +156,7 @@ def test_delete_of_what_is_missing_is_404(dav: Client) -> None:
 
 @pytest.mark.parametrize("depth", ["0", "1"])
 def test_delete_of_a_collection_is_always_deep(dav: Client, depth: str) -> None:
-    """RFC 4918, 9.6.1: a client must not send another Depth than infinity: 400, and everything is still there."""
+    """RFC 4918, 9.6.1: a client must not send another Depth than infinity: 400, and all is still there."""
     dav.made_collection("a").made("b")
     assert dav.delete("a", {"Depth": depth}).status == 400
     assert dav.tree() == {"a/": None, "a/b": b"content"}

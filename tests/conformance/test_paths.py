@@ -129,7 +129,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_name_is_kept_exactly(dav: Client, name: str) -> None:
-    """T16, T17: a name is literal from PUT through listing, MOVE and GET to DELETE, for files and collections."""
+    """T16, T17: a name is literal from PUT through listing, MOVE and GET to DELETE."""
     dav.made(name, b"1")
     (member,) = multistatus.parse(dav.propfind("", f"{DAV}displayname", depth="1"))[1:]
     assert member.path == dav.below("").root.rstrip("/") + "/" + name
@@ -148,6 +148,16 @@ def test_what_need_not_be_encoded_may_be(dav: Client, encoded: str) -> None:
     assert dav.send("GET", dav.at() + encoded).status == 200
 
 
+@fault("takes any spelling of the first name, and then does not know it in a Destination")
+@pytest.mark.parametrize("prefix", ["/DAV/", "/Dav/"])
+def test_root_has_one_spelling(dav: Client, prefix: str) -> None:
+    """T18: what is compared in one place and not in another cannot be relied on by a proxy's rules."""
+    dav.made("file")
+    path = prefix + dav.at("file").removeprefix("/dav/")
+    assert dav.send("GET", path).refused
+    assert dav.send("PROPFIND", path, {"Depth": "0"}).refused
+
+
 def test_case_makes_a_difference(dav: Client) -> None:
     """Two names that differ in case are two files."""
     dav.made("Name", b"1")
@@ -163,7 +173,7 @@ SPELLINGS = pytest.mark.parametrize(("first", "second"), [(COMPOSED, DECOMPOSED)
 @fault("takes two spellings of one name for two names")
 @SPELLINGS
 def test_another_spelling_finds_the_same_file(dav: Client, first: str, second: str) -> None:
-    """MacOS sends names in NFD, others in NFC: GET, PUT and listing know one file; the first spelling stays."""
+    """Finder sends names in NFD, others in NFC: both mean one file, and its first spelling stays."""
     dav.made(first, b"1")
     assert dav.get(second).body == b"1"
     assert dav.put(second, b"2").status == 204
@@ -196,7 +206,7 @@ def test_file_is_no_collection(dav: Client, method: str) -> None:
 
 @fault("makes a file without the slash")
 def test_file_is_not_made_under_the_name_of_a_collection(dav: Client) -> None:
-    """RFC 4918, 5.2: a PUT to a name with a slash at its end is a 4xx, and no file of another name appears."""
+    """RFC 4918, 5.2: a PUT to a name with a slash at its end is a 4xx; no file of another name appears."""
     assert dav.put("new/", b"x").refused
     assert dav.tree() == {}
 

@@ -51,6 +51,9 @@ RCLONE = b"""<?xml version="1.0"?>
 """What rclone 1.76 sends, byte by byte."""
 
 
+ETAG = b'<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
+
+
 def ask(dav: Client, name: str, body: bytes, headers: dict[str, str] | None = None) -> Response:
     """PROPFIND Depth 0 with a body of one's own."""
     return dav.ask("PROPFIND", name, {"Depth": "0", **(headers or {})}, body)
@@ -95,7 +98,7 @@ def test_include_adds_to_allprop(dav: Client) -> None:
     "body", [b'<propfind xmlns="DAV:"/>', b'<propfind xmlns="DAV:"><x xmlns="urn:x"/></propfind>']
 )
 def test_propfind_that_asks_for_nothing(dav: Client, body: bytes) -> None:
-    """RFC 4918, 14.20: one of prop, propname and allprop has to be there: 400 (or what an empty body gets)."""
+    """RFC 4918, 14.20: one of prop, propname and allprop has to be there: 400, or as an empty body."""
     dav.made("file")
     answer = ask(dav, "file", body)
     if answer.status != 400:
@@ -109,11 +112,9 @@ def test_propfind_that_asks_for_nothing(dav: Client, body: bytes) -> None:
         b'<propfind xmlns="DAV:" a="b"><prop c="d"><getetag e="f"/></prop></propfind>',
         b'<propfind xmlns="DAV:"><prop><!-- c --><getetag/></prop></propfind>',
         b'<propfind xmlns="DAV:"><prop><?target data?><getetag/></prop></propfind>',
-        b'<?xml version="1.0"?><!-- c --><?t d?><propfind xmlns="DAV:"><prop><getetag/></prop></propfind><!-- c -->',
-        b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><getetag/></prop></propfind>',
-        '<?xml version="1.0" encoding="utf-16"?><propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'.encode(
-            "utf-16"
-        ),
+        b'<?xml version="1.0"?><!-- c --><?t d?>' + ETAG + b"<!-- c -->",
+        b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>' + ETAG,
+        ('<?xml version="1.0" encoding="utf-16"?>' + ETAG.decode()).encode("utf-16"),
     ],
     ids=["extension", "attributes", "comment", "instruction", "around", "mark", "utf-16"],
 )
@@ -148,7 +149,7 @@ def test_rclone_gets_what_it_asks_for(dav: Client) -> None:
     assert found["sub/"].element(f"{DAV}resourcetype").find(f"{DAV}collection") is not None
     assert found["file"].element(f"{DAV}resourcetype").find(f"{DAV}collection") is None
     assert found["file"].text(f"{DAV}getcontentlength") == "5"
-    assert parsedate_to_datetime(found["file"].text(f"{DAV}getlastmodified"))
+    assert parsedate_to_datetime(found["file"].text(f"{DAV}getlastmodified")).tzinfo is UTC
 
 
 # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,9 +207,20 @@ def test_quota_counts(ours: OurServer) -> None:
     assert numbers() == ["10", "990"]
 
 
+@fault("ignores it")
+@pytest.mark.parametrize(
+    "fields", [{"Prefer": "return=minimal"}, {"Prefer": "respond-async, return=minimal"}]
+)
+def test_minimal_answer_leaves_out_what_is_not_there(dav: Client, fields: dict[str, str]) -> None:
+    """RFC 8144, 2.1: no propstats of 404; the client is told that it was understood."""
+    answer = dav.propfind("", f"{DAV}resourcetype", f"{DAV}nothing", headers=fields)
+    assert set(multistatus.only(answer).properties) == {f"{DAV}resourcetype"}
+    assert answer["Preference-Applied"] == "return=minimal"
+
+
 @pytest.mark.usefixtures("ours")
 def test_checksums_are_given(dav: Client) -> None:
-    """oc:checksums: what the client had verified is given back in ownCloud's form; 404 where none is known."""
+    """oc:checksums: what was verified is given back in ownCloud's form; 404 where none is known."""
     content = b"digest me"
     checksum = f"SHA1:{hashlib.sha1(content).hexdigest()}"
     dav.made("known", content, {"OC-Checksum": checksum})
@@ -290,15 +302,17 @@ BAD_XML = {
     + b']><propfind xmlns="DAV:"><prop>'
     + b"&a;" * 20_000
     + b"</prop></propfind>",
-    "external": b'<!DOCTYPE p [<!ENTITY e SYSTEM "file:///etc/passwd">]><propfind xmlns="DAV:"><prop>&e;</prop></propfind>',
-    "parameter": b'<!DOCTYPE p [<!ENTITY % e SYSTEM "http://127.0.0.1:1/x">%e;]><propfind xmlns="DAV:"><allprop/></propfind>',
+    "external": b'<!DOCTYPE p [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    b'<propfind xmlns="DAV:"><prop>&e;</prop></propfind>',
+    "parameter": b'<!DOCTYPE p [<!ENTITY % e SYSTEM "http://127.0.0.1:1/x">%e;]>'
+    b'<propfind xmlns="DAV:"><allprop/></propfind>',
     "undefined entity": b'<propfind xmlns="DAV:"><prop>&e;</prop></propfind>',
 }
 
 
 @pytest.mark.parametrize("body", BAD_XML.values(), ids=BAD_XML)
 def test_bad_xml_is_400(dav: Client, body: bytes) -> None:
-    """T23, RFC 4918, 8.2: not well-formed, not the right element, or with entities: 400 at once, nothing fetched."""
+    """T23, RFC 4918, 8.2: not well-formed, another element, or entities: 400 at once, nothing fetched."""
     for method, document in (("PROPFIND", body), ("PROPPATCH", body.replace(b"propfind", b"propertyupdate"))):
         begun = time.monotonic()
         answer = dav.ask(method, "", {"Depth": "0"}, document)
@@ -374,10 +388,13 @@ def test_deep_xml_harms_nobody(dav: Client, method: str, template: bytes) -> Non
 # ── large collections ───────────────────────────────────────────────────────────────────────────────────────
 @fault("builds the whole answer in memory first")
 def test_large_collection_is_streamed(server: Server, dav: Client) -> None:
-    """T24: the answer comes in chunks while it is made, and every member is there once."""
+    """T24: it comes in chunks while it is made, with every member once; the connection goes on."""
     server.populate(dav.root.removeprefix("/dav/"), MANY)
-    answer = dav.propfind("", f"{DAV}getcontentlength", f"{DAV}getetag", depth="1")
-    assert answer.chunked
+    body = multistatus.propfind([f"{DAV}getcontentlength", f"{DAV}getetag"])
+    with dav.connect() as connection:
+        answer = connection.ask("PROPFIND", dav.at(), {**dav.headers, "Depth": "1"}, body)
+        assert answer.chunked
+        assert connection.ask("PROPFIND", dav.at(), {**dav.headers, "Depth": "0"}, body).status == 207
     own, *members = multistatus.parse(answer)
     names = [member.path.removeprefix(own.path).rstrip("/") for member in members]
     assert sorted(names) == [f"{number:05}" for number in range(MANY)]

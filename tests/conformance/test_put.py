@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -16,7 +18,7 @@ from tests.conformance.multistatus import DAV
 OLD = b"the old content"
 PART = bytes(50_000)
 WATCHES = 20
-"""How often the state is looked at after a client vanished, when no answer can tell that the server noticed."""
+"""How often the state is looked at after a client vanished: no answer tells that the server noticed."""
 
 TRUNCATES = fault("commits whatever arrived before the connection ended")
 EMPTIES = fault("creates or empties the file before the body has arrived")
@@ -53,7 +55,7 @@ TRUNCATED = [
 def test_body_that_ends_early_leaves_the_old_file(
     dav: Client, truncated: Callable[[Client, str], bytes]
 ) -> None:
-    """T11, T12: a client that ends its side (FIN) in the middle of a body gets no 2xx; the old content stays."""
+    """T11, T12: who ends his side (FIN) in the middle of a body gets no 2xx; the old content stays."""
     dav.made("file", OLD)
     with dav.connect() as connection:
         connection.send(truncated(dav, "file"))
@@ -116,7 +118,7 @@ def test_put_says_whether_the_file_is_new(dav: Client) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 131_072, 1_500_000])
 def test_content_comes_back_identical(dav: Client, size: int) -> None:
-    """Whatever the size in relation to the chunks of the store, by length or in chunks, content is given back."""
+    """Whatever its size in relation to the chunks of the store, content is given back as it was sent."""
     content = hashlib.shake_128(b"content").digest(size)
     assert dav.put("by length", content).status == 201
     parts = [content[start : start + 7919] for start in range(0, size, 7919)]
@@ -156,7 +158,7 @@ def test_405_of_put_names_what_is_allowed(dav: Client) -> None:
 
 
 def test_part_of_a_file_is_refused(dav: Client) -> None:
-    """RFC 9110, 9.3.4 and 14.5 (T13): PUT with Content-Range is a 400; taking it for the whole would destroy it."""
+    """RFC 9110, 14.5 (T13): PUT with Content-Range is a 400; taking it for the whole would destroy that."""
     dav.made("file", OLD)
     answer = dav.put("file", b"new", {"Content-Range": "bytes 4-6/15"})
     assert answer.status == 400
@@ -179,7 +181,7 @@ def test_identity_is_no_coding(dav: Client) -> None:
 @fault("does not look at the field")
 @pytest.mark.parametrize("expected", ["4", "6", "100", "0", "-5", "five", "5.0"])
 def test_expected_length_has_to_arrive(dav: Client, expected: str) -> None:
-    """T11: Finder announces the length of a chunked PUT in X-Expected-Entity-Length; another length is a 400."""
+    """T11: Finder announces the length of a chunked PUT in X-Expected-Entity-Length; another is a 400."""
     fields = {"Transfer-Encoding": "chunked", "X-Expected-Entity-Length": expected}
     assert dav.put("file", chunked([b"12345"]), fields).status == 400
     assert dav.tree() == {}
@@ -247,6 +249,15 @@ def test_time_of_the_client_is_kept_and_confirmed(dav: Client, seconds: str, dat
     assert answer["X-OC-Mtime"] == "accepted"
     assert dav.property("file", f"{DAV}getlastmodified") == date
     assert dav.head("file")["Last-Modified"] == date
+
+
+@pytest.mark.usefixtures("ours")
+def test_new_content_has_a_new_time(dav: Client) -> None:
+    """RFC 4918, 15.7: without X-OC-Mtime the time is that of the PUT, whatever it was before."""
+    dav.made("file", b"x", {"X-OC-Mtime": "1000000000"})
+    assert dav.put("file", b"y").get("X-OC-Mtime") is None
+    modified = parsedate_to_datetime(dav.head("file")["Last-Modified"])
+    assert abs((datetime.now(UTC) - modified).total_seconds()) < 60
 
 
 @fault("ignores it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from davserver.model import Scope
@@ -9,45 +11,55 @@ from tests.conformance.client import Client
 from tests.conformance.multistatus import DAV
 from tests.conformance.ours import OurServer, path_of
 
-FULL, READ_ONLY, NO_DELETE = Scope.FULL, Scope.READ_ONLY, Scope.NO_DELETE
-SCOPES = pytest.mark.parametrize(
-    "scopes", [FULL, READ_ONLY, NO_DELETE], ids=["full", "read-only", "no-delete"]
-)
+SCOPES = (Scope.FULL, Scope.READ_ONLY, Scope.NO_DELETE)
 TIME = f"{DAV}lastmodified"
 
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One request, and its status with each of `SCOPES`."""
+
+    method: str
+    name: str
+    destination: str | None
+    statuses: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.name}" + (f" to {self.destination}" if self.destination else "")
+
+
 MATRIX = [
-    # method, name, Destination, status with full access, read-only, no-delete
-    ("OPTIONS", "file", None, 200, 200, 200),
-    ("GET", "file", None, 200, 200, 200),
-    ("HEAD", "file", None, 200, 200, 200),
-    ("GET", "collection/", None, 200, 200, 200),
-    ("PROPFIND", "", None, 207, 207, 207),
-    ("PROPFIND", "file", None, 207, 207, 207),
-    ("PUT", "new", None, 201, 403, 201),
-    ("PUT", "file", None, 204, 403, 204),
-    ("MKCOL", "new", None, 201, 403, 201),
-    ("PROPPATCH", "file", None, 207, 403, 207),
-    ("COPY", "file", "new", 201, 403, 201),
-    ("COPY", "collection", "new", 201, 403, 201),
-    ("COPY", "file", "other", 204, 403, 403),
-    ("COPY", "file", "collection", 204, 403, 403),
-    ("MOVE", "file", "new", 201, 403, 201),
-    ("MOVE", "collection", "new", 201, 403, 201),
-    ("MOVE", "file", "other", 204, 403, 403),
-    ("MOVE", "file", "collection", 204, 403, 403),
-    ("DELETE", "file", None, 204, 403, 403),
-    ("DELETE", "collection", None, 204, 403, 403),
-    ("DELETE", "collection/member", None, 204, 403, 403),
+    Row("OPTIONS", "file", None, (200, 200, 200)),
+    Row("GET", "file", None, (200, 200, 200)),
+    Row("HEAD", "file", None, (200, 200, 200)),
+    Row("GET", "collection/", None, (200, 200, 200)),
+    Row("PROPFIND", "", None, (207, 207, 207)),
+    Row("PROPFIND", "file", None, (207, 207, 207)),
+    Row("PUT", "new", None, (201, 403, 201)),
+    Row("PUT", "file", None, (204, 403, 204)),
+    Row("MKCOL", "new", None, (201, 403, 201)),
+    Row("PROPPATCH", "file", None, (207, 403, 207)),
+    Row("COPY", "file", "new", (201, 403, 201)),
+    Row("COPY", "collection", "new", (201, 403, 201)),
+    Row("COPY", "file", "other", (204, 403, 403)),
+    Row("COPY", "file", "collection", (204, 403, 403)),
+    Row("MOVE", "file", "new", (201, 403, 201)),
+    Row("MOVE", "collection", "new", (201, 403, 201)),
+    Row("MOVE", "file", "other", (204, 403, 403)),
+    Row("MOVE", "file", "collection", (204, 403, 403)),
+    Row("DELETE", "file", None, (204, 403, 403)),
+    Row("DELETE", "collection", None, (204, 403, 403)),
+    Row("DELETE", "collection/member", None, (204, 403, 403)),
 ]
 
 
-def _ask(client: Client, method: str, name: str, destination: str | None = None) -> int:
-    if method == "PROPPATCH":
-        return client.proppatch(name, (TIME, "1")).status
-    fields = {"Depth": "0"} if method == "PROPFIND" else {}
-    if destination is not None:
-        fields["Destination"] = client.url(destination)
-    return client.ask(method, name, fields, b"new" if method == "PUT" else None).status
+def _ask(client: Client, row: Row) -> int:
+    if row.method == "PROPPATCH":
+        return client.proppatch(row.name, (TIME, "1")).status
+    fields = {"Depth": "0"} if row.method == "PROPFIND" else {}
+    if row.destination is not None:
+        fields["Destination"] = client.url(row.destination)
+    return client.ask(row.method, row.name, fields, b"new" if row.method == "PUT" else None).status
 
 
 def _fill(client: Client) -> dict[str, bytes | None]:
@@ -57,30 +69,19 @@ def _fill(client: Client) -> dict[str, bytes | None]:
     return client.tree()
 
 
-@SCOPES
-@pytest.mark.parametrize(("method", "name", "destination", "full", "read_only", "no_delete"), MATRIX)
+@pytest.mark.parametrize("scopes", SCOPES, ids=["full", "read-only", "no-delete"])
+@pytest.mark.parametrize("row", MATRIX, ids=str)
 @pytest.mark.parametrize("where", ["account", "folder"])
-def test_scope_decides(
-    ours: OurServer,
-    dav: Client,
-    scopes: Scope,
-    method: str,
-    name: str,
-    destination: str | None,
-    full: int,
-    read_only: int,
-    no_delete: int,
-    where: str,
-) -> None:
+def test_scope_decides(ours: OurServer, dav: Client, scopes: Scope, row: Row, where: str) -> None:
     """T44: each method with each scope, in the whole account and in one folder; a 403 has changed nothing."""
     before = _fill(dav)
+    time = dav.property("file", f"{DAV}getlastmodified")
     if where == "account":
         client = dav.as_(ours.device(ours.account, scopes=scopes).client.authorization)
     else:
         client = ours.device(ours.account, scopes=scopes, root_id=ours.node_id(dav)).client
-    time = dav.property("file", f"{DAV}getlastmodified")
-    status = _ask(client, method, name, destination)
-    assert status == {FULL: full, READ_ONLY: read_only, NO_DELETE: no_delete}[scopes]
+    status = _ask(client, row)
+    assert status == row.statuses[SCOPES.index(scopes)]
     if status == 403:
         assert dav.tree() == before
         assert dav.property("file", f"{DAV}getlastmodified") == time
@@ -97,12 +98,12 @@ OUTSIDE = [
     "folder/inside",
     "folder2/secret",
 ]
-"""Ways to say what lies above or beside the folder that a device sees as its root; {path} leads to its parent."""
+"""Ways to say what is not in the folder that a device sees as its root; {path} leads to its parent."""
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_outside_of_the_folder_is_nothing(ours: OurServer, dav: Client, name: str) -> None:
-    """T18, T19, T44: no method reaches what is outside, as target or as Destination: 4xx, and nothing has changed."""
+    """T18, T19, T44: no method reaches what is outside, as target or as Destination: 4xx, no change."""
     _fill(dav)
     dav.made_collection("folder").made("inside")
     dav.made_collection("folder2").made("secret")
@@ -146,7 +147,7 @@ def test_folder_is_this_one_whatever_its_name(ours: OurServer, dav: Client) -> N
 
 
 def test_folder_that_is_gone_opens_nothing(ours: OurServer, dav: Client) -> None:
-    """T19: once its folder is deleted, a device sees nothing, also not the root or a new folder of that name."""
+    """T19: once its folder is deleted, a device sees nothing, nor a new folder of that name."""
     dav.made_collection("a").made("mine")
     client = ours.device(ours.account, root_id=ours.node_id(dav, "a")).client
     assert dav.delete("a").status == 204

@@ -1,4 +1,4 @@
-"""The proof that the marked tests of this suite can fail: stock WsgiDAV on stock cheroot fails every one of them."""
+"""The proof that the marked tests of this suite can fail: stock WsgiDAV on stock cheroot fails every one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from defusedxml.ElementTree import parse
 
 HERE = Path(__file__).parent
-PATIENCE = "1"
+PATIENCE = "0.5"
 """Seconds for a server that hangs, which is one of the ways to fail."""
 
 LIMIT = 100
@@ -22,7 +22,7 @@ AT_LEAST = 300
 """Fewer marked tests than that have not been found, whatever the reason."""
 
 RULES = ("AssertionError", "assert ", "Failed: DID NOT RAISE", "tests.conformance.http.")
-"""How the message of a test begins that has judged an answer; anything else is a mistake in the test itself."""
+"""How the message of a test begins that has judged an answer; anything else is a mistake in the test."""
 
 
 @pytest.mark.timeout(LIMIT + 20)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +70,11 @@ class Drive:
     def url(self) -> str:
         """The drive's address."""
         return f"http://127.0.0.1:{self.port}/dav/"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server, or of the program that it runs under."""
+        return self._require_process().pid
 
     @property
     def environment(self) -> dict[str, str]:
@@ -197,6 +202,15 @@ class Rclone:
 
     def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> bytes:
         """Run a command and return what it prints; fails with what it complains about."""
+        return self._run(arguments, stdin).stdout
+
+    def notices(self, *arguments: str | Path) -> str:
+        """Run a command and return what it remarks on the way."""
+        return self._run(arguments, None).stderr.decode()
+
+    def _run(
+        self, arguments: Sequence[str | Path], stdin: bytes | None
+    ) -> subprocess.CompletedProcess[bytes]:
         done = subprocess.run(
             [self._program, *map(str, arguments)],
             env=self.environment,
@@ -206,7 +220,7 @@ class Rclone:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
-        return done.stdout
+        return done
 
     def transfers(self, *arguments: str | Path) -> int:
         """Run a command and return how many files it moved."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from davserver.dav.app import DavApp
+from davserver.dav.put import Digests
 from davserver.errors import AuthenticationError
 from davserver.model import Principal, Scope
 from davserver.vault.service import Vaults
@@ -110,7 +111,7 @@ class Door:
         self.world.database.dispose()
 
 
-def make_door(folder: Path, keep_digests: frozenset[str] = frozenset()) -> Door:
+def make_door(folder: Path, digests: Digests = Digests()) -> Door:
     """A door to two accounts, ready for Alice with everything allowed; `close` it when done."""
     world = make_world(folder)
     accounts = {name: world.accounts.create(name) for name in (ALICE, BOB)}
@@ -121,4 +122,4 @@ def make_door(folder: Path, keep_digests: frozenset[str] = frozenset()) -> Door:
         return make_principal(accounts[username], world.clock, scopes=SCOPES[secret])
 
     vaults = Vaults(world.database, world.blobs, world.keyring, world.clock)
-    return Door(DavApp(authenticate, vaults, world.audit, keep_digests), world, vaults)
+    return Door(DavApp(authenticate, vaults, world.audit, digests), world, vaults)

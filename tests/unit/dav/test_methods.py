@@ -12,11 +12,13 @@ from defusedxml.ElementTree import fromstring
 from davserver.dav.get import COLLECTION_PAGE
 from davserver.dav.multistatus import ROWS_A_BLOCK
 from davserver.dav.properties import DAV, OC, WIN32
+from davserver.dav.put import Digests
 from tests.unit.dav.door import Door, make_door
 
 CONTENT = b"content"
 SHA1 = hashlib.sha1(CONTENT, usedforsecurity=False).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+BOTH = frozenset({"SHA1", "MD5"})
 
 
 PROPPATCH = '<propertyupdate xmlns="DAV:">%s</propertyupdate>'
@@ -52,22 +54,83 @@ def modified(door: Door, name: str) -> str | None:
     return text
 
 
+# ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (("GET", "file", {"Range": "bytes=7-"}, b""), 416),
+        (("PUT", "new", {"Content-Range": "bytes 0-0/1"}, b"x"), 400),
+        (("PUT", "new", {"Content-Encoding": "gzip"}, b"x"), 415),
+        (("PUT", "new/", {}, b"x"), 405),
+        (("PUT", "", {}, b"x"), 405),
+        (("MKCOL", "new", {}, b"x"), 415),
+        (("MKCOL", "folder", {}, b""), 405),
+        (("MKCOL", "", {}, b""), 405),
+        (("COPY", "file", {}, b""), 400),
+        (("COPY", "folder", {"Destination": "/dav/new", "Depth": "1"}, b""), 400),
+        (("MOVE", "folder", {"Destination": "/dav/new", "Depth": "0"}, b""), 400),
+        (("MOVE", "folder", {"Destination": "/dav/folder/new"}, b""), 403),
+        (("MOVE", "file", {"Destination": "/dav/folder", "Overwrite": "F"}, b""), 412),
+        (("MOVE", "file", {"Destination": "/dav/"}, b""), 409),
+        (("DELETE", "folder", {"Depth": "0"}, b""), 400),
+        (("DELETE", "", {}, b""), 403),
+        (("PROPFIND", "folder", {}, b""), 403),
+        (("PROPFIND", "folder", {"Depth": "1"}, b"x"), 400),
+        (("PROPFIND", "folder", {"Depth": "2"}, b""), 400),
+        (("PROPPATCH", "folder", {}, b""), 400),
+        (("PUT", "missing/new", {}, b"x"), 409),
+        (("GET", "missing", {}, b""), 404),
+    ],
+)
+def test_refusal_changes_nothing(
+    door: Door, request_: tuple[str, str, dict[str, str], bytes], status: int
+) -> None:
+    """What a request may not do is told by its status, and the tree is as before."""
+    door.put("file", CONTENT)
+    door.ask("MKCOL", "folder")
+    door.put("folder/member", CONTENT)
+
+    def tree() -> list[str]:
+        return [door.ask("PROPFIND", each, {"Depth": "1"}).text for each in ("", "folder")]
+
+    before = tree()
+    assert door.ask(*request_).status == status
+    assert tree() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("PUT", {"If-Match": "*"}, 412),
+        ("PUT", {"If-None-Match": "*"}, 201),
+        ("PUT", {"If-None-Match": "JoplinIgnore-1700000000000"}, 201),
+        ("MKCOL", {"If-None-Match": "JoplinIgnore-1700000000000"}, 201),
+        ("MKCOL", {"If-Match": "*"}, 412),
+        ("DELETE", {"If-Match": "*"}, 404),
+    ],
+)
+def test_conditions_where_nothing_is(door: Door, method: str, headers: dict[str, str], status: int) -> None:
+    """RFC 9110, 13.1: where nothing is, If-Match never holds; Joplin's field is no tag and no hindrance."""
+    assert door.ask(method, "new", headers, CONTENT if method == "PUT" else b"").status == status
+
+
 # ── digests ─────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
-    ("always", "headers", "expected"),
+    ("digests", "headers", "expected"),
     [
-        (frozenset(), {}, None),
-        (frozenset(), {"X-OC-Mtime": "1"}, f"SHA1:{SHA1}"),
-        (frozenset(), {"OC-Checksum": f"MD5:{MD5}"}, f"SHA1:{SHA1} MD5:{MD5}"),
-        (frozenset({"SHA1"}), {}, f"SHA1:{SHA1}"),
-        (frozenset({"SHA1", "MD5"}), {}, f"SHA1:{SHA1} MD5:{MD5}"),
+        (Digests(), {}, None),
+        (Digests(), {"X-OC-Mtime": "1"}, f"SHA1:{SHA1}"),
+        (Digests(), {"OC-Checksum": f"MD5:{MD5}"}, f"SHA1:{SHA1} MD5:{MD5}"),
+        (Digests(compared=BOTH), {}, None),
+        (Digests(compared=BOTH), {"X-OC-Mtime": "1"}, f"SHA1:{SHA1} MD5:{MD5}"),
+        (Digests(always=BOTH), {}, f"SHA1:{SHA1} MD5:{MD5}"),
     ],
 )
 def test_digests_are_kept_for_who_compares_them(
-    tmp_path: Path, always: frozenset[str], headers: dict[str, str], expected: str | None
+    tmp_path: Path, digests: Digests, headers: dict[str, str], expected: str | None
 ) -> None:
     """Decision 9: SHA-1 if the client sends a time or a digest, or always; MD5 if asked for."""
-    door = make_door(tmp_path, always)
+    door = make_door(tmp_path, digests)
     door.put("file", CONTENT, headers)
     assert propfind(door, "file", f"{OC}checksums").findtext(f".//{OC}checksum") == expected
     door.close()
@@ -114,6 +177,11 @@ def test_time_of_creation_is_set(door: Door, property_: str, value: str) -> None
         ("<D:set><D:prop><D:getetag>1</D:getetag></D:prop></D:set>", f"{DAV}getetag", 403),
         ("<D:remove><D:prop><D:getetag/></D:prop></D:remove>", f"{DAV}getetag", 403),
         ("<D:set><D:prop><D:creationdate>today</D:creationdate></D:prop></D:set>", f"{DAV}creationdate", 409),
+        (
+            "<D:set><D:prop><D:getlastmodified>5</D:getlastmodified></D:prop></D:set>",
+            f"{DAV}getlastmodified",
+            409,
+        ),
         (
             f"<D:set><D:prop><oc:checksums>SHA1:{'0' * 40}</oc:checksums></D:prop></D:set>",
             f"{OC}checksums",
@@ -202,6 +270,8 @@ def test_if_looks_at_other_resources(door: Door) -> None:
         ("/x", 412),
     ):
         assert door.put(f"file{status}", CONTENT, {"If": f"<{url}> ([{etag}])"}).status == status
+    twice = f'</dav/other> (["x"]) <http://drive.test/dav/other> ([{etag}])'
+    assert door.put("file", CONTENT, {"If": twice}).status == 201
 
 
 def test_lock_token_of_nobody_matches_nothing(door: Door) -> None:

@@ -1,0 +1,94 @@
+"""The parts of `sealdav serve` and `enrol` that need no process of their own."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+import qrcode
+
+from davserver.cli.enrol import base_url, draw_qr
+from davserver.cli.serve import Collector, application
+from davserver.dav.app import DavApp
+from davserver.errors import StorageUnavailable
+from davserver.vault.maintenance import GcReport, Maintenance
+from tests.unit.cli.conftest import Cli
+
+PATIENCE = 10.0
+
+
+class Failing(Maintenance):
+    """A store that cannot be reached the first time."""
+
+    def __init__(self) -> None:
+        self.graces: list[timedelta] = []
+        self.again = threading.Event()
+
+    def collect(self, *, grace: timedelta) -> GcReport:
+        """Fail, then succeed."""
+        self.graces.append(grace)
+        if len(self.graces) == 1:
+            raise StorageUnavailable("not now")
+        self.again.set()
+        return GcReport(0, 0, 0, 0)
+
+
+def test_collecting_goes_on_after_a_failure() -> None:
+    """A disk that is away for a while must not end the collection for good."""
+    maintenance = Failing()
+    collector = Collector(maintenance, interval=timedelta(milliseconds=1), grace=timedelta(hours=3))
+    collector.start()
+    try:
+        assert maintenance.again.wait(PATIENCE)
+    finally:
+        collector.stop()
+    assert not collector.is_alive()
+    assert set(maintenance.graces) == {timedelta(hours=3)}
+
+
+def test_an_interval_of_zero_collects_never() -> None:
+    """The setting's way to leave it to a timer."""
+    maintenance = Failing()
+    collector = Collector(maintenance, interval=timedelta(0), grace=timedelta(0))
+    collector.start()
+    collector.join(PATIENCE)
+    assert not collector.is_alive()
+    assert maintenance.graces == []
+
+
+def test_the_drive_can_be_served_without_the_site(cli: Cli) -> None:
+    """Production gives each door its own process and host name."""
+    with cli.services() as services:
+        assert isinstance(application(services, dav_only=True), DavApp)
+        assert not isinstance(application(services, dav_only=False), DavApp)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104
+        ("::", "http://[::1]:80"),
+        ("::1", "http://[::1]:80"),
+        ("nas.local", "http://nas.local:80"),
+    ],
+)
+def test_the_address_that_is_shown_can_be_opened(host: str, url: str) -> None:
+    """A wildcard is no address, and an IPv6 address needs brackets."""
+    assert base_url(host, 80) == url
+
+
+def test_the_qr_code_on_the_terminal_is_the_one_of_the_text() -> None:
+    """Read back module by module: half blocks are black, blanks white, whatever the terminal's colours."""
+    text = "otpauth://totp/Sealdav:alice?secret=ABCDEFGHIJKLMNOP&issuer=Sealdav"
+    code = qrcode.QRCode(border=2)
+    code.add_data(text)
+    drawn: list[list[bool]] = []
+    for line in draw_qr(text).splitlines():
+        modules = line.removeprefix("\x1b[30;107m").removesuffix("\x1b[0m")
+        assert line == f"\x1b[30;107m{modules}\x1b[0m"
+        drawn += [[one in "▀█" for one in modules], [one in "▄█" for one in modules]]
+    matrix = [[bool(one) for one in row] for row in code.get_matrix()]
+    assert drawn[: len(matrix)] == matrix
+    assert not any(one for row in drawn[len(matrix) :] for one in row)
