@@ -8,7 +8,7 @@ error. Built by `davserver.cli` and by tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from wsgidav.dav_error import HTTP_INTERNAL_ERROR, HTTP_UNAUTHORIZED, DAVError
 from wsgidav.wsgidav_app import WsgiDAVApp
@@ -17,14 +17,16 @@ from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.bootstrap import Services
 from davserver.dav import errors
 from davserver.dav.body import RequestBody
-from davserver.dav.domain_controller import CHALLENGES, Authenticate, DomainController
+from davserver.dav.domain_controller import CHALLENGES, DomainController
 from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
 from davserver.dav.put import Digests
 from davserver.dav.request_server import RequestServer
 from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
+from davserver.dav.watch import Watch
 from davserver.errors import DavserverError, IntegrityError
+from davserver.model import Principal
 from davserver.serving.exchange import ACCOUNT_KEY, Environ
 from davserver.vault.service import Vaults
 
@@ -34,7 +36,19 @@ def build_app(services: Services) -> DavApp:
     storage = services.settings.storage
     kept = frozenset({"SHA1", "MD5"} if storage.md5 else {"SHA1"})
     digests = Digests(compared=kept, always=kept if storage.hashes == "always" else frozenset())
-    return DavApp(services.authenticator.authenticate, services.vaults, services.audit, digests)
+    return DavApp(services.authenticator, services.vaults, services.audit, digests)
+
+
+class Doorkeeper(Protocol):
+    """What the door needs of `Authenticator`."""
+
+    def authenticate(self, username: str, secret: str, client: str) -> Principal:
+        """Who it is; raises AuthenticationError."""
+        ...
+
+    def still_open(self, principal: Principal) -> bool:
+        """Whether the credential would still be accepted."""
+        ...
 
 
 class DavApp(WsgiDAVApp):
@@ -44,9 +58,7 @@ class DavApp(WsgiDAVApp):
         digests: which ones are kept of files.
     """
 
-    def __init__(
-        self, authenticate: Authenticate, vaults: Vaults, audit: AuditSink, digests: Digests
-    ) -> None:
+    def __init__(self, authenticator: Doorkeeper, vaults: Vaults, audit: AuditSink, digests: Digests) -> None:
         self._provider = VaultProvider()
         config: dict[str, Any] = {
             "provider_mapping": {"/": self._provider},
@@ -58,8 +70,9 @@ class DavApp(WsgiDAVApp):
             "verbose": 0,
         }
         super().__init__(config)
-        self.domain_controller = DomainController(self, config, authenticate)
+        self.domain_controller = DomainController(self, config, authenticator.authenticate)
         self._server = RequestServer(self._provider, digests)
+        self._still_open = authenticator.still_open
         self._vaults = vaults
         self._audit = audit
         self._log = get_logger("sealdav.dav")
@@ -89,12 +102,13 @@ class DavApp(WsgiDAVApp):
         environ[ACCOUNT_KEY] = principal.account.username
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)
-        environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal), body)
+        watch = Watch(principal, self._still_open)
+        environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal), body, watch)
         environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
         blocks = self._server(environ, start_response)
-        return (
-            blocks if isinstance(blocks, list) else _Stream(blocks, lambda error: self._note(error, environ))
-        )
+        if isinstance(blocks, list):
+            return blocks
+        return _Stream(blocks, watch, lambda error: self._note(error, environ))
 
     def _note(self, error: DavserverError, environ: Environ) -> None:
         """Somebody has to hear of altered storage, whoever was told what."""
@@ -127,13 +141,16 @@ class _Start:
 class _Stream:
     """An answer that is still being made while it is sent."""
 
-    def __init__(self, blocks: Blocks, note: Callable[[DavserverError], None]) -> None:
+    def __init__(self, blocks: Blocks, watch: Watch, note: Callable[[DavserverError], None]) -> None:
         self._blocks = blocks
+        self._watch = watch
         self._note = note
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         try:
-            yield from self._blocks
+            for block in self._blocks:
+                self._watch.check()
+                yield block
         except DavserverError as error:
             self._note(error)
             raise

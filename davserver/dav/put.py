@@ -48,6 +48,7 @@ def respond(scope: RequestScope, digests: Digests, start_response: StartResponse
     )
     with upload:
         for block in scope.body.blocks():
+            scope.watch.check()
             upload.write(block)
         result = upload.commit()
     headers = [("ETag", f'"{result.node.etag}"'), *times.acknowledgements]

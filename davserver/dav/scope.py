@@ -12,6 +12,7 @@ from davserver.dav.body import RequestBody
 from davserver.dav.conditions import Preconditions
 from davserver.dav.if_header import any_holds, parse_if
 from davserver.dav.uri import Target, parse_destination, parse_target
+from davserver.dav.watch import Watch
 from davserver.errors import ParentMissing, PreconditionFailed
 from davserver.model import Node
 from davserver.serving.exchange import Environ
@@ -38,16 +39,18 @@ class RequestScope:
         environ: the WSGI environ.
         vault: the principal's vault.
         body: the request's body.
+        watch: asked between blocks of a long transfer.
         target: what the request target addresses.
 
     Raises:
         PathError, NotFound: the request target addresses nothing that can exist.
     """
 
-    def __init__(self, environ: Environ, vault: Vault, body: RequestBody) -> None:
+    def __init__(self, environ: Environ, vault: Vault, body: RequestBody, watch: Watch) -> None:
         self.environ = environ
         self.vault = vault
         self.body = body
+        self.watch = watch
         self.target = parse_target(environ["REQUEST_URI"], self.username)
         self._nodes: dict[VaultPath, Node | None] = {}
 

@@ -16,11 +16,12 @@ from urllib.parse import quote
 from davserver.dav.app import DavApp
 from davserver.dav.put import Digests
 from davserver.errors import AuthenticationError
-from davserver.model import Principal, Scope
+from davserver.model import Account, AccountState, Principal, Scope
 from davserver.vault.service import Vaults
 from tests.factories import World, make_principal, make_world
 
 ALICE, BOB = "alice", "bob"
+SHA1_ONLY = Digests()
 SCOPES = {"full": Scope.FULL, "read": Scope.READ_ONLY, "keep": Scope.NO_DELETE}
 
 
@@ -111,15 +112,28 @@ class Door:
         self.world.database.dispose()
 
 
-def make_door(folder: Path, digests: Digests = Digests()) -> Door:
+class Doorkeeper:
+    """Knows three credentials of each account, named after what they allow."""
+
+    def __init__(self, world: World, accounts: Mapping[str, Account]) -> None:
+        self._world = world
+        self._accounts = accounts
+
+    def authenticate(self, username: str, secret: str, _client: str) -> Principal:
+        """Who it is."""
+        if username not in self._accounts or secret not in SCOPES:
+            raise AuthenticationError("wrong")
+        return make_principal(self._accounts[username], self._world.clock, scopes=SCOPES[secret])
+
+    def still_open(self, principal: Principal) -> bool:
+        """As long as the account is there and active."""
+        return self._world.accounts.find(principal.account.username).state is AccountState.ACTIVE
+
+
+def make_door(folder: Path, digests: Digests = SHA1_ONLY) -> Door:
     """A door to two accounts, ready for Alice with everything allowed; `close` it when done."""
     world = make_world(folder)
     accounts = {name: world.accounts.create(name) for name in (ALICE, BOB)}
 
-    def authenticate(username: str, secret: str, _client: str) -> Principal:
-        if username not in accounts or secret not in SCOPES:
-            raise AuthenticationError("wrong")
-        return make_principal(accounts[username], world.clock, scopes=SCOPES[secret])
-
     vaults = Vaults(world.database, world.blobs, world.keyring, world.clock)
-    return Door(DavApp(authenticate, vaults, world.audit, digests), world, vaults)
+    return Door(DavApp(Doorkeeper(world, accounts), vaults, world.audit, digests), world, vaults)

@@ -14,6 +14,7 @@ from davserver.dav.domain_controller import REALM
 from davserver.dav.provider import VaultProvider
 from davserver.dav.resources import CollectionResource, FileResource
 from davserver.dav.scope import SCOPE_KEY, RequestScope
+from davserver.dav.watch import Watch
 from davserver.serving.exchange import Environ
 from tests.factories import make_principal
 from tests.unit.dav.door import Door
@@ -23,13 +24,14 @@ from tests.unit.dav.door import Door
 def environ(door: Door) -> Environ:
     """A request of Alice's, inside of which WsgiDAV asks."""
     account = door.world.accounts.find("alice")
-    vault = door.vaults.open(make_principal(account, door.world.clock))
+    principal = make_principal(account, door.world.clock)
+    vault = door.vaults.open(principal)
     environ: Environ = {
         "REQUEST_URI": "/dav/",
         "wsgi.input": io.BytesIO(),
         "wsgidav.provider": VaultProvider(),
     }
-    environ[SCOPE_KEY] = RequestScope(environ, vault, RequestBody(environ))
+    environ[SCOPE_KEY] = RequestScope(environ, vault, RequestBody(environ), Watch(principal, lambda _: True))
     return environ
 
 

@@ -251,12 +251,12 @@ EXCHANGED = ["parent_id", "name_sealed", "kind", "blob_id", "metadata_sealed", "
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_exchanged_columns(store: Store, full: Drive, truth: Truth, pair: tuple[str, str]) -> None:
-    """Any columns of two nodes exchanged, in any combination: no name, place or content changes hands."""
+    """Up to three columns of two nodes exchanged, or all but the id: no name, place or content changes hands."""
     one, other = (truth.nodes[path].id for path in pair)
     names = ", ".join(EXCHANGED)
     rows = [store.sql(f"SELECT {names} FROM node WHERE node_id = ?", each)[0] for each in (one, other)]  # noqa: S608
     update = f"UPDATE node SET ({names}) = ({', '.join('?' * len(EXCHANGED))}) WHERE node_id = ?"  # noqa: S608
-    for count in range(1, len(EXCHANGED) + 1):
+    for count in (1, 2, 3, len(EXCHANGED)):
         for chosen in combinations(range(len(EXCHANGED)), count):
             mixed = [
                 [rows[side ^ (index in chosen)][index] for index in range(len(EXCHANGED))] for side in (0, 1)
