@@ -47,7 +47,7 @@ class Session:
 
     @contextmanager
     def services(
-        self, *, level: str = "warning", create: bool = False, needs_space: bool = True
+        self, *, level: str = "error", create: bool = False, needs_space: bool = True
     ) -> Iterator[Services]:
         """Open the store and the log; close both afterwards.
 

@@ -226,7 +226,7 @@ def test_checksums_are_given(dav: Client) -> None:
     dav.made("known", content, {"OC-Checksum": checksum})
     dav.made("plain", content)
     found = dav.properties("known", f"{OC}checksums").element(f"{OC}checksums")
-    assert (found.findtext(f"{OC}checksum") or "").split() == [checksum]
+    assert checksum in (found.findtext(f"{OC}checksum") or "").split()
     assert dav.properties("plain", f"{OC}checksums").status_of(f"{OC}checksums") == 404
 
 

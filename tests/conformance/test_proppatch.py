@@ -71,7 +71,7 @@ def test_rclone_repeats_the_checksum(dav: Client) -> None:
     found = update(dav, "file", RCLONE_WITH_CHECKSUM % (1_000_000_000, checksum))
     assert found.names() == {TIME, f"{OC}checksums"}
     known = dav.properties("file", f"{OC}checksums").element(f"{OC}checksums")
-    assert known.findtext(f"{OC}checksum") == checksum
+    assert checksum in (known.findtext(f"{OC}checksum") or "").split()
 
 
 @pytest.mark.usefixtures("ours")

@@ -146,10 +146,19 @@ def test_names_with_underscores_are_dropped() -> None:
     assert head.length == 0
 
 
-@pytest.mark.parametrize("host", ["", "Host: a b", "Host: a/b", "Host: user@example.org", "Host: a\xe9"])
+@pytest.mark.parametrize(
+    "host",
+    ["", "Host: a b", "Host: a/b", "Host: user@a", "Host: a\xe9", "Host: a:1:2", "Host: a:b", "Host: [::1"],
+)
 def test_host_must_be_there_and_well_formed(host: str) -> None:
     """RFC 9112, 3.2."""
     assert refusal(host=host) is HTTPStatus.BAD_REQUEST
+
+
+@pytest.mark.parametrize("host", ["a", "a:80", "127.0.0.1:8080", "[::1]", "[::1]:8080", "a_b.example", "a:"])
+def test_hosts_of_every_form_are_accepted(host: str) -> None:
+    """RFC 3986, 3.2.2: name, IPv4, IPv6 in brackets; each with or without a port."""
+    assert parse(host=f"Host: {host}").fields["host"] == host
 
 
 def test_http_1_0_needs_no_host() -> None:

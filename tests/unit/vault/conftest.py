@@ -1,4 +1,4 @@
-"""A store that is made once and copied for every test: making one runs the migrations."""
+"""One store for all tests, set back for each: making one runs the migrations and compiles every statement."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(template: Path, tmp_path: Path) -> Path:
-    """A copy of the template."""
-    return shutil.copytree(template, tmp_path / "store")
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    """A store with two empty accounts."""
-    made = make_store(folder)
+@pytest.fixture(scope="session")
+def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store that is set back for each test; not to be closed by one."""
+    made = make_store(shutil.copytree(template, tmp_path_factory.mktemp("shared") / "store"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def store(template: Path, shared: Store) -> Store:
+    """A store with two empty accounts."""
+    shared.reset(template)
+    return shared
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    """The folder of such a store, for a test that opens it itself, with other limits."""
+    return shutil.copytree(template, tmp_path / "store")
 
 
 @pytest.fixture

@@ -34,9 +34,11 @@ from davserver.vault.service import Vault, Vaults
 from davserver.vault.tree import Placed
 from davserver.vault.upload import Upload
 from tests.factories import make_keyring, make_principal
-from tests.fakes import FrozenClock, RecordingAudit
+from tests.fakes import START, FrozenClock, RecordingAudit
 
 Action = Callable[[], None]
+
+DATABASE = "sealdav.db"
 
 
 class GuardedDatabase(Database):
@@ -215,6 +217,21 @@ class Store:
     vaults: Vaults
     tripwire: Tripwire
 
+    def reset(self, template: Path) -> None:
+        """Make everything as it is in `template`; compiled statements and unwrapped keys are kept, for speed."""
+        tables = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        with closing(sqlite3.connect(self.folder / DATABASE)) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("ATTACH ? AS template", (str(template / DATABASE),))
+            for table in tables:
+                connection.execute(f"DELETE FROM main.{table}")  # noqa: S608
+                connection.execute(f"INSERT INTO main.{table} SELECT * FROM template.{table}")  # noqa: S608
+        for path in (self.folder / "blobs").rglob("*"):
+            if not path.is_dir():
+                path.unlink()
+        self.clock.now = START
+        self.tripwire.watch = None
+
     def close(self) -> None:
         """Let go of threads and connections."""
         self.vaults.close()
@@ -248,7 +265,7 @@ class Store:
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Do something to the database that the program does not know of, foreign keys ignored."""
-        with closing(sqlite3.connect(self.folder / "sealdav.db")) as connection, connection:
+        with closing(sqlite3.connect(self.folder / DATABASE)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")
             return connection.execute(statement, parameters).fetchall()
 
@@ -283,7 +300,7 @@ class Store:
 def make_store(folder: Path, limits: Limits | None = None) -> Store:
     """The store in `folder`, or a new one with accounts for "alice" and "bob"."""
     tripwire, clock = Tripwire(), FrozenClock()
-    database = GuardedDatabase(f"sqlite:///{folder / 'sealdav.db'}")
+    database = GuardedDatabase(f"sqlite:///{folder / DATABASE}")
     keyring = make_keyring(folder, database, clock)
     event.listen(database.engine, "before_cursor_execute", lambda *args: tripwire(f"sql {args[2]}"))
     event.listen(database.engine, "commit", lambda _connection: tripwire("commit"))

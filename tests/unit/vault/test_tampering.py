@@ -99,15 +99,12 @@ def assert_never_wrong(drive: Drive, truth: Truth) -> None:
     for path, node in truth.nodes.items():
         try:
             found = drive.find(path)
+            assert found in {node, None}
+            if found is not None and found.content is not None:
+                with drive.vault.read(found) as download:
+                    assert b"".join(map(bytes, download.blocks())) == truth.contents[path]
         except (IntegrityError, NotFound):
-            continue
-        assert found in {node, None}
-    for path, content in truth.contents.items():
-        try:
-            assert drive.get(path) == content
-        except (IntegrityError, NotFound):
-            continue
-    for path, node in truth.nodes.items():
+            pass
         if node.is_collection:
             children = {below.id: below for below in truth.nodes.values() if below.parent_id == node.id}
             try:
@@ -160,9 +157,9 @@ def each_change(store: Store, table: str, column: str, where: str, *which: objec
 
 
 @pytest.mark.parametrize("column", NODE_COLUMNS)
-@pytest.mark.parametrize("path", ["/", "/c", "/small", "/c/large"])
+@pytest.mark.parametrize("path", ["/", "/c", "/small"])
 def test_an_altered_node(store: Store, full: Drive, truth: Truth, column: str, path: str) -> None:
-    """Every column of the root, a collection, a small file and a large one."""
+    """Every column of the root, a collection and a file."""
     account = full.principal.account.id
     changes = 0
     for new in each_change(

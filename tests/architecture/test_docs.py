@@ -1,0 +1,52 @@
+"""The documents speak of what is there: files that they name, events, exit codes and commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from davserver.audit import AuditEvent
+from davserver.cli.commands import app
+from davserver.cli.exits import ExitCode
+
+PROJECT = Path(__file__).parents[2]
+OPERATIONS = PROJECT / "docs" / "operations.md"
+DOCUMENTS = sorted([PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")])
+
+_NAMED_FILE = re.compile(
+    r"`((?:davserver|enroll_web|tests|config|deploy|docs|benchmarks)/[\w./-]+)`|\]\(((?!http)[\w./-]+)[^)]*\)"
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    """A path in backticks or a link leads to something."""
+    named = [
+        in_text or f"{document.parent}/{linked}"
+        for in_text, linked in _NAMED_FILE.findall(document.read_text())
+    ]
+    assert [name for name in named if not (PROJECT / name).exists()] == []
+
+
+def test_every_security_event_is_explained() -> None:
+    """Whoever finds an event in the log finds it in docs/operations.md."""
+    text = OPERATIONS.read_text()
+    assert [event.value for event in AuditEvent if f"`{event.value}`" not in text] == []
+
+
+def test_every_exit_code_is_explained() -> None:
+    """The table of docs/operations.md has a row for each."""
+    text = OPERATIONS.read_text()
+    assert [code for code in ExitCode if f"| {code.value} |" not in text] == []
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """Each command and each group of commands is named."""
+    text = (PROJECT / "README.md").read_text()
+    group = typer.main.get_command(app)
+    names = list(group.commands)  # type: ignore[attr-defined]  # a group has commands
+    assert len(names) > 5
+    assert [name for name in names if f"`sealdav {name}" not in text] == []
