@@ -52,7 +52,6 @@ def _run_against_stock(report: Path) -> list[Element]:
             "--tb=line",
             f"--junit-xml={report}",
             f"--rootdir={HERE.parents[1]}",
-            f"--deselect={__file__}",
         ),
         # The stock server's threads end as they like, and warn; that is not what is judged here.
         *(

@@ -47,6 +47,8 @@ class GuardedDatabase(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url, durability="relaxed")
         self._mine = threading.local()
+        self.after_write: Action | None = None
+        """Run when a write has ended, before its caller goes on: where others come in between."""
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -60,6 +62,9 @@ class GuardedDatabase(Database):
         assert not getattr(self._mine, "writes", 0), "a write inside a write waits for itself"
         with self._counted("writes"), super().write() as tx:
             yield tx
+        action, self.after_write = self.after_write, None
+        if action is not None:
+            action()
 
     @property
     def idle(self) -> bool:
@@ -230,7 +235,7 @@ class Store:
             if not path.is_dir():
                 path.unlink()
         self.clock.now = START
-        self.tripwire.watch = None
+        self.tripwire.watch = self.database.after_write = None
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -400,13 +405,17 @@ class Drive:
         """DELETE."""
         self.vault.delete(VaultPath.parse(path), **options)
 
-    def plant(self, parent: str, names: Iterable[str]) -> list[Node]:
+    def plant(self, parent: str, names: Iterable[str]) -> None:
         """Many empty collections in one transaction, for tests that need a lot to be there."""
         codec = self.store.vaults.access(self.principal).tree.codec
         parent_id = self.stat(parent).id
-        made = [codec.new_node(parent_id, name, None) for name in names]
-        self._insert(made)
-        return made
+        self._insert([codec.new_node(parent_id, name, None) for name in names])
+
+    def plant_files(self, parent: str, names: Iterable[str], like: Node) -> None:
+        """Many copies of a file in one transaction."""
+        codec = self.store.vaults.access(self.principal).tree.codec
+        parent_id = self.stat(parent).id
+        self._insert([codec.new_node(parent_id, name, like.content, size=like.size) for name in names])
 
     def plant_chain(self, names: Iterable[str]) -> None:
         """One collection inside the other, in one transaction."""
@@ -422,6 +431,7 @@ class Drive:
         with self.store.database.write() as tx:
             for node in nodes:
                 tx.nodes.insert([codec.seal_node(node)])
+            tx.quota.add(self.principal.account.id, sum(node.size for node in nodes))
             tx.commit()
 
     @property
