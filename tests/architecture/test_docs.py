@@ -1,4 +1,4 @@
-"""The documents leave out no security event, exit code or command. (Files they name: test_layout.py.)"""
+"""The documents leave out no security event, exit code or command; test_layout.py checks the files they name."""
 
 from __future__ import annotations
 

@@ -8,8 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from davserver.audit import AuditEvent
+from davserver.dav.app import DavApp
 from davserver.dav.errors import METHODS
 from davserver.errors import CorruptBlob, IntegrityError
+from davserver.model import Principal
 from tests.unit.dav.door import Door
 
 LARGE = 3 * 1024 * 1024
@@ -135,6 +137,18 @@ def test_unexpected_error_says_nothing(door: Door) -> None:
     # Of the exception, davserver.audit keeps its type and where it arose.
     assert lines == [{"event": "unexpected error in a request", "exc_info": True, "log_level": "error"}]
     assert door.get(SECRET_NAME).status == 404
+
+
+def test_unexpected_error_closes_the_connection_in_any_case(door: Door) -> None:
+    """Whatever went wrong may have gone wrong with the framing too; also where no body was announced."""
+
+    def authenticate(_username: str, _secret: str, _client: str) -> Principal:
+        raise RuntimeError(SECRET_NAME)
+
+    door.app = DavApp(authenticate, door.vaults, door.world.audit, frozenset())
+    with capture_logs():
+        answer = door.get("file")
+    assert (answer.status, answer.headers["connection"]) == (500, "close")
 
 
 def test_damage_at_the_beginning_is_a_clean_500(door: Door) -> None:

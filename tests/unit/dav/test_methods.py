@@ -304,11 +304,13 @@ def test_listing_keeps_the_spelling_of_the_request(door: Door) -> None:
 
 
 def test_quota_is_only_counted_when_asked(door: Door) -> None:
-    """RFC 4331, 3: not in allprop; by name, what is used."""
+    """RFC 4331, 3: not in allprop; by name, what is used; and among the names."""
     door.put("file", CONTENT)
     assert b"quota" not in door.ask("PROPFIND", "", {"Depth": "0"}).body
     name = f"{DAV}quota-used-bytes"
     assert propfind(door, "", name).findtext(f".//{name}") == str(len(CONTENT))
+    names = door.ask("PROPFIND", "", {"Depth": "0"}, b'<propfind xmlns="DAV:"><propname/></propfind>')
+    assert b"<D:quota-used-bytes/>" in names.body
 
 
 @pytest.mark.parametrize(

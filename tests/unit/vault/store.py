@@ -47,14 +47,18 @@ class GuardedDatabase(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url, durability="relaxed")
         self._mine = threading.local()
+        self.after_read: Action | None = None
         self.after_write: Action | None = None
-        """Run when a write has ended, before its caller goes on: where others come in between."""
+        """Run once, when a transaction has ended and before its caller goes on: where others come in between."""
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """As `Database.read`, counted."""
         with self._counted("reads"), super().read() as tx:
             yield tx
+        action, self.after_read = self.after_read, None
+        if action is not None:
+            action()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -235,7 +239,7 @@ class Store:
             if not path.is_dir():
                 path.unlink()
         self.clock.now = START
-        self.tripwire.watch = self.database.after_write = None
+        self.tripwire.watch = self.database.after_read = self.database.after_write = None
 
     def close(self) -> None:
         """Let go of threads and connections."""
