@@ -6,7 +6,6 @@ block, cut the connection. Called by `connection`.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,12 +13,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Protocol
 
-from davserver.errors import LengthMismatch, StorageUnavailable
 from davserver.serving.head import Head
 from davserver.serving.reader import Body, ChunkedBody, SizedBody, SocketReader
-
-MAX_DRAIN_BYTES = 256 * 1024
-"""An unread body up to this length is read and dropped to keep the connection; a longer one closes it."""
 
 ACCOUNT_KEY = "sealdav.account"
 """The application puts the user name of the authenticated account here, for the access log."""
@@ -141,13 +136,9 @@ class Exchange:
         self.write(text)
 
     def drain(self) -> None:
-        """Read and drop what is left of a short body, so that the next request can be read."""
-        if self._close or self.body.remaining == 0:
-            return
-        scratch = memoryview(bytearray(MAX_DRAIN_BYTES // 4))
-        with contextlib.suppress(LengthMismatch, StorageUnavailable):  # then it is not `reusable`
-            while self.body.readinto(scratch):
-                pass
+        """Drop what is left of a body that has arrived; a thread never waits for one that nobody wants."""
+        if not self._close and self.body.remaining:
+            self.body.read(self.body.remaining)
 
     # ── for the application (PEP 3333)
     def start_response(
@@ -243,13 +234,13 @@ class Exchange:
         return f"HTTP/1.1 {self._status_line}\r\n{lines}\r\n".encode("latin-1")
 
     def _must_close(self) -> bool:
-        """Whether what is left of the request's body forbids another request after it."""
+        """Whether what is left of the request's body, unless it is here already, forbids another request."""
         if not self._host.keep_alive() or self.body.failed:
             return True
         remaining = self.body.remaining
         if remaining == 0:
             return False
-        return self._continue_owed or remaining is None or remaining > MAX_DRAIN_BYTES
+        return self._continue_owed or remaining is None or remaining > self._line.reader.buffered
 
 
 def build_environ(host: Host, head: Head, body: Body, client: tuple[str, int], request_id: str) -> Environ:

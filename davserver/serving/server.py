@@ -6,9 +6,13 @@ It must never read settings. Called by `davserver.cli` and by tests: `start()`, 
 from __future__ import annotations
 
 import errno
+import heapq
 import itertools
 import logging
+import math
+import operator
 import os
+import resource
 import signal
 import socket
 import threading
@@ -29,8 +33,14 @@ from davserver.serving.exchange import Environ, Host, WsgiApp
 BACKLOG = 1024
 """Connections that the kernel holds until they are accepted."""
 
-MAX_IDLE_CONNECTIONS = 4096
-"""Connections that may wait for their next request; beyond it they are closed after an answer."""
+MAX_WAITING_CONNECTIONS = 4096
+"""Connections that may wait for a request; beyond it, those whose time is soonest up make room for others."""
+
+SHED_PART = 16
+"""One in so many makes room at once."""
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What `accept` fails with when this process or the machine has nothing left for another connection."""
 
 TICK_SECONDS = 0.5
 """How often deadlines of waiting connections are looked at."""
@@ -46,11 +56,13 @@ class Options:
         threads: requests that run at once.
         idle_seconds: how long a silent connection is kept, and one read or write may stall.
         head_seconds: how long the head of a request may take from its first byte on.
+        waiting: connections that may wait for a request; at most half of the files that the process may open.
     """
 
     threads: int = 32
     idle_seconds: float = 30
     head_seconds: float = 10
+    waiting: int = MAX_WAITING_CONNECTIONS
 
 
 class Server:
@@ -83,7 +95,7 @@ class Server:
             idle_seconds=options.idle_seconds,
             head_seconds=options.head_seconds,
         )
-        self._http = _Http(service, options.threads)
+        self._http = _Http(service, options)
         self._loop = threading.Thread(target=self._http.serve, name="accept", daemon=True)
 
     @property
@@ -141,12 +153,13 @@ class Server:
 class _Http(cheroot.HTTPServer):
     """cheroot's accept loop and thread pool around our connections."""
 
-    def __init__(self, service: Service, threads: int) -> None:
+    def __init__(self, service: Service, options: Options) -> None:
         super().__init__(("127.0.0.1", 0), gateway=None, server_name=SERVER_NAME)
         self._service = service
-        self.requests = self.pool = _Pool(self, service.aborting, threads)
+        self.requests = self.pool = _Pool(self, service.aborting, options.threads)
         self.timeout = service.idle_seconds  # type: ignore[assignment] # the stub knows only whole seconds
-        self.keep_alive_conn_limit = MAX_IDLE_CONNECTIONS
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.keep_alive_conn_limit = min(options.waiting, files // 2)
         self.expiration_interval = TICK_SECONDS
         self.socket: socket.socket
 
@@ -202,11 +215,34 @@ class _Connections(ConnectionManager):
             connection.close()
 
     def _from_server_socket(self, server_socket: socket.socket) -> None:
+        """As cheroot's, but a crowd of waiting connections, which is cheap to raise, shuts nobody out."""
         if self._stop_requested:
             return
-        connection = super()._from_server_socket(server_socket)  # type: ignore[misc]
+        if not self.can_add_keepalive_connection:
+            self._shed()
+        try:
+            connection = super()._from_server_socket(server_socket)  # type: ignore[misc]
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            if not self._shed():
+                time.sleep(TICK_SECONDS)  # running requests have everything: only they can give it back
+            return
         if connection is not None:
             self.put(connection)
+
+    def _shed(self) -> bool:
+        """End the connections whose deadlines come first; False if none is waiting.
+
+        They are cut and not closed: this very turn of the selector's loop may still have them in hand.
+        """
+        waiting = [one for _, one in self._selector.connections if one is not self.server]
+        count = -(-len(waiting) // SHED_PART)
+        soonest = heapq.nsmallest(count, waiting, key=operator.attrgetter("deadline"))
+        for connection in soonest:
+            connection.deadline = math.inf
+            connection.cut()
+        return bool(soonest)
 
     def _expire(self, threshold: float) -> None:  # noqa: ARG002 - ours are per connection
         now = time.monotonic()

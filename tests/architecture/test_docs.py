@@ -1,4 +1,4 @@
-"""The documents leave out no security event, exit code or command; test_layout.py checks the files they name."""
+"""The documents leave out no security event, exit code or command (files: test_layout.py)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from davserver.dav.app import DavApp
 from davserver.dav.errors import METHODS
 from davserver.errors import CorruptBlob, IntegrityError
 from davserver.model import Principal
-from tests.unit.dav.door import Door
+from tests.unit.dav.door import SHA1_ONLY, Door, Doorkeeper
 
 LARGE = 3 * 1024 * 1024
 SECRET_NAME = "a-name-that-nobody-may-log"
@@ -142,10 +142,11 @@ def test_unexpected_error_says_nothing(door: Door) -> None:
 def test_unexpected_error_closes_the_connection_in_any_case(door: Door) -> None:
     """Whatever went wrong may have gone wrong with the framing too; also where no body was announced."""
 
-    def authenticate(_username: str, _secret: str, _client: str) -> Principal:
-        raise RuntimeError(SECRET_NAME)
+    class Broken(Doorkeeper):
+        def authenticate(self, _username: str, _secret: str, _client: str) -> Principal:
+            raise RuntimeError(SECRET_NAME)
 
-    door.app = DavApp(authenticate, door.vaults, door.world.audit, frozenset())
+    door.app = DavApp(Broken(door.world, {}), door.vaults, door.world.audit, SHA1_ONLY)
     with capture_logs():
         answer = door.get("file")
     assert (answer.status, answer.headers["connection"]) == (500, "close")
