@@ -45,6 +45,9 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 TICK_SECONDS = 0.5
 """How often deadlines of waiting connections are looked at."""
 
+LOOK_UP_SECONDS = 0.5
+"""How long a signal may wait that another thread than the main one has received."""
+
 SERVER_NAME = "sealdav"
 
 
@@ -142,7 +145,10 @@ class Server:
             self.start()
             try:
                 on_ready()
-                asked.wait()
+                # The kernel may hand the signal to another thread; Python runs the handler in this one, which
+                # sleeps in a lock and would not notice: so it looks up now and then.
+                while not asked.wait(LOOK_UP_SECONDS):
+                    pass
             finally:
                 self.stop(grace_seconds)
         finally:

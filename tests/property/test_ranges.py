@@ -1,4 +1,4 @@
-"""Any range of any file, around every edge that chunks and runs have, from the database and from the store."""
+"""Any range of any file, around every edge of chunks and runs, from the database and from the store."""
 
 from __future__ import annotations
 
@@ -80,5 +80,8 @@ def test_a_range_outside_the_file_is_refused(vault: Vault, size: int, start: int
     """Also an empty or a reversed one: nothing is guessed."""
     if 0 <= start < stop <= size or start == stop == size == 0:
         return
-    with vault.read(vault.stat(VaultPath((str(size),)))) as download, pytest.raises(ValueError, match="range"):
+    with (
+        vault.read(vault.stat(VaultPath((str(size),)))) as download,
+        pytest.raises(ValueError, match="range"),
+    ):
         download.blocks(start, stop)

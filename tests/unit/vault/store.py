@@ -1,6 +1,6 @@
 """A whole store on disk for the tests of the vault, with ways to watch it, break it and look behind it.
 
-A `Drive` is one account's vault with paths written as text; a `Tripwire` sees every step that touches storage.
+A `Drive` is one account's vault with paths as text; a `Tripwire` sees every step that touches storage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from davserver.vault.upload import Upload
 from tests.factories import make_keyring, make_principal
 from tests.fakes import START, FrozenClock, RecordingAudit
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 DATABASE = "sealdav.db"
 
@@ -49,7 +49,7 @@ class GuardedDatabase(Database):
         self._mine = threading.local()
         self.after_read: Action | None = None
         self.after_write: Action | None = None
-        """Run once, when a transaction has ended and before its caller goes on: where others come in between."""
+        """Run once, when a transaction has ended and before its caller goes on: others come in between."""
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -87,8 +87,8 @@ class GuardedDatabase(Database):
 class Tripwire:
     """Sees every step that touches storage, in order, and may act on it: fail, or let somebody else in.
 
-    Steps are "sql" (with the statement), "commit" of a transaction, and what is done to the blob store: "create",
-    "append", "publish", "discard", "open", "delete", "ids", "sweep".
+    Steps are "sql" (with the statement), "commit" of a transaction, and what is done to the blob store:
+    "create", "append", "publish", "discard", "open", "delete", "ids", "sweep".
     """
 
     def __init__(self) -> None:
@@ -227,7 +227,7 @@ class Store:
     tripwire: Tripwire
 
     def reset(self, template: Path) -> None:
-        """Make everything as it is in `template`; compiled statements and unwrapped keys are kept, for speed."""
+        """Make everything as it is in `template`; compiled statements and unwrapped keys stay, for speed."""
         tables = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
         with closing(sqlite3.connect(self.folder / DATABASE)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")
@@ -340,11 +340,11 @@ class Drive:
         """The same account through a credential with fewer scopes, or with a folder for its root."""
         return Drive(self.store, replace(self.principal, scopes=scopes, root_id=self.stat(root).id))
 
-    def begin(self, path: str, **options: Any) -> Upload:
+    def begin(self, path: str, **options: Any) -> Upload:  # noqa: ANN401 - as `Vault.write`
         """PUT, as far as the head of the request."""
         return self.vault.write(VaultPath.parse(path), **options)
 
-    def put(self, path: str, data: bytes = b"", **options: Any) -> Placed:
+    def put(self, path: str, data: bytes = b"", **options: Any) -> Placed:  # noqa: ANN401
         """PUT."""
         with self.begin(path, **options) as upload:
             upload.write(data)
@@ -385,27 +385,27 @@ class Drive:
                 found |= self.tree(below)
         return found
 
-    def mkdir(self, path: str, **options: Any) -> Node:
+    def mkdir(self, path: str, **options: Any) -> Node:  # noqa: ANN401
         """MKCOL."""
         return self.vault.make_collection(VaultPath.parse(path), **options)
 
-    def times(self, path: str, **options: Any) -> Node:
+    def times(self, path: str, **options: Any) -> Node:  # noqa: ANN401
         """PROPPATCH of times."""
         return self.vault.set_times(VaultPath.parse(path), **options)
 
-    def move(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:
+    def move(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:  # noqa: ANN401
         """MOVE."""
         return self.vault.move(
             VaultPath.parse(source), VaultPath.parse(target), overwrite=overwrite, **options
         )
 
-    def copy(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:
+    def copy(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:  # noqa: ANN401
         """COPY."""
         return self.vault.copy(
             VaultPath.parse(source), VaultPath.parse(target), overwrite=overwrite, **options
         )
 
-    def delete(self, path: str, **options: Any) -> None:
+    def delete(self, path: str, **options: Any) -> None:  # noqa: ANN401
         """DELETE."""
         self.vault.delete(VaultPath.parse(path), **options)
 

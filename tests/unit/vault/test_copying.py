@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -272,7 +273,7 @@ def test_a_long_copy_says_that_it_is_alive(store: Store, full: Drive) -> None:
     store.database.after_write = act
     full.copy("/c", "/d")
     assert len(beats) > 3
-    assert {later - earlier for earlier, later in zip(beats[1:], beats[2:], strict=False)} == {20 * 60}
+    assert {later - earlier for earlier, later in pairwise(beats[1:])} == {20 * 60}
     assert beats == sorted(beats)
 
 

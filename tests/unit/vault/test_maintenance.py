@@ -217,7 +217,7 @@ def test_a_row_made_to_look_like_garbage_is_kept(store: Store, alice: Drive, sta
 
 
 def test_an_old_row_put_back_does_not_hang_the_collection(store: Store, alice: Drive) -> None:
-    """The staging row of a file that is in place, authentic but old: left alone, and the rest is collected."""
+    """The staging row of a file that is in place, authentic but old: left alone, the rest is collected."""
     upload = alice.begin("/a")
     upload.write(bytes(2 * RUN_BYTES))
     (row,) = store.sql("SELECT blob_id, state, version, sealed_size, plain_size, mac FROM blob")

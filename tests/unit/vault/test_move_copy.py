@@ -217,8 +217,8 @@ def test_structure_version_rises_only_when_cached_look_ups_are_void(store: Store
     def raised_by(action: Callable[[], object]) -> int:
         before = store.sql("SELECT structure_version FROM account WHERE username = 'alice'")[0][0]
         action()
-        after: int = store.sql("SELECT structure_version FROM account WHERE username = 'alice'")[0][0]
-        return after - before
+        after = store.sql("SELECT structure_version FROM account WHERE username = 'alice'")[0][0]
+        return int(after - before)
 
     assert raised_by(lambda: full.mkdir("/n")) == 0
     assert raised_by(lambda: full.put("/f", b"1")) == 0

@@ -38,25 +38,13 @@ def test_a_path_that_could_be_read_in_two_ways_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "character",
-    [
-        *map(chr, range(0x20)),
-        "\x7f",
-        "\x80",
-        "\x9f",
-        "\u2028",
-        "\u2029",
-        "\ud800",
-        "\udfff",
-        "\ufdd0",
-        "\ufffe",
-        "\uffff",
-    ],
+    "code",
+    [*range(0x20), 0x7F, 0x80, 0x9F, 0x2028, 0x2029, 0xD800, 0xDFFF, 0xFDD0, 0xFDEF, 0xFFFE, 0xFFFF],
 )
-def test_names_that_no_listing_could_show_are_refused(character: str) -> None:
+def test_names_that_no_listing_could_show_are_refused(code: int) -> None:
     """XML 1.0 cannot carry them; a listing of the parent would break."""
     with pytest.raises(PathError):
-        check_name(f"a{character}b")
+        check_name(f"a{chr(code)}b")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +110,7 @@ def test_name_and_parent() -> None:
     ],
 )
 def test_contains_compares_whole_names(outer: str, inner: str, *, contains: bool) -> None:
-    """ "/a" does not contain "/ab", and spelling does not matter."""
+    """No part of a name counts, and spelling does not matter."""
     assert VaultPath.parse(outer).contains(VaultPath.parse(inner)) is contains
 
 

@@ -192,6 +192,7 @@ def test_a_file_that_changes_meanwhile_is_not_reported(store: Store, full: Drive
 
 def test_findings_do_not_name_anything(store: Store, full: Drive) -> None:
     """Ids only: a report can be shown to anybody."""
+    assert full.names() == ["c", "copy", "small"]
     store.sql("UPDATE node SET metadata_sealed = zeroblob(200) WHERE blob_id IS NOT NULL")
     text = repr(store.problems())
     assert Finding.NODE_ALTERED.name in text

@@ -1,4 +1,4 @@
-"""How many statements each request costs: exact numbers, so that one more is a decision and not an accident."""
+"""How many statements each request costs: exact numbers, so that one more is a decision, not an accident."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_the_root_always_exists(alice: Drive) -> None:
 
 @pytest.mark.parametrize("path", ["/a", "/a/b", "/file/below", "/file/below/that"])
 def test_what_is_missing(alice: Drive, path: str) -> None:
-    """`find` says None and `stat` NotFound, whether the node, its parent or a collection on the way is missing."""
+    """`find` says None and `stat` NotFound, whether the node itself or a collection on the way is missing."""
     alice.put("/file")
     assert alice.find(path) is None
     with pytest.raises(NotFound):
@@ -101,7 +101,7 @@ def test_a_collection_needs_a_parent(alice: Drive, path: str) -> None:
 
 
 def test_a_listing_holds_each_child_once(alice: Drive) -> None:
-    """Files and collections as `stat` shows them, without what lies deeper, and without the collection itself."""
+    """Files and collections as `stat` shows them, neither what lies deeper nor the collection itself."""
     alice.mkdir("/a")
     alice.put("/b", b"x", keep=frozenset({"SHA1", "MD5"}))
     alice.put("/a/deeper")
@@ -155,7 +155,7 @@ def test_a_listing_survives_changes_between_its_pages(alice: Drive, monkeypatch:
 
 @pytest.mark.parametrize(("first", "second"), [(NFC, NFD), (NFD, NFC)])
 def test_both_spellings_are_one_node_and_the_first_is_kept(alice: Drive, first: str, second: str) -> None:
-    """macOS and Linux meet in one file, whose name is given back byte for byte as it was first sent."""
+    """Linux and macOS meet in one file, whose name is given back byte for byte as it was first sent."""
     made = alice.mkdir(f"/{first}")
     inside = alice.put(f"/{second}/{first}", b"1").node
     assert alice.stat(f"/{second}") == made

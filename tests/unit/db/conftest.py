@@ -1,0 +1,35 @@
+"""A transaction that is never committed: what a test of a table needs, and nothing to clean up afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from davserver.db.engine import Transaction
+from davserver.model import AccountId
+from tests.factories import World, make_world
+
+ALICE = AccountId(b"A" * 16)
+BOB = AccountId(b"B" * 16)
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A store with every table; nobody commits to it."""
+    world = make_world(tmp_path_factory.mktemp("tables"))
+    yield world
+    world.database.dispose()
+
+
+@pytest.fixture
+def tx(tables: World) -> Iterator[Transaction]:
+    """A transaction with the accounts `ALICE` and `BOB` in it, whose rows nobody has vouched for."""
+    with tables.database.write() as transaction:
+        for account_id in (ALICE, BOB):
+            transaction._connection.exec_driver_sql(  # noqa: SLF001 - a row without the rest of an account
+                "INSERT INTO account"
+                " VALUES (?, ?, ?, 'active', 1000, 0, 0, NULL, 1, 1, x'00', 0, 0, 1, x'00')",
+                (account_id, account_id.decode(), account_id.decode()),
+            )
+        yield transaction
