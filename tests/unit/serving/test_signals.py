@@ -1,4 +1,4 @@
-"""How a serving process is asked to stop. In a process of its own: signal handlers belong to a main thread."""
+"""How a serving process is asked to stop. In a process of its own: handlers belong to a main thread."""
 
 from __future__ import annotations
 
