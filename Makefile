@@ -40,7 +40,7 @@ lint: setup  ## The part of `make check` that reads the code
 	@$(BIN)/lint-imports --no-logo
 
 unit: setup  ## The part of `make check` that runs it
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/architecture
+	@$(BIN)/python -m pytest --quiet --numprocesses=auto tests/unit tests/contract tests/architecture
 
 fmt: setup  ## Format the code and apply the lint rules' own fixes
 	@$(BIN)/ruff check --quiet --fix-only

@@ -18,7 +18,7 @@ from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto import tokens
 from davserver.db.credentials import AppPasswordRow
 from davserver.db.engine import Database, Transaction
-from davserver.errors import InvalidValue, LimitExceeded, NotFound, NotPermitted, WrongKind
+from davserver.errors import CorruptRow, InvalidValue, LimitExceeded, NotFound, NotPermitted, WrongKind
 from davserver.keyring import Keyring
 from davserver.model import (
     ROOT_ID,
@@ -174,7 +174,7 @@ class AppPasswords:
         """
         with self._database.read() as tx:
             rows = tx.credentials.app_passwords(account.id)
-        return [_app_password(self._keyring.checked(row)) for row in rows if row.revoked_at is None]
+        return [_app_password(row) for row in map(self._keyring.checked, rows) if row.revoked_at is None]
 
     def revoke(self, account: Account, app_id: str) -> None:
         """Shut one app password for good, from the next request on.
@@ -184,7 +184,7 @@ class AppPasswords:
         """
         with self._database.write() as tx:
             rows = [row for row in tx.credentials.app_passwords(account.id) if row.app_id == app_id]
-            if not rows or rows[0].revoked_at is not None:
+            if not rows or not self._is_live(rows[0]):
                 raise NotFound("the account has no such app password")
             self._revoke(tx, rows[0])
             tx.commit()
@@ -193,7 +193,7 @@ class AppPasswords:
     def revoke_all(self, account: Account) -> int:
         """Shut every app password of an account; returns how many there were."""
         with self._database.write() as tx:
-            rows = [row for row in tx.credentials.app_passwords(account.id) if row.revoked_at is None]
+            rows = [row for row in tx.credentials.app_passwords(account.id) if self._is_live(row)]
             for row in rows:
                 self._revoke(tx, row)
             tx.commit()
@@ -202,6 +202,13 @@ class AppPasswords:
                 AuditEvent.APP_PASSWORD_REVOKED, account=account.username, credential=row.app_id
             )
         return len(rows)
+
+    def _is_live(self, row: AppPasswordRow) -> bool:
+        """Whether there is something to revoke; a row that was altered is not believed to be revoked."""
+        try:
+            return self._keyring.checked(row).revoked_at is None
+        except CorruptRow:
+            return True
 
     def _revoke(self, tx: Transaction, row: AppPasswordRow) -> None:
         """Remove what can be checked or unwrapped. An altered row is revoked too: it only loses authority."""

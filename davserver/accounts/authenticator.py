@@ -11,7 +11,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from davserver.accounts.app_passwords import read_networks
-from davserver.accounts.clients import client_address
+from davserver.accounts.clients import client_address, client_network
 from davserver.accounts.last_use import Use, UseNotes
 from davserver.accounts.service import read_account
 from davserver.audit import AuditEvent, AuditSink
@@ -116,7 +116,7 @@ class Authenticator:
         self, client: str, app_id: str | None, reason: str, account: str | None = None
     ) -> AuthenticationError:
         """The one error; recorded at the first, second, fourth, eighth ... refusal from there."""
-        if self._refusals.is_power_of_two(client, app_id):
+        if self._refusals.is_power_of_two(client_network(client), app_id):
             self._audit.record(
                 AuditEvent.APP_PASSWORD_REFUSED,
                 account=account,

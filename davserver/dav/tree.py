@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from wsgidav.dav_error import HTTP_BAD_REQUEST, HTTP_CONFLICT, DAVError
+from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
 
 from davserver.dav.conditions import Depth, parse_depth, parse_overwrite
 from davserver.dav.quirks import times_of
@@ -46,7 +46,7 @@ def copy(scope: RequestScope, start_response: StartResponse) -> Blocks:
         overwrite=parse_overwrite(scope.environ),
         recursive=parse_depth(scope.environ) is not Depth.ZERO,
         modified_ns=times.modified_ns,
-        condition=_judge(scope, {Depth.ZERO, Depth.INFINITY}, destination),
+        condition=_judge(scope, {Depth.ZERO, Depth.INFINITY}),
     )
     return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
 
@@ -59,7 +59,7 @@ def move(scope: RequestScope, start_response: StartResponse) -> Blocks:
         destination.path,
         overwrite=parse_overwrite(scope.environ),
         modified_ns=times.modified_ns,
-        condition=_judge(scope, {Depth.INFINITY}, destination),
+        condition=_judge(scope, {Depth.INFINITY}),
     )
     return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
 
@@ -71,11 +71,8 @@ def _destination(scope: RequestScope) -> Target:
     return target
 
 
-def _judge(scope: RequestScope, depths: set[Depth], destination: Target | None = None) -> Condition:
-    """The client's conditions; that a collection is not meant by halves; and that a file is not called one.
-
-    The last keeps `MOVE file` to "folder/", which asks to move it into the folder, from replacing the folder.
-    """
+def _judge(scope: RequestScope, depths: set[Depth]) -> Condition:
+    """The client's conditions; that no collection is meant by halves; that no file is called one."""
     depth, condition = parse_depth(scope.environ), scope.write_condition()
 
     def judge(node: Node | None) -> None:
@@ -86,7 +83,5 @@ def _judge(scope: RequestScope, depths: set[Depth], destination: Target | None =
                 raise DAVError(HTTP_BAD_REQUEST, "a collection cannot be treated with this Depth")
         elif scope.target.slash:
             raise NotFound("there is no such collection")
-        elif destination is not None and destination.slash:
-            raise DAVError(HTTP_CONFLICT, "a file cannot have the address of a collection")
 
     return judge

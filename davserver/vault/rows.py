@@ -6,7 +6,6 @@ What comes out of `open_node` is authenticated: name, parent, kind, version and 
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 
 from davserver.crypto import metadata
@@ -44,14 +43,11 @@ class NodeCodec:
             CorruptRow: it was altered, or belongs to another place, version or account.
         """
         kind = _KINDS.get(row.kind)
-        try:
-            if kind is None or len(row.node_id) != ID_BYTES or len(row.parent_id) != ID_BYTES:
-                raise CorruptRow("a row of the tree has a kind or an id that nothing has")
-            found = metadata.open_(
-                self._key, row.node_id, row.parent_id, kind, row.version, row.name_sealed, row.metadata_sealed
-            )
-        except (TypeError, struct.error):  # SQLite keeps any type in any column; we never wrote this one
-            raise CorruptRow("a row of the tree holds a value of an impossible type") from None
+        if kind is None:
+            raise CorruptRow("a row of the tree is neither a file nor a collection")
+        found = metadata.open_(
+            self._key, row.node_id, row.parent_id, kind, row.version, row.name_sealed, row.metadata_sealed
+        )
         content = found.content
         if (content.blob_id if content else None) != row.blob_id:
             raise CorruptRow("a file's row names another content than its metadata")

@@ -124,6 +124,19 @@ def test_writers_of_one_process_take_turns(database: Database) -> None:
     assert notes(database) == ["50"]
 
 
+def test_a_second_writer_waits_for_the_first(database: Database) -> None:
+    """In Python and not in SQLite: it is not told that the database is busy, however long it takes."""
+    second = threading.Thread(target=add, args=(database, "second"))
+    with database.write() as tx:
+        second.start()
+        second.join(timeout=0.2)
+        assert second.is_alive()
+        run(tx, "INSERT INTO note (text) VALUES ('first')")
+        tx.commit()
+    second.join(timeout=30)
+    assert notes(database) == ["first", "second"]
+
+
 def test_a_writer_of_another_process_is_told_at_once(database: Database, tmp_path: Path) -> None:
     """The lock is taken when the write begins, not in its middle, where it could not be waited for."""
     other = open_database(tmp_path)

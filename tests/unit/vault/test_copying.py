@@ -251,6 +251,42 @@ def test_the_tree_changes_while_it_lasts(
     store.assert_tidy()
 
 
+def test_a_copy_that_was_given_up_is_never_published(store: Store, full: Drive) -> None:
+    """Whichever batch was the last before garbage collection took it away."""
+    tree = full.tree()
+    for batches in range(2, 50):
+        collected = _collect_after(store, batches)
+        try:
+            full.copy("/c", "/d")
+        except StorageUnavailable:
+            assert full.tree() == tree
+            store.assert_tidy()
+            continue
+        assert collected == []
+        assert batches > 6
+        break
+    store.database.after_write = None
+    assert len(full.tree()) == 2 * len(tree) - 1
+
+
+def _collect_after(store: Store, writes: int) -> list[int]:
+    """Have the hidden copy collected after so many transactions; returns how many copies that were."""
+    collected: list[int] = []
+    left = writes
+
+    def act() -> None:
+        nonlocal left
+        left -= 1
+        if left:
+            store.database.after_write = act
+            return
+        store.sql("UPDATE hidden_tree SET heartbeat_at = 0")
+        collected.extend([1] * store.collect().copies)
+
+    store.database.after_write = act
+    return collected
+
+
 def test_a_content_that_is_not_live_is_not_copied(store: Store, full: Drive) -> None:
     """COPY must never name a blob that garbage collection has claimed."""
     store.database.after_write = lambda: store.sql("UPDATE blob SET state = 'dead'")

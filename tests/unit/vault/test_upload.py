@@ -434,6 +434,20 @@ def test_bytes_stored_after_they_were_given_up_do_not_stay(
     assert alice.names() == []
 
 
+def test_every_byte_is_accounted_for_before_it_is_stored(store: Store, alice: Drive) -> None:
+    """The row comes first, then bytes, then the blob under its name, and the file only after that."""
+    with store.tripwire.armed() as steps:
+        alice.put("/a", pattern(RUN_BYTES))
+    assert [step for step in steps if not step.startswith("sql")] == [
+        "commit",
+        "create",
+        "append",
+        "append",
+        "publish",
+        "commit",
+    ]
+
+
 def test_memory_stays_bounded(alice: Drive) -> None:
     """However long a body is, an upload and a download hold a few runs of it, with hashing too."""
     piece = pattern(RUN_BYTES)
