@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 from davserver.accounts.app_passwords import AppPasswords, Policy
@@ -100,14 +101,16 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
             written then.
         StorageUnavailable, StorageFull: the storage cannot be used now.
     """
-    new = store_state(settings) is not StoreState.READY
     _check_places(settings, needs_space=needs_space)
     audit = LogAuditSink()
     storage = settings.storage
     database = Database(settings.database_url, durability=storage.durability)
     try:
-        keyring = open_keyring(settings.keys.master_key_file, database, clock)
-        blobs = open_blob_store(settings.blobs_url, durability=storage.durability, create=new)
+        open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
+        keyring = open_keyring(
+            settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
+        )
+        blobs = open_blobs()
         limits = Limits(inline_bytes=storage.inline_limit, max_file_bytes=storage.max_file_size)
         vaults = Vaults(database, blobs, keyring, clock, limits)
         return _services(

@@ -11,6 +11,7 @@ import re
 import stat
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -128,18 +129,29 @@ def is_private(status: os.stat_result, user: int) -> bool:
     return not mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 
-def open_keyring(path: Path, database: Database, clock: Clock) -> Keyring:
+def open_keyring(
+    path: Path, database: Database, clock: Clock, *, prepare: Callable[[], object] = lambda: None
+) -> Keyring:
     """Check the master key, then bring the database up to date; for a new database, make what is missing.
+
+    Args:
+        path: the master key's file.
+        database: may be new.
+        clock: what tells the time.
+        prepare: makes what else a new store needs; called before the database says that there is one.
 
     Raises:
         MasterKeyError: missing although there is a database, unreadable, or another key than the one this
             database was made with. Nothing was written.
         ConfigError: the database was made by a newer version.
     """
+    if _exists(path):
+        load_master_key(path)  # one that cannot be used is refused before there is a database
     with database.read() as tx:
         instance_id = tx.instance.instance_id()
     if instance_id is None:
         secret = load_master_key(path) if _exists(path) else create_master_key(path)
+        prepare()
         return Keyring(_new_instance(secret, database, clock), database)
     secret = load_master_key(path)
     keyring = Keyring(MasterKey(secret.kid, instance_id, secret.secret), database)

@@ -13,12 +13,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.drive import Device, Drive
 
 ROUNDS = 100
 WRITERS = 4
 NAMES = 5
 LONGEST_ROUND_SECONDS = 0.4
+TEST_SECONDS = 1200
 SIZES = (10, 60_000, 70_000, 500_000, 3_000_000)
 
 
@@ -57,6 +60,7 @@ class Writer:
             self.possible[name] = {found}
 
 
+@pytest.mark.timeout(TEST_SECONDS)
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     """After each of 100 kills every acknowledged file is there, and every other is wholly old or new."""
     drive = Drive(tmp_path / "drive")
@@ -68,8 +72,10 @@ def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
         for _ in range(ROUNDS):
             with ThreadPoolExecutor(WRITERS) as pool:
                 running = [pool.submit(writer.write_until_it_breaks) for writer in writers]
-                threading.Event().wait(moments.uniform(0.01, LONGEST_ROUND_SECONDS))
-                drive.kill()
+                try:
+                    threading.Event().wait(moments.uniform(0.01, LONGEST_ROUND_SECONDS))
+                finally:
+                    drive.kill()  # else the writers would go on for ever
                 for each in running:
                     each.result()
             drive.start()

@@ -6,6 +6,8 @@ import hashlib
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.drive import Drive, Rclone
 from tests.e2e.files import fingerprint, plant
 
@@ -86,6 +88,7 @@ def test_moveto_and_purge(rclone: Rclone, tmp_path: Path) -> None:
     assert rclone("lsf", "drive:").decode().split("\n")[:-1] == ["copy/", "two;three#four%20?/"]
 
 
+@pytest.mark.timeout(600)
 def test_a_file_of_one_gibibyte(rclone: Rclone, tmp_path: Path) -> None:
     """1 GiB up and down again, checked by rclone against the digest that the server kept."""
     source, back = tmp_path / "large", tmp_path / "back"
