@@ -32,7 +32,7 @@ def test_a_key_that_cannot_be_used_makes_no_store(settings: Settings) -> None:
 
 
 def test_a_first_start_that_failed_is_made_good_by_the_next(settings: Settings) -> None:
-    """Wherever it was cut off: there is no store without a place for files, which would refuse them for ever."""
+    """Wherever it was cut off: a store without a place for files would refuse them for ever."""
     blobs = settings.storage.data_dir / "blobs"
     settings.storage.data_dir.mkdir()
     blobs.write_text("in the way")
