@@ -5,7 +5,7 @@ Pure. The day of a time is formatted once and kept: the entries of a listing sha
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from davserver.dav.conditions import NANOSECONDS
@@ -41,7 +41,7 @@ def parse_iso_date(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no time zone")
-    return moment.astimezone(UTC)
+    return moment  # in its own zone: at either end of the calendar there is no such moment in UTC
 
 
 def _clock(seconds: int) -> str:

@@ -19,6 +19,9 @@ from davserver.model import Node
 ROWS_A_BLOCK = 128
 """Rows that are sent at once: some 50 KB."""
 
+MAX_BLOCK_CHARS = 256 * 1024
+"""Fewer rows are sent at once if they are so long: who asks for many long names must not fill the memory."""
+
 HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus {DECLARATIONS}>'
 END = "</D:multistatus>\n"
 
@@ -26,11 +29,12 @@ HEADERS = [("Content-Type", "application/xml; charset=utf-8")]
 
 
 def blocks(rows: Iterable[str]) -> Iterator[bytes]:
-    """The whole document in blocks of `ROWS_A_BLOCK` rows, at least two."""
+    """The whole document in blocks of at most `ROWS_A_BLOCK` rows, which are about alike; at least two."""
     remaining = iter(rows)
     text = HEAD
-    while batch := list(islice(remaining, ROWS_A_BLOCK)):
-        yield (text + "".join(batch)).encode()
+    while first := next(remaining, ""):
+        more = min(ROWS_A_BLOCK, MAX_BLOCK_CHARS // len(first)) - 1
+        yield "".join([text, first, *islice(remaining, max(0, more))]).encode()
         text = ""
     yield (text + END).encode()
 

@@ -17,7 +17,7 @@ from davserver.dav.conditions import NANOSECONDS, parse_http_date
 from davserver.dav.dates import parse_iso_date
 from davserver.dav.properties import DAV, LIVE, OC, WIN32, Tag, digests
 from davserver.dav.provider import Resource
-from davserver.dav.quirks import seconds_to_ns
+from davserver.dav.quirks import EARLIEST_NS, LATEST_NS, seconds_to_ns
 from davserver.dav.responses import Blocks, StartResponse
 from davserver.dav.scope import RequestScope
 from davserver.dav.xml_body import Instruction
@@ -95,9 +95,12 @@ def _apply(instruction: Instruction, node: Node, changes: dict[str, int]) -> HTT
     if time is None:
         return HTTPStatus.FORBIDDEN
     try:
-        changes[time.field] = time.read(text)
+        moment = time.read(text)
     except (ValueError, DAVError):
         return HTTPStatus.CONFLICT
+    if not EARLIEST_NS <= moment <= LATEST_NS:
+        return HTTPStatus.CONFLICT
+    changes[time.field] = moment
     return HTTPStatus.OK
 
 

@@ -36,6 +36,7 @@ class Finding(Enum):
     """What can be wrong."""
 
     ACCOUNT_ALTERED = "an account's row or key was altered"
+    CREDENTIAL_ALTERED = "a password, one-time-code device or app password was altered"
     NODE_ALTERED = "a file or collection was altered in the database"
     NODE_UNREACHABLE = "a file or collection has lost its parent"
     BLOB_ROW_ALTERED = "the row of a content was altered"
@@ -100,6 +101,7 @@ class Scrub:
         except CorruptRow:
             self._found(Finding.ACCOUNT_ALTERED, account_id, account_id)
             return
+        self._check_credentials(account_id)
         for row in self._node_rows(account_id):
             self._report.nodes += 1
             self._check_node(access, row)
@@ -112,6 +114,16 @@ class Scrub:
             self._found(Finding.COUNTER_WRONG, account_id, account_id)
         for node_id in lost:
             self._found(Finding.NODE_UNREACHABLE, account_id, node_id)
+
+    def _check_credentials(self, account_id: AccountId) -> None:
+        with self._database.read() as tx:
+            identity = tx.accounts.identity(account_id)
+            others = [*tx.credentials.devices(account_id), *tx.credentials.app_passwords(account_id)]
+        for row in others if identity is None else [identity, *others]:
+            try:
+                self._keyring.checked(row)
+            except CorruptRow:
+                self._found(Finding.CREDENTIAL_ALTERED, account_id, account_id)
 
     def _node_rows(self, account_id: AccountId) -> Iterator[NodeRow]:
         after: NodeId | None = None

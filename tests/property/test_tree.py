@@ -179,7 +179,7 @@ class TreeMachine(RuleBasedStateMachine):
         for path in ("/a", "/a/b", "/b", "/caf\u00e9"):
             drive.mkdir(path, modified_ns=0)
             model.mkdir(path, 0)
-        for path, size in (("/A", 1), ("/a/a", 70_000), ("/a/b/a", 500), ("/caf\u00e9/a", 65_536)):
+        for path, size in (("/A", 1), ("/a/a", 70_000), ("/a/b/a", 500), ("/caf\u00e9/e\u0301", 65_536)):
             drive.put(path, bytes(size), modified_ns=0)
             model.put(path, bytes(size), 0)
 
@@ -210,10 +210,11 @@ class TreeMachine(RuleBasedStateMachine):
         assert errors[0] is errors[1]
         self.garbage = True
 
-    @rule(data=st.data(), account=accounts, content=contents, when=times)
-    def put(self, data: st.DataObject, account: str, content: bytes, when: int) -> None:
+    @rule(data=st.data(), account=accounts, content=contents, when=times, new=st.booleans())
+    def put(self, data: st.DataObject, account: str, content: bytes, when: int, *, new: bool) -> None:
         """A new file or a new content."""
-        drive, model, path = self.drives[account], self.models[account], self.place(data, account)
+        drive, model = self.drives[account], self.models[account]
+        path = self.place(data, account) if new else self.thing(data, account)
         self.both(lambda: drive.put(path, content, modified_ns=when), lambda: model.put(path, content, when))
 
     @rule(data=st.data(), account=accounts, when=times)
@@ -319,4 +320,4 @@ def test_the_vault_is_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         template.accounts.set_quota(name, QUOTA)
     template.close()
     TreeMachine.template = tmp_path
-    run_state_machine_as_test(TreeMachine, settings=settings(max_examples=20, stateful_step_count=40))
+    run_state_machine_as_test(TreeMachine, settings=settings(max_examples=30, stateful_step_count=40))

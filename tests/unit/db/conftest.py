@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.factories import World, make_world
 
 ALICE = AccountId(b"A" * 16)
 BOB = AccountId(b"B" * 16)
+
+MOST_STEPS = 1_000_000
+"""Steps of SQLite's machine that one statement may take here: one that never ends is stopped and fails."""
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +30,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def tx(tables: World) -> Iterator[Transaction]:
     """A transaction with the accounts `ALICE` and `BOB` in it, whose rows nobody has vouched for."""
     with tables.database.write() as transaction:
+        driver: Any = transaction._connection.connection.dbapi_connection  # noqa: SLF001
+        driver.set_progress_handler(lambda: True, MOST_STEPS)
         for account_id in (ALICE, BOB):
             transaction._connection.exec_driver_sql(  # noqa: SLF001 - a row without the rest of an account
                 "INSERT INTO account"
@@ -33,3 +39,4 @@ def tx(tables: World) -> Iterator[Transaction]:
                 (account_id, account_id.decode(), account_id.decode()),
             )
         yield transaction
+        driver.set_progress_handler(None, 0)
