@@ -15,7 +15,7 @@ from typing import Self
 from davserver.blobs.base import BlobReader, ReaderBase
 from davserver.crypto.header import BlobHeader
 from davserver.crypto.keys import FileKey
-from davserver.crypto.layout import HEADER_BYTES, TAG_BYTES, Run, locate, runs
+from davserver.crypto.layout import HEADER_BYTES, Run, locate, runs
 from davserver.crypto.stream import ChunkOpener
 from davserver.db.blob_index import BlobRow
 from davserver.errors import CorruptBlob
@@ -72,13 +72,10 @@ class Download:
         self.close()
 
     def _open_runs(self, start: int, stop: int) -> Iterator[memoryview]:
-        first_run = True
+        sealed = plain = bytearray()
         for run in runs(start, stop, size=self.size, max_chunks=CHUNKS_A_RUN, chunk_log2=self._chunk_log2):
-            if first_run:
+            if not sealed:  # no later run is longer than the first one
                 sealed, plain = bytearray(run.sealed_length), bytearray(run.sealed_length)
-                first_run = False
-            if run.sealed_length > len(sealed):
-                sealed, plain = _full_buffers(self._chunk_log2)
             yield self._open_run(run, sealed, plain)
 
     def _open_run(self, run: Run, sealed: bytearray, plain: bytearray) -> memoryview:
@@ -135,8 +132,3 @@ def _content(node: Node) -> Content:
     if node.content is None:
         raise ValueError("a collection has no content")
     return node.content
-
-
-def _full_buffers(chunk_log2: int) -> tuple[bytearray, bytearray]:
-    size = CHUNKS_A_RUN * ((1 << chunk_log2) + TAG_BYTES)
-    return bytearray(size), bytearray(size)

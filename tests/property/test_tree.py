@@ -320,4 +320,4 @@ def test_the_vault_is_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         template.accounts.set_quota(name, QUOTA)
     template.close()
     TreeMachine.template = tmp_path
-    run_state_machine_as_test(TreeMachine, settings=settings(max_examples=30, stateful_step_count=40))
+    run_state_machine_as_test(TreeMachine, settings=settings(max_examples=25, stateful_step_count=40))

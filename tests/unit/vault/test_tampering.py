@@ -25,7 +25,6 @@ FILES = {
     "/small": b"one",
     "/c/small": b"two",
     "/c/large": LARGE,
-    "/c/large2": LARGE[::-1],
     "/d/small": b"three",
 }
 NODE_COLUMNS = [
@@ -129,7 +128,7 @@ def changed_values(value: object) -> Iterator[object]:
     yield from (0, 3, -1, bytes(16), "text", None)
     if isinstance(value, bytes):
         yield from (value + b"\0", value[:-1], value.hex())
-        for place in (0, len(value) // 2, -1) if value else ():
+        for place in (0, -1) if value else ():
             altered = bytearray(value)
             altered[place] ^= 1
             yield bytes(altered)
@@ -143,7 +142,7 @@ def each_change(store: Store, table: str, column: str, where: str, *which: objec
     """Make each change to a column of one row, and undo it when the caller has looked at it."""
     store.sql(f"CREATE TABLE saved AS SELECT * FROM {table}")  # noqa: S608
     ((old,),) = store.sql(f"SELECT {column} FROM {table} WHERE {where}", *which)  # noqa: S608
-    others = [other for (other,) in store.sql(f"SELECT DISTINCT {column} FROM {table} LIMIT 4")]  # noqa: S608
+    others = [other for (other,) in store.sql(f"SELECT DISTINCT {column} FROM {table} LIMIT 3")]  # noqa: S608
     for new in [*others, *changed_values(old)]:
         try:
             store.sql(f"UPDATE {table} SET {column} = ? WHERE {where}", new, *which)  # noqa: S608
@@ -238,7 +237,6 @@ def test_a_key_that_was_altered_opens_nothing(store: Store, full: Drive, bob: Dr
 
 PAIRS = {
     "siblings": ("/c/small", "/c/large"),
-    "large siblings": ("/c/large", "/c/large2"),
     "same name elsewhere": ("/c/small", "/d/small"),
     "collections": ("/c", "/d"),
     "file and collection": ("/small", "/c"),
