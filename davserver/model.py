@@ -139,7 +139,6 @@ class AppPassword:
     Attributes:
         id: public part of the token, 10 characters of Crockford base32.
         root_id: the collection that the device sees as its root.
-        folder: whether `root_id` is narrower than the account's root (for people to read).
         networks: client addresses that may use it; empty means any.
     """
 
@@ -153,18 +152,6 @@ class AppPassword:
     expires_at: datetime
     last_used_at: datetime | None
     last_used_from: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TotpDevice:
-    """A confirmed or pending time-based one-time-password device (RFC 6238)."""
-
-    account_id: AccountId
-    device_id: bytes
-    sealed_secret: bytes
-    confirmed: bool
-    last_step: int
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

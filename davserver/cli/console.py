@@ -36,11 +36,6 @@ class Console:
         """Whether somebody sits in front of it, who can be asked again."""
         return sys.stdin.isatty() and not self._as_json
 
-    def say(self, text: str = "") -> None:
-        """Tell a person something; nothing with `--json`."""
-        if not self._as_json:
-            typer.echo(text)
-
     def result(self, values: Mapping[str, object], text: str) -> None:
         """Give a result: `values` with `--json`, else `text`. At once, since a script may wait for it."""
         sys.stdout.write((json.dumps(values) if self._as_json else text) + "\n")
