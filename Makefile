@@ -65,16 +65,17 @@ clean:  ## Remove .venv and caches; keeps every stored file and key
 
 
 # ── set-up: each file below is the proof that its step is done ──────────────────────────────────────────────────────
+# `--no-deps`: the lists are complete, and older pips look for newer versions of what an extra (`coverage[toml]`) names.
 
 $(VENV)/installed: pyproject.toml config/requirements.txt | $(BIN)/pip
 	@echo "Installing Sealdav into $(VENV) (once)"
-	@$(PIP) install --require-hashes --requirement config/requirements.txt
+	@$(PIP) install --no-deps --require-hashes --requirement config/requirements.txt
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed config/requirements-dev.txt
 	@echo "Installing the development tools into $(VENV) (once)"
-	@$(PIP) install --require-hashes --requirement config/requirements-dev.txt
+	@$(PIP) install --no-deps --require-hashes --requirement config/requirements-dev.txt
 	@touch $@
 
 # Debian keeps ensurepip, without which `venv` makes nothing, in a package of its own.

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -162,6 +163,42 @@ node_version = Table(
     Column("replaced_at", BigInteger, nullable=False),
     Index("ix_node_version_blob", "blob_id"),
     sqlite_with_rowid=False,
+)
+
+def _of_node() -> ForeignKeyConstraint:
+    """What hangs on a node goes with it; MOVE keeps the node's id, so it also goes where the node goes."""
+    return ForeignKeyConstraint(
+        ["account_id", "node_id"], ["node.account_id", "node.node_id"], ondelete="CASCADE"
+    )
+
+
+lock = Table(
+    "lock",
+    metadata,
+    _account_id(),
+    Column("lock_id", LargeBinary(16), primary_key=True),
+    Column("node_id", LargeBinary(16), nullable=False),
+    Column("exclusive", Boolean, nullable=False),
+    Column("infinite", Boolean, nullable=False),
+    Column("owner_sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    _of_node(),
+    Index("ix_lock_node", "account_id", "node_id"),
+    Index("ix_lock_expires", "expires_at"),
+)
+
+# Named `property_` here: `property` is Python's.
+property_ = Table(
+    "property",
+    metadata,
+    _account_id(),
+    Column("node_id", LargeBinary(16), primary_key=True),
+    Column("name_sealed", LargeBinary, primary_key=True),
+    Column("value_sealed", LargeBinary, nullable=False),
+    _of_node(),
 )
 
 # Root of a COPY that is still being written in batches: its nodes hang on a parent that nothing reaches yet.
