@@ -45,7 +45,9 @@ ALLOWED_KEYS = frozenset(
 )
 """The only keys that a log line may hold. Before one is added: what could a client put into it?"""
 
-_SECRET = re.compile(r"\bew1-[0-9A-Za-z-]{10,}|\b(?:Basic|Bearer)\s+\S+|otpauth:\S+")
+_SECRET = re.compile(
+    r"\bew1-[0-9A-Za-z-]{10,}|\b(?:[0-9A-Za-z]{4}-){5}[0-9A-Za-z]{4}\b|\b(?:Basic|Bearer)\s+\S+|otpauth:\S+"
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 EventDict = MutableMapping[str, Any]
@@ -60,15 +62,21 @@ class AuditEvent(Enum):
     ACCOUNT_CREATED = "account-created"
     ACCOUNT_SUSPENDED = "account-suspended"
     ACCOUNT_RESUMED = "account-resumed"
+    ACCOUNT_DELETED = "account-deleted"
+    QUOTA_CHANGED = "quota-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - the name of an event
     PASSWORD_REFUSED = "password-refused"  # noqa: S105
     TOTP_BEGUN = "totp-begun"
     TOTP_CONFIRMED = "totp-confirmed"
     TOTP_REFUSED = "totp-refused"
     TOTP_RESET = "totp-reset"
+    RECOVERY_CODES_MADE = "recovery-codes-made"
+    RECOVERY_CODE_USED = "recovery-code-used"
+    RECOVERY_CODE_REFUSED = "recovery-code-refused"
     APP_PASSWORD_ISSUED = "app-password-issued"  # noqa: S105
     APP_PASSWORD_REVOKED = "app-password-revoked"  # noqa: S105
     APP_PASSWORD_REFUSED = "app-password-refused"  # noqa: S105
+    MASTER_KEY_ROTATED = "master-key-rotated"
     INTEGRITY_FAILED = "integrity-failed"
 
 
@@ -76,6 +84,7 @@ _WARNINGS = frozenset(
     {
         AuditEvent.PASSWORD_REFUSED,
         AuditEvent.TOTP_REFUSED,
+        AuditEvent.RECOVERY_CODE_REFUSED,
         AuditEvent.APP_PASSWORD_REFUSED,
         AuditEvent.INTEGRITY_FAILED,
     }

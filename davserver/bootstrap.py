@@ -14,7 +14,10 @@ from pathlib import Path
 
 from davserver.accounts.app_passwords import AppPasswords, Policy
 from davserver.accounts.authenticator import Authenticator
+from davserver.accounts.deletion import AccountDeletion
 from davserver.accounts.last_use import BackgroundNotes, UseWriter
+from davserver.accounts.overview import Overviews
+from davserver.accounts.recovery import RecoveryCodes
 from davserver.accounts.service import Accounts, read_account
 from davserver.accounts.sign_in import SignIn
 from davserver.accounts.throttle import Throttle
@@ -28,10 +31,13 @@ from davserver.errors import ConfigError, StorageFull
 from davserver.identity.local import LocalIdentity
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
+from davserver.rotation import Progress, Rotation, RotationReport
 from davserver.settings import Settings
+from davserver.store_lock import StoreLock
 from davserver.vault.access import Access, Limits
 from davserver.vault.maintenance import Maintenance
 from davserver.vault.service import Vaults
+from davserver.vault.shredding import Shredder
 
 SQLITE = "sqlite:///"
 
@@ -53,17 +59,23 @@ class Services:
     accounts: Accounts
     sign_in: SignIn
     totp: Totp
+    recovery_codes: RecoveryCodes
     app_passwords: AppPasswords
     authenticator: Authenticator
     vaults: Vaults
     maintenance: Maintenance
+    overviews: Overviews
+    deletion: AccountDeletion
+    shredder: Shredder
     uses: BackgroundNotes
+    lock: StoreLock
 
     def close(self) -> None:
-        """Write what is waiting, end the threads, close the database."""
+        """Write what is waiting, end the threads, close the database, let others have the store."""
         self.uses.close()
         self.vaults.close()
         self.database.dispose()
+        self.lock.close()
 
 
 class StoreState(Enum):
@@ -99,11 +111,12 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
     Raises:
         ConfigError: a place cannot be used; MasterKeyError: the key is missing or another one. Nothing was
             written then.
-        StorageUnavailable, StorageFull: the storage cannot be used now.
+        StorageUnavailable, StorageFull: the storage cannot be used now, or its master key is being rotated.
     """
     _check_places(settings, needs_space=needs_space)
     audit = LogAuditSink()
     storage = settings.storage
+    lock = StoreLock(storage.data_dir, exclusive=False)
     database = Database(settings.database_url, durability=storage.durability)
     try:
         open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
@@ -114,11 +127,41 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
         limits = Limits(inline_bytes=storage.inline_limit, max_file_bytes=storage.max_file_size)
         vaults = Vaults(database, blobs, keyring, clock, limits)
         return _services(
-            settings, clock=clock, audit=audit, database=database, blobs=blobs, keyring=keyring, vaults=vaults
+            settings,
+            clock=clock,
+            audit=audit,
+            database=database,
+            blobs=blobs,
+            keyring=keyring,
+            vaults=vaults,
+            lock=lock,
         )
     except BaseException:
         database.dispose()
+        lock.close()
         raise
+
+
+def rotate_master_key(settings: Settings, progress: Progress, *, clock: Clock = utc_now) -> RotationReport:
+    """Give the store a new master key; see `Rotation`.
+
+    Args:
+        settings: all options. Whatever they say of durability, every step is synced.
+        progress: called whenever a step has become durable.
+        clock: what tells the time.
+
+    Raises:
+        ConfigError, MasterKeyError, StorageFull: as `build_services`.
+        StorageUnavailable: somebody else uses the store, or it cannot be used now.
+    """
+    _check_places(settings, needs_space=True)
+    with StoreLock(settings.storage.data_dir, exclusive=True):
+        database = Database(settings.database_url, durability="full")
+        try:
+            path = settings.keys.master_key_file
+            return Rotation(path, database, clock, LogAuditSink(), progress).run()
+        finally:
+            database.dispose()
 
 
 def _services(  # noqa: PLR0913 - the parts that services are built from
@@ -130,6 +173,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     blobs: BlobStore,
     keyring: Keyring,
     vaults: Vaults,
+    lock: StoreLock,
 ) -> Services:
     login = settings.login
     fresh_for = timedelta(minutes=login.totp_fresh_minutes)
@@ -161,11 +205,16 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
             fresh_for=fresh_for,
             pending_for=timedelta(minutes=login.totp_pending_minutes),
         ),
+        recovery_codes=RecoveryCodes(database, keyring, throttle, clock, audit, fresh_for=fresh_for),
         app_passwords=AppPasswords(database, keyring, clock, audit, policy),
         authenticator=Authenticator(database, keyring, clock, audit, uses),
         vaults=vaults,
         maintenance=_maintenance(database, blobs, keyring, clock, vaults),
+        overviews=Overviews(database, keyring, clock),
+        deletion=AccountDeletion(database, keyring, throttle, audit),
+        shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
+        lock=lock,
     )
 
 

@@ -7,11 +7,15 @@
     │   ├── ParentMissing           a collection on the way to the target does not exist
     │   ├── WrongKind               a file where a collection is needed, or the other way round
     │   ├── TargetInsideSource      MOVE or COPY of a collection into itself
+    │   ├── NoSuchLock              a lock token that covers nothing here (any more)
     │   └── VersionConflict         somebody else changed the same row in between
+    ├── Locked                      a write lock is in the way whose token was not submitted (RFC 4918, 7)
+    │   └── LockConflict            a lock is in the way of a new lock
     ├── PreconditionFailed          If-Match and its relatives (RFC 9110, 13)
     ├── PathError                   a name that cannot be stored
     ├── InvalidValue                a user name, password, label or network that breaks its rule
     ├── LimitExceeded               a named limit of `model.py` or of the settings
+    │   └── TooMany                 no more locks or properties fit here
     ├── QuotaExceeded
     ├── UploadRefused
     │   ├── LengthMismatch          fewer or more bytes than announced
@@ -66,8 +70,29 @@ class TargetInsideSource(Conflict):
     """A collection cannot be moved or copied into itself."""
 
 
+class NoSuchLock(Conflict):
+    """The lock token does not cover this resource: unknown, expired, or of another one."""
+
+
 class VersionConflict(Conflict):
     """Somebody else changed the same row in between; nothing was changed by this request."""
+
+
+class Locked(DavserverError):
+    """A write lock is in the way, and its token was not submitted (RFC 4918, 7).
+
+    Attributes:
+        roots: the roots of such locks, as far as the principal can address them: names, and whether it is a
+            collection. For the answer only: never to be logged.
+    """
+
+    def __init__(self, message: str, roots: tuple[tuple[tuple[str, ...], bool], ...] = ()) -> None:
+        super().__init__(message)
+        self.roots = roots
+
+
+class LockConflict(Locked):
+    """A lock is in the way of a new lock (RFC 4918, 6.2)."""
 
 
 class PreconditionFailed(DavserverError):
@@ -84,6 +109,10 @@ class InvalidValue(DavserverError):
 
 class LimitExceeded(DavserverError):
     """A named limit was passed."""
+
+
+class TooMany(LimitExceeded):
+    """No more locks or properties fit here."""
 
 
 class QuotaExceeded(DavserverError):

@@ -1,39 +1,31 @@
-"""The server's keys: the master key's file, the account keys that it unwraps, and the authenticators of rows.
+"""The server's keys: the master key, the account keys that it unwraps, and the authenticators of rows.
 
 It must never write before the master key has proved to be the right one, nor let a key reach a log or an
-error. Called by `bootstrap`, `vault` and `accounts`; all arithmetic is in `davserver/crypto`.
+error. Called by `bootstrap`, `rotation`, `vault` and `accounts`; all arithmetic is in `davserver/crypto`.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from davserver.clock import Clock, to_seconds
-from davserver.crypto import tokens
-from davserver.crypto.keys import SECRET_BYTES, AccountKey, MasterKey
+from davserver.crypto import rowmac, tokens
+from davserver.crypto.keys import AccountKey, MasterKey
 from davserver.crypto.primitives import constant_time_equal, random_bytes
 from davserver.crypto.rowmac import Field
 from davserver.crypto.tokens import AppToken
-from davserver.db.engine import Database
+from davserver.db.accounts import AccountRow
+from davserver.db.engine import Database, Transaction
 from davserver.db.migrate import upgrade
 from davserver.db.rows import Row
 from davserver.errors import CorruptRow, MasterKeyError, NotFound, NotPermitted, VersionConflict
+from davserver.master_key import MasterSecret, create_master_key, exists, load_master_keys
 from davserver.model import ID_BYTES, AccountId, Principal
-
-FILE_LABEL = "sealdav-master-key-1"
-"""First word of the master key's file, which is one line: label, key id, 32 bytes in hexadecimal."""
-
-FIRST_KEY_ID = 1
-
-MAX_FILE_BYTES = 256
-"""More than this is not a master key."""
 
 CACHED_ACCOUNT_KEYS = 1024
 """Unwrapped account keys that are kept in memory."""
@@ -41,20 +33,9 @@ CACHED_ACCOUNT_KEYS = 1024
 TOTP_SEAL_VERSION = 1
 """Bound into every sealed one-time-password secret; rises if what is sealed there changes."""
 
-_LINE = re.compile(rf"{FILE_LABEL} ([1-9][0-9]{{0,8}}) ([0-9a-f]{{{2 * SECRET_BYTES}}})\n?")
+_WRONG_KEY = "this is not the master key of this database: use the one it was made with"
 
-
-@dataclass(frozen=True, slots=True)
-class MasterSecret:
-    """What the master key's file holds.
-
-    Attributes:
-        kid: which version of the master key this is.
-        secret: 32 random bytes.
-    """
-
-    kid: int
-    secret: bytes = field(repr=False)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,67 +47,6 @@ class NewAccountKey:
     master_key_id: int
     key_version: int
     commitment: bytes
-
-
-def create_master_key(path: Path) -> MasterSecret:
-    """Make a master key and write it to a new file that only its owner can read, durably.
-
-    Raises:
-        MasterKeyError: the file exists already or cannot be written.
-    """
-    created = MasterSecret(FIRST_KEY_ID, random_bytes(SECRET_BYTES))
-    line = f"{FILE_LABEL} {created.kid} {created.secret.hex()}\n".encode()
-    if _exists(path):
-        raise MasterKeyError(f"{path} exists already and is not overwritten: use it, or move it away")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
-    except OSError as error:
-        raise _cannot("write", path, error) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(path.parent)
-    except OSError as error:
-        path.unlink(missing_ok=True)  # half a key would be taken for a damaged one
-        raise _cannot("write", path, error) from None
-    return created
-
-
-def load_master_key(path: Path) -> MasterSecret:
-    """Read the master key's file, which may be a systemd credential.
-
-    Raises:
-        MasterKeyError: missing, unreadable, readable by others, or not a master key.
-    """
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise MasterKeyError(f"the master key {path} is missing: restore it from its backup") from None
-    except OSError as error:
-        raise _cannot("read", path, error) from None
-    if not is_private(status, os.geteuid()):
-        raise MasterKeyError(f"the master key {path} is open to other users: run chmod 0400 on it")
-    line = _LINE.fullmatch(content.decode("ascii", errors="replace"))
-    if line is None:
-        raise MasterKeyError(f"{path} is damaged or not a master key: restore it from its backup")
-    return MasterSecret(int(line[1]), bytes.fromhex(line[2]))
-
-
-def is_private(status: os.stat_result, user: int) -> bool:
-    """Whether nobody but the owner can open the file, as far as its mode tells.
-
-    A systemd credential is given to the service's user by an ACL, whose mask then shows as a group permission
-    (systemd issue 29435): root's file, readable by root's group, and opened by somebody who is neither.
-    """
-    mode = stat.S_IMODE(status.st_mode)
-    if (status.st_uid, status.st_gid, mode) == (0, 0, 0o440) and user != 0:
-        return True
-    return not mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 
 def open_keyring(
@@ -145,38 +65,87 @@ def open_keyring(
             database was made with. Nothing was written.
         ConfigError: the database was made by a newer version.
     """
-    if _exists(path):
-        load_master_key(path)  # one that cannot be used is refused before there is a database
+    if exists(path):
+        load_master_keys(path)  # one that cannot be used is refused before there is a database
     with database.read() as tx:
         instance_id = tx.instance.instance_id()
     if instance_id is None:
-        secret = load_master_key(path) if _exists(path) else create_master_key(path)
+        secret = load_master_keys(path)[-1] if exists(path) else create_master_key(path)
         prepare()
-        return Keyring(_new_instance(secret, database, clock), database)
-    secret = load_master_key(path)
-    keyring = Keyring(MasterKey(secret.kid, instance_id, secret.secret), database)
+        return Keyring([_new_instance(secret, database, clock)], database)
+    masters = known_masters(load_master_keys(path), instance_id, database)
     upgrade(database)
-    return keyring
+    return Keyring(masters, database)
+
+
+def known_masters(
+    secrets: Sequence[MasterSecret], instance_id: bytes, database: Database
+) -> tuple[MasterKey, ...]:
+    """Those of the file's keys that this database was used with, oldest first; the newest of all is among them.
+
+    A newer key that the database does not know yet is left out: a rotation has not got further than that.
+
+    Raises:
+        MasterKeyError: they are not the keys of this database.
+    """
+    with database.read() as tx:
+        checks = tx.instance.key_checks()
+    masters = tuple(MasterKey(one.kid, instance_id, one.secret) for one in secrets if one.kid in checks)
+    if not masters or not _are_known(masters, checks):
+        raise MasterKeyError(_WRONG_KEY)
+    if masters[-1].kid != max(checks):
+        raise MasterKeyError(
+            f"the master key {masters[-1].kid} of this database was replaced by key {max(checks)}: use that one; "
+            "the old one opens only backups from before"
+        )
+    return masters
+
+
+def _are_known(masters: Sequence[MasterKey], checks: dict[int, bytes]) -> bool:
+    return all(constant_time_equal(checks.get(one.kid, b""), one.key_check) for one in masters)
+
+
+def read_pepper(tx: Transaction, master: MasterKey) -> bytes:
+    """The store's pepper: that of its first master key, whichever is in use now (docs/adr/0010).
+
+    Raises:
+        CorruptRow: what the database holds of it was altered.
+    """
+    sealed = tx.instance.sealed_pepper(master.kid)
+    return master.pepper if sealed is None else master.open_pepper(sealed)
 
 
 class Keyring:
     """Keys in use; may be shared by threads.
 
+    While a rotation is unfinished there are two master keys: rows are believed under either, and written under
+    the newer one.
+
     Args:
-        master: the server's key.
+        masters: the server's key; during a rotation behind the one that it replaces.
         database: where account keys lie wrapped.
         cached: unwrapped account keys kept; one more pushes out the one that was unused for longest.
 
     Raises:
-        MasterKeyError: the database was made with another master key.
+        MasterKeyError: the database was made with another master key, or a rotation needs one more.
+        CorruptRow: the pepper was altered.
     """
 
-    def __init__(self, master: MasterKey, database: Database, *, cached: int = CACHED_ACCOUNT_KEYS) -> None:
+    def __init__(
+        self, masters: Sequence[MasterKey], database: Database, *, cached: int = CACHED_ACCOUNT_KEYS
+    ) -> None:
         with database.read() as tx:
-            expected = tx.instance.key_check(master.kid)
-        if expected is None or not constant_time_equal(expected, master.key_check):
-            raise MasterKeyError("this is not the master key of this database: use the one it was made with")
-        self._master = master
+            in_use = tx.instance.keys_in_use()
+            if not _are_known(masters, tx.instance.key_checks()):
+                raise MasterKeyError(_WRONG_KEY)
+            if missing := in_use - {one.kid for one in masters}:
+                raise MasterKeyError(
+                    f"a rotation of the master key is unfinished and needs key {min(missing)} as well: put its line "
+                    "back into the file, above the newer one"
+                )
+            self._pepper = read_pepper(tx, masters[-1])
+        self._master = masters[-1]
+        self._older = tuple(one for one in masters[:-1] if one.kid in in_use)
         self._database = database
         self._most = cached
         self._cached: OrderedDict[tuple[AccountId, int], AccountKey] = OrderedDict()
@@ -224,7 +193,7 @@ class Keyring:
         Raises:
             CorruptRow: the row is not the one that was authenticated.
         """
-        self._master.verify_row(table, fields, mac)
+        self._under_either(lambda master: master.verify_row(table, fields, mac))
 
     def with_mac(self, row: Row) -> Row:
         """The row with the authenticator of its present content."""
@@ -240,16 +209,20 @@ class Keyring:
         return row
 
     def private_id(self, purpose: str, value: str | bytes) -> bytes:
-        """32 bytes that stand for `value` in a table without naming it."""
-        return self._master.row_mac(purpose, (value,))
+        """32 bytes that stand for `value` in a table without naming it; the same after a rotation."""
+        return rowmac.row_mac(self._pepper, purpose, (value,))
 
     def verifier(self, account_id: AccountId, token: AppToken) -> bytes:
         """What is stored in place of an app password's secret (32 bytes)."""
-        return tokens.verifier(self._master.pepper, account_id, token)
+        return tokens.verifier(self._pepper, account_id, token)
 
     def verify_token(self, account_id: AccountId, token: AppToken, expected: bytes) -> bool:
         """Whether the app password is the one whose verifier is `expected`; in constant time."""
-        return tokens.verify(self._master.pepper, account_id, token, expected)
+        return tokens.verify(self._pepper, account_id, token, expected)
+
+    def recovery_verifier(self, account_id: AccountId, code: bytes) -> bytes:
+        """What is stored in place of a recovery code (32 bytes)."""
+        return tokens.recovery_verifier(self._pepper, account_id, code)
 
     def seal_totp(self, account_id: AccountId, device_id: bytes, secret: bytes) -> bytes:
         """Encrypt a one-time-password secret for the row of its device."""
@@ -261,7 +234,18 @@ class Keyring:
         Raises:
             CorruptRow: altered, or sealed for another device.
         """
-        return self._master.open_totp(account_id, device_id, TOTP_SEAL_VERSION, sealed)
+        return self._under_either(
+            lambda master: master.open_totp(account_id, device_id, TOTP_SEAL_VERSION, sealed)
+        )
+
+    def _under_either(self, opens: Callable[[MasterKey], _Found]) -> _Found:
+        """What the newest key opens, or the older one for what an unfinished rotation has not reached."""
+        try:
+            return opens(self._master)
+        except CorruptRow:
+            for older in self._older:
+                return opens(older)
+            raise
 
     def _unwrap(self, account_id: AccountId, key_version: int) -> AccountKey:
         with self._database.read() as tx:
@@ -273,7 +257,10 @@ class Keyring:
             raise VersionConflict("the account's key was rotated in between")
         if row.wrapped_key is None:
             raise CorruptRow("an account that is not sealed has no wrapped key")
-        return self._master.unwrap_account_key(row.wrapped_key, account_id, key_version, row.key_commitment)
+        wrapped = row.wrapped_key
+        return self._under_either(
+            lambda master: master.unwrap_account_key(wrapped, account_id, key_version, row.key_commitment)
+        )
 
 
 def _new_instance(secret: MasterSecret, database: Database, clock: Clock) -> MasterKey:
@@ -290,22 +277,3 @@ def _new_instance(secret: MasterSecret, database: Database, clock: Clock) -> Mas
         tx.instance.add_key(master.kid, master.key_check, now=now)
         tx.commit()
     return master
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        raise _cannot("read", path, error) from None
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _cannot(what: str, path: Path, error: OSError) -> MasterKeyError:
-    return MasterKeyError(f"cannot {what} the master key {path}: {os.strerror(error.errno or 0)}")

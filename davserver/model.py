@@ -64,6 +64,8 @@ class Node:
         md5: digest of the plaintext if it is known, else None.
         version: rises by one with every change of the row.
         extras: small further values kept encrypted (for example Windows attributes).
+        lock_born: an empty file that a LOCK has made and that nothing was put into (RFC 4918, 7.3); it goes
+            when its last lock does.
     """
 
     id: NodeId
@@ -80,6 +82,7 @@ class Node:
     md5: bytes | None
     version: int
     extras: dict[str, object] = field(default_factory=dict, hash=False)
+    lock_born: bool = False
 
     @property
     def is_collection(self) -> bool:
@@ -87,11 +90,36 @@ class Node:
         return self.kind is NodeKind.COLLECTION
 
 
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A write lock (RFC 4918, 6); whoever may write to the account and knows its token holds it.
+
+    Attributes:
+        id: 16 bytes, a UUID.
+        token: "urn:uuid:" and the same as text.
+        node_id: its root.
+        exclusive: else shared.
+        infinite: whether it covers everything below its root (Depth infinity).
+        owner: the `owner` element as the client gave it, serialised; "" if it gave none.
+        expires_at: seconds since the Unix epoch.
+    """
+
+    id: bytes
+    token: str
+    node_id: NodeId
+    exclusive: bool
+    infinite: bool
+    owner: str
+    expires_at: int
+
+
 class AccountState(Enum):
     """Whether an account may be used."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    DELETED = "deleted"
+    """Its key is gone; its rows and contents are being removed."""
 
 
 @dataclass(frozen=True, slots=True)

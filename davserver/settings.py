@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,10 +27,18 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from davserver.errors import ConfigError
 
@@ -48,7 +57,19 @@ def _not_empty(value: object) -> object:
     return value
 
 
+def _networks(value: object) -> object:
+    """The list is one string in the environment and on the command line."""
+    entries = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple):
+        raise ValueError("a list of networks is expected")  # noqa: TRY004 - what pydantic reports
+    try:
+        return tuple(ip_network(str(entry)) for entry in entries)
+    except ValueError:
+        raise ValueError("a network is written like 10.0.0.0/8 or 2001:db8::/32") from None
+
+
 Folder = Annotated[Path, BeforeValidator(_not_empty)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -117,13 +138,21 @@ class ServerSettings(Section):
     host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="Address to listen on. Anything but loopback needs TLS in front.",
+        description="Address to listen on. Anything but loopback needs TLS: here, or in a proxy in front.",
     )
     port: Port = Field(8080, description="TCP port; 0 takes a free one and prints it.")
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^/\s?#]+)?$",
         description='Scheme and host that clients use, like "https://dav.example.org"; empty: as listened.',
+    )
+    tls_certificate: str = Field(
+        "", description="PEM file of the TLS certificate and its chain; empty: plain http is spoken."
+    )
+    tls_key: str = Field("", description="PEM file of the certificate's key, readable by its owner only.")
+    trusted_proxies: Networks = Field(
+        (),
+        description='Networks of reverse proxies whose X-Forwarded-* is believed, like ["127.0.0.1/32"].',
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Requests that run at once.")
     idle_seconds: Positive = Field(
@@ -132,6 +161,20 @@ class ServerSettings(Section):
     stop_seconds: Annotated[int, Field(ge=0)] = Field(
         30, description="How long running requests may finish after SIGTERM before they are cut off."
     )
+
+    @field_validator("tls_key")
+    @classmethod
+    def _both_or_none(cls, key: str, info: ValidationInfo) -> str:
+        certificate = info.data.get("tls_certificate", "")
+        if bool(key) is not bool(certificate):
+            missing = "tls_certificate" if key else "tls_key"
+            raise ValueError(f"tls_certificate and tls_key are set together, but {missing} is not")
+        return key
+
+    @property
+    def is_https(self) -> bool:
+        """Whether clients come by https: to this server, or to a proxy in front of it."""
+        return bool(self.tls_certificate) if not self.public_url else self.public_url.startswith("https:")
 
 
 class StorageSettings(Section):

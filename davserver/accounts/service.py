@@ -1,4 +1,4 @@
-"""Accounts: create, find, list, suspend and resume them, and set their quota.
+"""Accounts: create, find, list, suspend and resume them, and set their quota. Their end is in `deletion.py`.
 
 It must never believe an account's row before its authenticator was checked (`read_account`). Called by the
 command line, by both doors, and by the other services of this package.
@@ -131,17 +131,19 @@ class Accounts:
         """The account with this user name, whatever its case.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none, or no more.
             CorruptRow: its row was altered.
         """
         with self._database.read() as tx:
             row = tx.accounts.by_username(username.casefold())
         if row is None:
             raise NotFound("there is no account of this name")
-        return read_account(self._keyring, row)
+        account = read_account(self._keyring, row)
+        _require_kept(account.state)
+        return account
 
     def list(self) -> list[Account]:
-        """Every account, in order of user names.
+        """Every account, in order of user names; those whose deletion is unfinished are among them.
 
         Raises:
             CorruptRow: a row was altered.
@@ -177,7 +179,9 @@ class Accounts:
             CorruptRow: its row was altered.
         """
         quota = _checked_quota(quota)
-        return self._change(username, lambda row: replace(row, quota=quota))
+        account = self._change(username, lambda row: replace(row, quota=quota))
+        self._audit.record(AuditEvent.QUOTA_CHANGED, account=account.username)
+        return account
 
     def _set_state(self, username: str, state: AccountState, event: AuditEvent) -> Account:
         account = self._change(username, lambda row: replace(row, state=state.value))
@@ -189,11 +193,16 @@ class Accounts:
             row = tx.accounts.by_username(username.casefold())
             if row is None:
                 raise NotFound("there is no account of this name")
-            self._keyring.checked(row)
+            _require_kept(read_account(self._keyring, row).state)
             changed = self._keyring.with_mac(change(replace(row, version=row.version + 1)))
             tx.accounts.replace(changed, expected_version=row.version)
             tx.commit()
         return read_account(self._keyring, changed)
+
+
+def _require_kept(state: AccountState) -> None:
+    if state is AccountState.DELETED:
+        raise NotFound("this account is being deleted: run `sealdav user delete` again to finish it")
 
 
 def _checked_subject(subject: str) -> str:

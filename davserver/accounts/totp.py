@@ -178,9 +178,10 @@ class Totp:
         return self._prove(principal, code, pending=False)
 
     def reset(self, account: Account) -> None:
-        """Take the second factor away, with its failures: for an administrator, when a device is lost."""
+        """Take the second factor away, recovery codes and failures too: for an administrator, when all is lost."""
         with self._database.write() as tx:
             tx.credentials.delete_devices(account.id)
+            tx.recovery_codes.delete(account.id)
             self._throttle.succeeded(tx, RULE, account.id)
             tx.commit()
         self._audit.record(AuditEvent.TOTP_RESET, account=account.username)

@@ -9,8 +9,9 @@ import typer
 
 from davserver.accounts.app_passwords import parse_networks
 from davserver.bootstrap import Services
+from davserver.cli.connect import show_issued
 from davserver.cli.console import Console, Usage
-from davserver.cli.enrol import prove, show_issued, sign_in
+from davserver.cli.enrol import prove, sign_in
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
 from davserver.model import ROOT_ID, AppPassword, NodeId, Principal, Scope

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from davserver import __version__
-from davserver.cli import app_passwords, config, enrol, maintenance, serve, users
+from davserver.cli import app_passwords, config, enrol, maintenance, rotate_keys, serve, tls, totp, users
 from davserver.cli.console import Usage
 from davserver.cli.exits import ExitCode, exit_code
 from davserver.cli.session import Session
@@ -33,10 +33,12 @@ app.command()(serve.serve)
 app.command()(enrol.enrol)
 app.add_typer(users.app, name="user")
 app.add_typer(app_passwords.app, name="app-password")
-app.add_typer(enrol.totp_app, name="totp")
+app.add_typer(totp.app, name="totp")
+app.add_typer(tls.app, name="tls")
 app.add_typer(config.app, name="config")
 app.command()(maintenance.gc)
 app.command()(maintenance.verify)
+app.command()(rotate_keys.rotate_keys)
 
 
 def _show_version(value: bool) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from davserver.bootstrap import store_state
 from davserver.cli.session import Session
+from davserver.cli.tls import tls_certificate
 from davserver.settings import Settings, sections
 
 MASKED = "(hidden)"
@@ -33,9 +33,11 @@ app = typer.Typer(help="Settings.", no_args_is_help=True)
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Say whether every setting is known and valid; touches no store."""
+    """Say whether every setting is known and valid, and TLS can be spoken; touches no store."""
     session: Session = context.obj
-    store_state(session.settings())
+    settings = session.settings()
+    store_state(settings)
+    tls_certificate(settings.server)
     typer.echo("the settings are valid")
 
 
@@ -95,4 +97,4 @@ def _commented(key: str, field: FieldInfo) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, SecretStr):
         value = MASKED if value.get_secret_value() else ""
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)  # paths and networks are text

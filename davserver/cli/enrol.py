@@ -1,7 +1,8 @@
-"""`sealdav enrol NAME` and `sealdav totp reset NAME`: from nothing to a device that can connect.
+"""`sealdav enrol NAME`: from nothing to a device that can connect.
 
 It must never issue an app password before a one-time code was right. With `--json` it prints a line with the
-secret, reads the code as a line, and prints a line with the app password: the road of tests and scripts.
+secret, reads the code as a line, and prints lines with recovery codes and, last, the app password: the road of
+tests and scripts.
 """
 
 from __future__ import annotations
@@ -12,23 +13,19 @@ from typing import Annotated
 import qrcode
 import typer
 
-from davserver.accounts.app_passwords import IssuedAppPassword
 from davserver.accounts.totp import Enrolment
 from davserver.bootstrap import Services
+from davserver.cli.connect import show_issued
 from davserver.cli.console import Console
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
 from davserver.errors import AlreadyExists, NotFound, TotpInvalid, TotpOutOfSync, TotpReplayed
 from davserver.model import Account, AuthMethod, Principal
-from davserver.settings import Settings
 
 CLIENT = "terminal"
 """What stands for the peer's address when somebody signs in here."""
 
 CODE_ATTEMPTS = 3
-
-totp_app = typer.Typer(help="One-time codes.", no_args_is_help=True)
-
 
 def enrol(
     context: typer.Context,
@@ -45,25 +42,33 @@ def enrol(
         if account is not None and services.totp.is_enrolled(account):
             raise AlreadyExists(
                 f"{account.username} is enrolled: for another device `sealdav app-password issue "
-                f"{account.username}`, for a lost authenticator `sealdav totp reset {account.username}`"
+                f"{account.username}`, for a lost authenticator `sealdav totp recover {account.username}`"
             )
         principal = _sign_in_or_make(services, console, name, account)
-        _offer(console, services.totp.begin(principal))
-        principal = prove(services, console, principal, pending=True)
+        principal = enrol_device(services, console, principal)
         issued = services.app_passwords.issue(principal, label)
         show_issued(console, services.settings, principal.account.username, issued)
 
 
-@totp_app.command()
-def reset(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """Take a lost authenticator away; its owner enrols again. App passwords stay valid."""
-    session: Session = context.obj
-    with session.services() as services:
-        account = services.accounts.find(name)
-        services.totp.reset(account)
-        Console(as_json=as_json).result(
-            {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
-        )
+def enrol_device(services: Services, console: Console, principal: Principal) -> Principal:
+    """Show a new secret, ask for its first code; then show recovery codes, if the account has none."""
+    _offer(console, services.totp.begin(principal))
+    principal = prove(services, console, principal, pending=True)
+    codes = services.recovery_codes.make_first(principal)
+    if codes:
+        show_recovery_codes(console, principal.account, codes)
+    return principal
+
+
+def show_recovery_codes(console: Console, account: Account, codes: list[str]) -> None:
+    """Show a set of recovery codes, this once."""
+    lines = "\n".join(f"  {code}" for code in codes)
+    console.result(
+        {"account": account.username, "recovery_codes": codes},
+        f"\nRecovery codes of {account.username}. They are shown only now: print or save them, apart from the "
+        f"authenticator.\nIf it is lost, each of them replaces it once: sealdav totp recover {account.username}"
+        f"\n\n{lines}\n",
+    )
 
 
 def sign_in(services: Services, console: Console, name: str) -> Principal:
@@ -84,46 +89,6 @@ def prove(services: Services, console: Console, principal: Principal, *, pending
                 raise
             console.note(f"{error}; try again")
     raise AssertionError("unreachable")
-
-
-def show_issued(console: Console, settings: Settings, username: str, issued: IssuedAppPassword) -> None:
-    """Show an app password, this once, with commands that are ready to be pasted."""
-    server = settings.server
-    url = f"{server.public_url or base_url(server.host, server.port)}/dav/"
-    commands = {
-        "config": f"rclone config create sealdav webdav url={url} vendor=owncloud user={username} "
-        f"pass={issued.token} --obscure",
-        "copy": "rclone copy ~/Documents sealdav:Documents --progress",
-        "mount": "mkdir -p ~/drive && rclone mount sealdav: ~/drive --vfs-cache-mode writes",
-    }
-    expires = issued.app_password.expires_at
-    console.result(
-        {
-            "account": username,
-            "id": issued.app_password.id,
-            "app_password": issued.token,
-            "expires_at": expires.isoformat(),
-            "url": url,
-            "commands": commands,
-        },
-        f"""
-App password of {username}, valid until {expires:%Y-%m-%d}. It is shown only now:
-
-  {issued.token}
-
-Connect rclone with it, copy a folder, mount the drive:
-
-  {commands["config"]}
-  {commands["copy"]}
-  {commands["mount"]}
-""",
-    )
-
-
-def base_url(host: str, port: int) -> str:
-    """Where clients on this machine find a server that listens there, without a slash at the end."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what is listened on, not opened
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _find(services: Services, name: str) -> Account | None:

@@ -17,15 +17,16 @@ import typer
 
 from davserver.audit import ACCESS, AuditEvent, get_logger
 from davserver.bootstrap import Services, StoreState, store_state
-from davserver.cli.enrol import base_url
+from davserver.cli.connect import base_url
 from davserver.cli.session import Session
+from davserver.cli.tls import tls_certificate
 from davserver.dav.app import build_app
 from davserver.errors import ConfigError, DavserverError
 from davserver.serving.connection import Access, Observer
 from davserver.serving.dispatch import one_port
 from davserver.serving.exchange import WsgiApp
 from davserver.serving.server import Options, Server
-from davserver.settings import Settings
+from davserver.settings import ServerSettings, Settings
 from davserver.vault.maintenance import Maintenance
 
 
@@ -52,13 +53,19 @@ def serve(
             f"there is a master key but no store in {settings.storage.data_dir}: mount its disk, "
             "or run `sealdav init` to begin an empty one"
         )
+    server_settings = settings.server
+    certificate = tls_certificate(server_settings)  # a wrong one is told before anything is made
     with session.services(level=settings.log.level, create=True) as services:
-        server_settings = settings.server
         server = Server(
             application(services, dav_only=dav_only),
             server_settings.host,
             server_settings.port,
-            Options(server_settings.threads, server_settings.idle_seconds),
+            Options(
+                server_settings.threads,
+                server_settings.idle_seconds,
+                certificate=certificate,
+                trusted_proxies=server_settings.trusted_proxies,
+            ),
             LogObserver(),
         )
         collector = Collector(
@@ -143,17 +150,29 @@ def application(services: Services, *, dav_only: bool) -> WsgiApp:
 def _welcome(services: Services, address: tuple[str, int], *, new: bool) -> None:
     """Say in plain words what there is now and what to do next."""
     settings = services.settings
-    base = settings.server.public_url or base_url(*address)
+    server = settings.server
+    base = server.public_url or base_url(*address, tls=bool(server.tls_certificate))
     if new:
         typer.echo(f"This is a new installation.\n{_places(settings)}\n")
     typer.echo(f"Sealdav is serving.\n  drive: {base}/dav/\n  page:  {base}/")
     if not services.accounts.list():
         typer.echo(f"\nNobody can sign in yet. In another terminal:\n  {_program()} enrol NAME")
-    if not _is_loopback(address[0]) and not settings.server.public_url.startswith("https:"):
-        typer.echo(
-            "\nAnybody on the network can listen in: put a TLS proxy in front and set server.public_url."
-        )
+    if not (server.tls_certificate or server.trusted_proxies):
+        _warn_of_missing_tls(server, address[0])
     typer.echo("\nStop with Ctrl-C.")
+
+
+def _warn_of_missing_tls(server: ServerSettings, host: str) -> None:
+    if server.is_https:
+        typer.echo(
+            "\nEvery client seems to be the TLS proxy: set server.trusted_proxies to its address, so that "
+            "networks of app passwords and the log mean the clients."
+        )
+    elif not _is_loopback(host):
+        typer.echo(
+            "\nAnybody on the network can listen in: set server.tls_certificate and server.tls_key (to try "
+            "it: sealdav tls self-signed), or put a TLS proxy in front and set server.public_url."
+        )
 
 
 def _places(settings: Settings) -> str:

@@ -56,6 +56,16 @@ class Session:
             create: make database, folders and master key where there is no database.
             needs_space: refuse to begin on a full disk.
         """
+        settings = self.prepare(level=level, create=create)
+        services = build_services(settings, clock=self.clock, needs_space=needs_space)
+        try:
+            log_in_folder(settings)
+            yield services
+        finally:
+            services.close()
+
+    def prepare(self, *, level: str = "error", create: bool = False) -> Settings:
+        """What comes before the store is opened; arguments as `services`."""
         harden()
         log_to_terminal(level)
         settings = self.settings()
@@ -63,17 +73,17 @@ class Session:
             raise ConfigError(
                 f"no store in {settings.storage.data_dir}: run `sealdav init`, or set storage.data_dir"
             )
-        services = build_services(settings, clock=self.clock, needs_space=needs_space)
-        try:
-            log_to_file(
-                settings.log_folder,
-                level=settings.log.level,
-                max_bytes=settings.log.max_size,
-                keep=settings.log.keep,
-            )
-            yield services
-        finally:
-            services.close()
+        return settings
+
+
+def log_in_folder(settings: Settings) -> None:
+    """Write the log where the settings say."""
+    log_to_file(
+        settings.log_folder,
+        level=settings.log.level,
+        max_bytes=settings.log.max_size,
+        keep=settings.log.keep,
+    )
 
 
 def harden() -> None:

@@ -46,6 +46,7 @@ class Label(bytes, Enum):
     SEALED_MIX = b"EWD1/master/sealed-mix"
     TOTP = b"EWD1/master/totp"
     PEPPER = b"EWD1/master/pepper"
+    PEPPER_WRAP = b"EWD1/master/pepper-wrap"
     SESSION = b"EWD1/master/session"
     AUDIT = b"EWD1/master/audit"
     MASTER_ROW_MAC = b"EWD1/master/row-mac"
@@ -174,13 +175,15 @@ class MasterKey:
 
     Attributes:
         key_check: 16 public bytes, stored per kid: a server with another key refuses to start.
-        pepper: key of the verifiers of app passwords and recovery codes (`tokens`).
+        pepper: key of the verifiers of app passwords and recovery codes (`tokens`), unless the store has one
+            from before a rotation (`open_pepper`).
         sealed_mix: mixed into the wraps of sealed vaults.
         session: key that hashes session ids.
         audit: key of the audit log's chain.
     """
 
     __slots__ = (
+        "_pepper_cipher",
         "_row_mac_key",
         "_totp_cipher",
         "_wrap_cipher",
@@ -206,6 +209,7 @@ class MasterKey:
         self.audit = derive(root, Label.AUDIT, _MAC)
         self._wrap_cipher = AesSiv(derive(root, Label.USER_WRAP, _SIV))
         self._totp_cipher = AesSiv(derive(root, Label.TOTP, _SIV))
+        self._pepper_cipher = AesSiv(derive(root, Label.PEPPER_WRAP, _SIV))
         self._row_mac_key = derive(root, Label.MASTER_ROW_MAC, _MAC)
 
     def __repr__(self) -> str:
@@ -242,6 +246,18 @@ class MasterKey:
         data = _totp_data(account_id, device_id, version)
         return _unwrap(self._totp_cipher, sealed, data, "a one-time-password secret")
 
+    def seal_pepper(self, pepper: bytes) -> bytes:
+        """Encrypt the pepper of an older master key for this one's row: `WRAP_BYTES`."""
+        return self._pepper_cipher.encrypt(pepper, self._pepper_data())
+
+    def open_pepper(self, sealed: bytes) -> bytes:
+        """Decrypt what `seal_pepper` made.
+
+        Raises:
+            CorruptRow: altered, or made for another instance or master key.
+        """
+        return _unwrap(self._pepper_cipher, sealed, self._pepper_data(), "the pepper")
+
     def row_mac(self, table: str, fields: Sequence[rowmac.Field]) -> bytes:
         """Authenticate a row that is checked while no vault is open; see `rowmac.row_mac`."""
         return rowmac.row_mac(self._row_mac_key, table, fields)
@@ -256,6 +272,9 @@ class MasterKey:
 
     def _wrap_data(self, account_id: AccountId, version: int) -> list[bytes]:
         return [b"EWD1/uk", self.instance_id, account_id, _u32(self.kid), _u32(version)]
+
+    def _pepper_data(self) -> list[bytes]:
+        return [b"EWD1/pepper", self.instance_id, _u32(self.kid)]
 
 
 def _totp_data(account_id: AccountId, device_id: bytes, version: int) -> list[bytes]:

@@ -1,7 +1,7 @@
 """The cryptographic primitives and the source of randomness, each under one name.
 
-The only module that imports `cryptography` or asks the operating system for random bytes. It must never
-choose a key, a nonce or a label: that is for the rest of `crypto`.
+The only module that asks the operating system for random bytes, and that imports `cryptography` but for
+X.509 (`certificates`). It must never choose a key, a nonce or a label: that is for the rest of `crypto`.
 """
 
 from __future__ import annotations

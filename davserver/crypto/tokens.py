@@ -1,7 +1,7 @@
-"""App passwords: how they are made, read back from what people type, and checked against what is stored.
+"""App passwords and recovery codes: made, read back from what people type, checked against what is stored.
 
 It must never store or show a secret, nor take longer or shorter for a known than for an unknown app password.
-Called by `accounts`.
+Called by `accounts` and `keyring`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ SECRET_BYTES = 20
 MAX_INPUT_CHARS = 128
 """Longer input is refused unread; a token with a separator behind every character still fits."""
 
+RECOVERY_BYTES = 15
+"""120 random bits: more than the 112 from which on a keyed hash needs no slow one below it."""
+RECOVERY_CHARS = 24
+RECOVERY_GROUP = 4
+"""Characters between two hyphens of a recovery code as it is shown."""
+
 _CHAR_BITS = 5
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _READ_AS = str.maketrans({"-": None, " ": None, "i": "1", "l": "1", "o": "0"})
 _TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that `int` knows
+_RECOVERY_SHAPE = re.compile(f"[{_ALPHABET}]{{{RECOVERY_CHARS}}}")
 _SHAPE = re.compile(f"{PREFIX}(([{_ALPHABET}]{{{ID_CHARS}}})([{_ALPHABET}]{{{SECRET_CHARS}}}))(.*)")
 
 _CHECK_DOMAIN = b"EWD1/apppw/check"
 _VERIFY_DOMAIN = b"EWD1/apppw/verify"
+_RECOVERY_DOMAIN = b"EWD1/recovery/verify"
 _NOBODY = AccountId(bytes(ID_BYTES))
 
 
@@ -63,16 +71,13 @@ def parse(text: str) -> AppToken:
     Raises:
         AuthenticationError: not an app password, or mistyped.
     """
-    plain = text.strip()
-    if len(plain) > MAX_INPUT_CHARS or not plain.isascii():
-        raise AuthenticationError("this is not an app password")
-    found = _SHAPE.fullmatch(plain.lower().translate(_READ_AS))
+    found = _SHAPE.fullmatch(_forgiven(text))
     if found is None:
         raise AuthenticationError("this is not an app password")
     body, id_, secret, check = found.groups()
     if check != _check_chars(body):  # Not a secret of ours: whoever sent the body can compute it.
         raise AuthenticationError("the app password is mistyped")
-    return AppToken(id_, int(secret.translate(_TO_BASE_32), 32).to_bytes(SECRET_BYTES, "big"))
+    return AppToken(id_, _from_chars(secret, SECRET_BYTES))
 
 
 def verifier(pepper: bytes, account_id: AccountId, token: AppToken) -> bytes:
@@ -91,6 +96,42 @@ def verify_unknown(pepper: bytes, token: AppToken) -> bool:
     return False
 
 
+def mint_recovery_code() -> bytes:
+    """A new recovery code: 120 random bits."""
+    return random_bytes(RECOVERY_BYTES)
+
+
+def recovery_text(code: bytes) -> str:
+    """What the person keeps: 24 characters in groups of four."""
+    chars = _to_chars(code)
+    return "-".join(chars[at : at + RECOVERY_GROUP] for at in range(0, RECOVERY_CHARS, RECOVERY_GROUP))
+
+
+def parse_recovery_code(text: str) -> bytes:
+    """Read a recovery code as people type it, as forgiving as `parse`.
+
+    Raises:
+        AuthenticationError: not a recovery code.
+    """
+    plain = _forgiven(text)
+    if not _RECOVERY_SHAPE.fullmatch(plain):
+        raise AuthenticationError(f"a recovery code has {RECOVERY_CHARS} letters and digits")
+    return _from_chars(plain, RECOVERY_BYTES)
+
+
+def recovery_verifier(pepper: bytes, account_id: AccountId, code: bytes) -> bytes:
+    """What is stored in place of a recovery code: 32 bytes, bound to the account, no use without the pepper."""
+    return hmac_sha256(pepper, _RECOVERY_DOMAIN + account_id + code)
+
+
+def _forgiven(text: str) -> str:
+    """The characters that are meant; nothing for what is far too long or not ASCII."""
+    plain = text.strip()
+    if len(plain) > MAX_INPUT_CHARS or not plain.isascii():
+        return ""
+    return plain.lower().translate(_READ_AS)
+
+
 def _check_chars(body: str) -> str:
     """The first 30 bits of a hash: one mistyped token in 2^30 gets past them."""
     return _to_chars(sha256(_CHECK_DOMAIN + body.encode())[:5])[:CHECK_CHARS]
@@ -101,3 +142,8 @@ def _to_chars(value: bytes) -> str:
     bits = int.from_bytes(value, "big")
     shifts = range(len(value) * 8 - _CHAR_BITS, -1, -_CHAR_BITS)
     return "".join([_ALPHABET[bits >> shift & 31] for shift in shifts])
+
+
+def _from_chars(chars: str, length: int) -> bytes:
+    """The bytes that `_to_chars` wrote."""
+    return int(chars.translate(_TO_BASE_32), 32).to_bytes(length, "big")

@@ -85,7 +85,8 @@ class DavApp(WsgiDAVApp):
             return self._answer(environ, start.body, start)
         except DavserverError as error:
             self._note(error, environ)
-            refusal = errors.translate(error)
+            scope: RequestScope | None = environ.get(SCOPE_KEY)
+            refusal = errors.translate(error, "" if scope is None else scope.target.prefix)
         except DAVError as error:
             refusal = error
         except Exception:  # noqa: BLE001 - nobody after us could answer without telling too much; it is logged

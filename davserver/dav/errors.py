@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from xml.sax.saxutils import escape
 
-from wsgidav.dav_error import DAVError
+from wsgidav.dav_error import DAVError, DAVErrorCondition
 
 from davserver import errors as ours
-from davserver.errors import DavserverError
+from davserver.dav.uri import href
+from davserver.errors import DavserverError, Locked
 
 RETRY_SECONDS = "1"
 """When to come back after a collision or an outage that passes by itself."""
@@ -27,6 +29,8 @@ METHODS = (
     "MOVE",
     "PROPFIND",
     "PROPPATCH",
+    "LOCK",
+    "UNLOCK",
 )
 """What this door speaks."""
 
@@ -54,11 +58,15 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.ParentMissing: Answer(HTTPStatus.CONFLICT),
     ours.WrongKind: Answer(HTTPStatus.METHOD_NOT_ALLOWED),
     ours.TargetInsideSource: Answer(HTTPStatus.FORBIDDEN),
+    ours.NoSuchLock: Answer(HTTPStatus.CONFLICT, "lock-token-matches-request-uri"),  # RFC 4918, 9.11.1
+    ours.Locked: Answer(HTTPStatus.LOCKED, "lock-token-submitted"),
+    ours.LockConflict: Answer(HTTPStatus.LOCKED, "no-conflicting-lock"),
     ours.VersionConflict: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.PreconditionFailed: Answer(HTTPStatus.PRECONDITION_FAILED),
     ours.PathError: Answer(HTTPStatus.BAD_REQUEST),
     ours.InvalidValue: Answer(HTTPStatus.BAD_REQUEST),
     ours.LimitExceeded: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    ours.TooMany: Answer(HTTPStatus.INSUFFICIENT_STORAGE),
     ours.QuotaExceeded: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "quota-not-exceeded"),  # RFC 4331, 6
     ours.LengthMismatch: Answer(HTTPStatus.BAD_REQUEST),
     ours.ChecksumMismatch: Answer(HTTPStatus.BAD_REQUEST),
@@ -87,13 +95,22 @@ class ErrorResponse:
     body: bytes
 
 
-def translate(error: DavserverError) -> DAVError:
-    """The row of an error as WsgiDAV's error. An error without a row of its own takes that of its parent."""
+def translate(error: DavserverError, tree: str = "") -> DAVError:
+    """The row of an error as WsgiDAV's error. An error without a row of its own takes that of its parent.
+
+    Args:
+        error: what happened.
+        tree: encoded path of the tree's root as the client sees it, for the roots of locks in the way.
+    """
     answer = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), _SERVER_FAULT)
+    condition = DAVErrorCondition(f"{{DAV:}}{answer.condition}") if answer.condition else None
+    if condition is not None and isinstance(error, Locked):
+        for names, is_collection in error.roots:
+            condition.add_href(href(tree, names, collection=is_collection))
     return DAVError(
         answer.status,
         str(error),
-        err_condition=f"{{DAV:}}{answer.condition}" if answer.condition else None,
+        err_condition=condition,
         add_headers=[("Retry-After", RETRY_SECONDS)] if answer.retry else None,
     )
 
@@ -108,9 +125,10 @@ def respond(error: DAVError, method: str) -> ErrorResponse:
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers.append(("Allow", ", ".join(each for each in METHODS if each != method)))
     if error.err_condition:
-        condition = error.err_condition.condition_code.removeprefix("{DAV:}")
         content_type = "application/xml; charset=utf-8"
-        text = f'<?xml version="1.0" encoding="utf-8"?>\n<D:error xmlns:D="DAV:"><D:{condition}/></D:error>\n'
+        text = (
+            f'<?xml version="1.0" encoding="utf-8"?>\n<D:error xmlns:D="DAV:">{_condition(error)}</D:error>\n'
+        )
     else:
         content_type = "text/plain; charset=utf-8"
         about_request = status < HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.UNAUTHORIZED
@@ -118,6 +136,12 @@ def respond(error: DAVError, method: str) -> ErrorResponse:
     body = text.encode()
     headers += [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     return ErrorResponse(status_line(status), headers, b"" if method == "HEAD" else body)
+
+
+def _condition(error: DAVError) -> str:
+    condition = error.err_condition.condition_code.removeprefix("{DAV:}")
+    hrefs = "".join(f"<D:href>{escape(one)}</D:href>" for one in error.err_condition.hrefs)
+    return f"<D:{condition}>{hrefs}</D:{condition}>" if hrefs else f"<D:{condition}/>"
 
 
 def status_line(status: HTTPStatus) -> str:

@@ -1,7 +1,6 @@
 """The `If` field of RFC 4918, 10.4: lists of entity tags and state tokens, perhaps of other resources.
 
-Pure and linear in the length of the field, which is capped. There are no locks yet, so no state token ever
-matches. Called by `scope`.
+Pure and linear in the length of the field, which is capped. Called by `scope`.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
 
@@ -24,21 +24,42 @@ _TOKEN = re.compile(
 )
 
 
+class State(Protocol):
+    """What a term asks of a resource; `vault.moment.State` is one."""
+
+    @property
+    def node(self) -> Node | None:
+        """What is there."""
+        ...
+
+    def is_locked_with(self, token: str) -> bool:
+        """Whether a lock with this token covers it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition of a list: an entity tag that must (not) be the current one.
+    """One condition of a list.
 
     Attributes:
-        etag: strong entity tag without quotes; None for what can match nothing (state token, weak tag).
+        etag: strong entity tag, without quotes, that must (not) be the current one; None for a weak one,
+            which matches nothing, and in a term with a token.
+        token: state token of a lock that must (not) cover the resource, in lower case.
     """
 
     etag: str | None
+    token: str | None
     negated: bool
 
-    def holds(self, node: Node | None) -> bool:
-        """Whether the node's state is as the client says."""
-        matches = self.etag is not None and node is not None and bool(node.etag) and node.etag == self.etag
-        return matches is not self.negated
+    def holds(self, state: State) -> bool:
+        """Whether the resource's state is as the client says."""
+        return self._matches(state) is not self.negated
+
+    def _matches(self, state: State) -> bool:
+        if self.token is not None:
+            return state.is_locked_with(self.token)
+        node = state.node
+        return self.etag is not None and node is not None and bool(node.etag) and node.etag == self.etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +119,8 @@ class _Reader:
             self._lists.append(IfList(self._resource, tuple(terms)))
             self._terms = None
         elif token["url"] or token["etag"] is not None:
-            etag = None if token["url"] or token["weak"] else token["etag"]
-            terms.append(Term(etag, self._negated))
+            etag = None if token["weak"] else token["etag"]
+            terms.append(Term(etag, token["url"] and token["url"].lower(), self._negated))
             self._negated = False
         else:
             raise _malformed()
@@ -110,9 +131,14 @@ class _Reader:
         return tuple(self._lists)
 
 
-def any_holds(lists: tuple[IfList, ...], state_of: Callable[[str | None], Node | None]) -> bool:
+def any_holds(lists: tuple[IfList, ...], state_of: Callable[[str | None], State]) -> bool:
     """Whether at least one list holds (RFC 4918, 10.4.3)."""
     return any(all(term.holds(state_of(each.resource)) for term in each.terms) for each in lists)
+
+
+def submitted(lists: tuple[IfList, ...]) -> frozenset[str]:
+    """Every state token, wherever it stands: naming one is submitting it (RFC 4918, 10.4.1)."""
+    return frozenset(term.token for each in lists for term in each.terms if term.token is not None)
 
 
 def _malformed() -> DAVError:

@@ -12,6 +12,7 @@ from typing import Self
 from xml.sax.saxutils import escape, quoteattr
 
 from davserver.dav.dates import http_date, iso_date
+from davserver.dav.lockdiscovery import SUPPORTED
 from davserver.dav.media import content_type
 from davserver.model import Node, Scope, Usage
 
@@ -66,6 +67,10 @@ def _getlastmodified(node: Node) -> str:
     return http_date(node.modified_ns)
 
 
+def _creation_time(node: Node) -> str:
+    return http_date(node.created_ns)
+
+
 # ── ownCloud ────────────────────────────────────────────────────────────────────────────────────────────────
 def digests(node: Node) -> list[str]:
     """The known digests of a file as ownCloud writes them, "SHA1:<hex>"."""
@@ -95,12 +100,21 @@ LIVE: Mapping[str, Property] = {
     f"{DAV}getetag": Property(_getetag, None),
     f"{DAV}getlastmodified": _both(_getlastmodified),
     f"{DAV}resourcetype": Property("", "<D:collection/>"),
+    f"{DAV}supportedlock": _both(SUPPORTED),
     f"{DAV}quota-available-bytes": _both(None),
     f"{DAV}quota-used-bytes": _both(None),
     f"{OC}checksums": Property(_checksums, None),
     f"{OC}permissions": _both(None),
+    f"{WIN32}Win32CreationTime": _both(_creation_time),
+    f"{WIN32}Win32LastModifiedTime": _both(_getlastmodified),
 }
-"""Every property that exists, by "{namespace}name". Those without a value here are made by `facts`."""
+"""Every property that is computed from nodes, by "{namespace}name". `facts` makes those without a value."""
+
+LOCKDISCOVERY = f"{DAV}lockdiscovery"
+"""Looked up, not computed, and never for the client to set."""
+
+PROTECTED = frozenset({*LIVE, LOCKDISCOVERY})
+"""What clients cannot set or remove, but for times in a form of their own (`proppatch`)."""
 
 QUOTA = frozenset({f"{DAV}quota-available-bytes", f"{DAV}quota-used-bytes"})
 """These cost a statement, and RFC 4331, 3 keeps them out of allprop."""

@@ -16,8 +16,9 @@ from wsgidav.dav_error import HTTP_FORBIDDEN, DAVError, PRECONDITION_CODE_Propfi
 
 from davserver.dav import multistatus
 from davserver.dav.conditions import Depth, parse_depth
+from davserver.dav.lockdiscovery import discovery
 from davserver.dav.multistatus import RowWriter
-from davserver.dav.properties import QUOTA, facts
+from davserver.dav.properties import LOCKDISCOVERY, PROTECTED, QUOTA, facts
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import wants_minimal
 from davserver.dav.resources import CollectionResource
@@ -25,7 +26,9 @@ from davserver.dav.responses import Blocks, StartResponse
 from davserver.dav.scope import RequestScope
 from davserver.dav.uri import encode
 from davserver.dav.xml_body import Mode, Propfind, parse_propfind
-from davserver.model import Scope
+from davserver.model import Node, Scope
+from davserver.vault.locking import ShownLock
+from davserver.vault.properties import NONE as NO_PROPERTIES
 from davserver.vault.service import Vault
 
 MAX_REMEMBERED_BYTES = 2048
@@ -39,12 +42,15 @@ class Plan:
 
     Attributes:
         writer: None if it needs quota numbers, which are those of the moment.
+        asks_locks, asks_dead: whether locks and dead properties have to be looked up.
     """
 
     wanted: Propfind
     scopes: Scope
     minimal: bool
     writer: RowWriter | None
+    asks_locks: bool
+    asks_dead: bool
 
     @classmethod
     def of(cls, body: bytes, scopes: Scope, *, minimal: bool) -> Self:
@@ -54,9 +60,12 @@ class Plan:
             DAVError: 400.
         """
         wanted = parse_propfind(body)
+        everything = wanted.mode is not Mode.NAMED
         asks_quota = wanted.mode is Mode.NAMES or not QUOTA.isdisjoint(wanted.names)
         writer = None if asks_quota else RowWriter(wanted, facts(scopes, None), minimal=minimal)
-        return cls(wanted, scopes, minimal, writer)
+        asks_locks = everything or LOCKDISCOVERY in wanted.names
+        asks_dead = everything or not PROTECTED.issuperset(wanted.names)
+        return cls(wanted, scopes, minimal, writer, asks_locks, asks_dead)
 
     def writer_for(self, vault: Vault) -> RowWriter:
         """The writer, with the numbers of this moment if they are asked for."""
@@ -82,7 +91,7 @@ def respond(scope: RequestScope, asked: Plan, resource: Resource, start_response
     depth = parse_depth(scope.environ)
     if depth is Depth.INFINITY and resource.is_collection:
         raise DAVError(HTTP_FORBIDDEN, err_condition=PRECONDITION_CODE_PropfindFiniteDepth)
-    rows = _rows(scope, resource, asked.writer_for(scope.vault), members=depth is Depth.ONE)
+    rows = _rows(scope, resource, asked, members=depth is Depth.ONE)
     blocks = multistatus.blocks(rows)
     # What can fail fails here, before the status line. A listing of one block gets a Content-Length.
     first, second, third = next(blocks), next(blocks), next(blocks, None)
@@ -93,12 +102,41 @@ def respond(scope: RequestScope, asked: Plan, resource: Resource, start_response
     return [first + second] if third is None else chain((first, second, third), blocks)
 
 
-def _rows(scope: RequestScope, resource: Resource, writer: RowWriter, *, members: bool) -> Iterator[str]:
+def _rows(scope: RequestScope, resource: Resource, asked: Plan, *, members: bool) -> Iterator[str]:
     """The resource itself as the client addressed it, then its members below that address."""
-    own = scope.target.href(collection=resource.is_collection)
-    node = resource.node
-    yield writer.row(own, node if node.name else replace(node, name=scope.username))
-    if members and isinstance(resource, CollectionResource):
-        for node in resource.members():
-            href = f"{own}{encode(node.name)}/" if node.is_collection else own + encode(node.name)
-            yield writer.row(href, node)
+    writer = asked.writer_for(scope.vault)
+    locks = _Locks(scope, members=members) if asked.asks_locks else None
+    own, node = scope.target.href(collection=resource.is_collection), resource.node
+    dead = scope.vault.dead_properties(node) if asked.asks_dead else NO_PROPERTIES
+    shown = node if node.name else replace(node, name=scope.username)
+    yield writer.row(own, shown, dead if locks is None else {**dead, LOCKDISCOVERY: locks.own})
+    if not members or not isinstance(resource, CollectionResource):
+        return
+    found = (
+        resource.members_with_properties()
+        if asked.asks_dead
+        else ((member, NO_PROPERTIES) for member in resource.members())
+    )
+    for node, dead in found:
+        href = f"{own}{encode(node.name)}/" if node.is_collection else own + encode(node.name)
+        yield writer.row(href, node, dead if locks is None else {**dead, LOCKDISCOVERY: locks.of(node)})
+
+
+class _Locks:
+    """`lockdiscovery` of the resource and its members, from one look-up before the listing."""
+
+    def __init__(self, scope: RequestScope, *, members: bool) -> None:
+        self._target = scope.target
+        self._here = scope.vault.locks(scope.target.path, members=members)
+        self._inherited = [shown for shown in self._here.covering if shown.lock.infinite]
+        self.own = discovery(self._here.covering, scope.target.prefix)
+        self._of_most = discovery(self._inherited, scope.target.prefix)
+
+    def of(self, member: Node) -> str:
+        """The property of a member."""
+        locks = self._here.of_members.get(member.id)
+        if locks is None:
+            return self._of_most
+        root = ((*self._target.path.parts, member.name), member.is_collection)
+        direct = [ShownLock(lock, root, lock.expires_at - self._here.now) for lock in locks]
+        return discovery([*self._inherited, *direct], self._target.prefix)

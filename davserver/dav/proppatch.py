@@ -1,12 +1,13 @@
-"""PROPPATCH (RFC 4918, 9.2): all of it or nothing. Only times can be set; there are no dead properties yet.
+"""PROPPATCH (RFC 4918, 9.2): all of it or nothing.
 
+Times change the node; whatever the server does not know is kept as a dead property.
 Called by `RequestServer`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from wsgidav.dav_error import DAVError
@@ -15,15 +16,16 @@ from davserver.clock import to_nanoseconds
 from davserver.dav import multistatus
 from davserver.dav.conditions import NANOSECONDS, parse_http_date
 from davserver.dav.dates import parse_iso_date
-from davserver.dav.properties import DAV, LIVE, OC, WIN32, Tag, digests
+from davserver.dav.properties import DAV, OC, PROTECTED, WIN32, Tag, digests
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import EARLIEST_NS, LATEST_NS, seconds_to_ns
 from davserver.dav.responses import Blocks, StartResponse
 from davserver.dav.scope import RequestScope
 from davserver.dav.xml_body import Instruction
+from davserver.errors import TooMany
 from davserver.model import Node
 
-PROTECTED = "<D:error><D:cannot-modify-protected-property/></D:error>"
+CANNOT_MODIFY = "<D:error><D:cannot-modify-protected-property/></D:error>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Time:
     """A property that sets one of a node's times.
 
     Attributes:
-        field: argument of `Vault.set_times`.
+        field: argument of `Vault.patch`.
         read: from the property's text to nanoseconds; raises ValueError or DAVError.
     """
 
@@ -63,6 +65,14 @@ CHECKSUMS = f"{OC}checksums"
 """rclone repeats the digest that it read when it sets a time; setting what is already so succeeds."""
 
 
+@dataclass(slots=True)
+class _Changes:
+    """What the instructions amount to, in their order."""
+
+    times: dict[str, int] = field(default_factory=dict)
+    dead: dict[str, str | None] = field(default_factory=dict)
+
+
 def respond(
     scope: RequestScope,
     instructions: tuple[Instruction, ...],
@@ -70,37 +80,47 @@ def respond(
     start_response: StartResponse,
 ) -> Blocks:
     """Apply the instructions if every one of them can be, and report on each."""
-    changes: dict[str, int] = {}
+    changes = _Changes()
     outcomes = [(each.name, _apply(each, resource.node, changes)) for each in instructions]
-    condition = scope.write_condition()
-    if changes and all(status is HTTPStatus.OK for _, status in outcomes):
-        scope.vault.set_times(scope.target.path, condition=condition, **changes)
-    elif condition is not None:
-        condition(resource.node)
+    possible = all(status is HTTPStatus.OK for _, status in outcomes)
+    try:
+        # Without changes this is still judged: what is locked or out of date is refused as a whole.
+        dead = changes.dead if possible else {}
+        scope.vault.patch(
+            scope.target.path, **(changes.times if possible else {}), changes=dead, demands=scope.demands()
+        )
+    except TooMany:
+        outcomes = [
+            (name, HTTPStatus.INSUFFICIENT_STORAGE if changes.dead.get(name) is not None else status)
+            for name, status in outcomes
+        ]
     href = scope.target.href(collection=resource.is_collection)
     row = multistatus.response(href, _propstats(outcomes))
     start_response("207 Multi-Status", multistatus.HEADERS)
     return [b"".join(multistatus.blocks([row]))]
 
 
-def _apply(instruction: Instruction, node: Node, changes: dict[str, int]) -> HTTPStatus:
+def _apply(instruction: Instruction, node: Node, changes: _Changes) -> HTTPStatus:
     """Note what an instruction changes; returns its status, as if it were alone."""
-    name, value = instruction.name, instruction.value
-    if value is None:  # removing what does not exist is no error (RFC 4918, 14.23)
-        return HTTPStatus.FORBIDDEN if name in LIVE else HTTPStatus.OK
-    text = "".join(value.itertext()).strip()
-    if name == CHECKSUMS:
-        return HTTPStatus.OK if text in digests(node) else HTTPStatus.FORBIDDEN
-    time = TIMES.get(name)
-    if time is None:
+    name = instruction.name
+    if instruction.value is not None and name == CHECKSUMS:
+        return HTTPStatus.OK if instruction.text in digests(node) else HTTPStatus.FORBIDDEN
+    if instruction.value is not None and name in TIMES:
+        return _apply_time(TIMES[name], instruction.text, changes)
+    if name in PROTECTED:
         return HTTPStatus.FORBIDDEN
+    changes.dead[name] = instruction.serialised
+    return HTTPStatus.OK
+
+
+def _apply_time(time: Time, text: str, changes: _Changes) -> HTTPStatus:
     try:
         moment = time.read(text)
     except (ValueError, DAVError):
         return HTTPStatus.CONFLICT
     if not EARLIEST_NS <= moment <= LATEST_NS:
         return HTTPStatus.CONFLICT
-    changes[time.field] = moment
+    changes.times[time.field] = moment
     return HTTPStatus.OK
 
 
@@ -110,7 +130,7 @@ def _propstats(outcomes: list[tuple[str, HTTPStatus]]) -> str:
     groups: dict[tuple[HTTPStatus, str], dict[str, None]] = {}
     for name, alone in outcomes:
         status = HTTPStatus.FAILED_DEPENDENCY if failed and alone is HTTPStatus.OK else alone
-        more = PROTECTED if status is HTTPStatus.FORBIDDEN and name in LIVE else ""
+        more = CANNOT_MODIFY if status is HTTPStatus.FORBIDDEN and name in PROTECTED else ""
         groups.setdefault((status, more), {})[name] = None
     return "".join(
         multistatus.propstat("".join(Tag.of(name).empty for name in names), status, more)

@@ -44,7 +44,7 @@ def respond(scope: RequestScope, digests: Digests, start_response: StartResponse
         created_ns=times.created_ns,
         checksums=checksums,
         keep=digests.always | digests.compared if compares else digests.always,
-        condition=scope.write_condition(),
+        demands=scope.demands(),
     )
     with upload:
         for block in scope.body.blocks():

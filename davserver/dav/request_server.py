@@ -12,7 +12,7 @@ from http import HTTPStatus
 from wsgidav.dav_error import HTTP_METHOD_NOT_ALLOWED, DAVError
 from wsgidav.request_server import RequestServer as WsgiDavRequestServer
 
-from davserver.dav import get, propfind, proppatch, put, tree
+from davserver.dav import get, lock, propfind, proppatch, put, tree
 from davserver.dav.errors import METHODS
 from davserver.dav.provider import VaultProvider
 from davserver.dav.responses import Blocks, StartResponse, empty
@@ -20,8 +20,8 @@ from davserver.dav.scope import RequestScope
 from davserver.dav.xml_body import parse_propertyupdate
 from davserver.serving.exchange import Environ
 
-COMPLIANCE = "1, 3"
-"""RFC 4918, 18. Class 2 comes with locks."""
+COMPLIANCE = "1, 2, 3"
+"""RFC 4918, 18."""
 
 OPTIONS_HEADERS = [("DAV", COMPLIANCE), ("MS-Author-Via", "DAV"), ("Allow", ", ".join(METHODS))]
 
@@ -91,3 +91,11 @@ class RequestServer(WsgiDavRequestServer):
         scope = RequestScope.of(environ)
         instructions = parse_propertyupdate(scope.body.read_xml())
         return proppatch.respond(scope, instructions, self._provider.existing(environ), start_response)
+
+    def do_LOCK(self, environ: Environ, start_response: StartResponse) -> Blocks:
+        """See `lock`."""
+        return lock.lock(RequestScope.of(environ), start_response)
+
+    def do_UNLOCK(self, environ: Environ, start_response: StartResponse) -> Blocks:
+        """See `lock`."""
+        return lock.unlock(RequestScope.of(environ), start_response)

@@ -15,6 +15,7 @@ from davserver.dav.scope import RequestScope
 from davserver.model import Node
 from davserver.serving.exchange import Environ
 from davserver.vault.download import Download
+from davserver.vault.properties import Values
 
 
 class FileResource(DAVNonCollection):
@@ -63,6 +64,10 @@ class CollectionResource(DAVCollection):
     def members(self) -> Iterator[Node]:
         """The members as nodes, read as they are consumed; resources would cost more than their rows."""
         return RequestScope.of(self.environ).vault.listing(self.node)
+
+    def members_with_properties(self) -> Iterator[tuple[Node, Values]]:
+        """The members with their dead properties."""
+        return RequestScope.of(self.environ).vault.listing_with_properties(self.node)
 
     def get_member_names(self) -> list[str]:
         """Names of all members."""

@@ -6,22 +6,36 @@ Made by `app`; handed to the provider and the methods.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wsgidav.dav_error import DAVError
 
 from davserver.dav.body import RequestBody
 from davserver.dav.conditions import Preconditions
-from davserver.dav.if_header import any_holds, parse_if
+from davserver.dav.if_header import IfList, State, any_holds, parse_if, submitted
 from davserver.dav.uri import Target, parse_destination, parse_target
 from davserver.dav.watch import Watch
 from davserver.errors import ParentMissing, PreconditionFailed
 from davserver.model import Node
 from davserver.serving.exchange import Environ
+from davserver.vault.moment import NO_DEMANDS, Demands, Look
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
-from davserver.vault.tree import Condition
 
 SCOPE_KEY = "sealdav.scope"
 """Where the environ carries it through WsgiDAV's signatures."""
+
+
+class _Nothing:
+    """The state of what is not in this tree: nobody can know it."""
+
+    node = None
+
+    def is_locked_with(self, _token: str) -> bool:
+        return False
+
+
+NOTHING = _Nothing()
 
 _CONDITIONAL = (
     "HTTP_IF_MATCH",
@@ -76,21 +90,27 @@ class RequestScope:
             self._nodes[path] = self.vault.find(path)
         return self._nodes[path]
 
-    def write_condition(self) -> Condition | None:
-        """The client's conditions on the target, for the vault to judge inside its commit; None without any.
+    def demands(self, also: Callable[[Node | None], None] | None = None) -> Demands:
+        """The client's conditions and lock tokens, for the vault to judge inside its commit.
+
+        Args:
+            also: a further condition of the method on what the request addresses.
 
         Raises:
             DAVError: 400 for a malformed If field.
         """
-        if not self._is_conditional:
-            return None
-        preconditions, if_holds = Preconditions.of(self.environ), self._if_condition()
+        if not self._is_conditional and also is None:
+            return NO_DEMANDS
+        preconditions, lists = Preconditions.of(self.environ), self._if_lists()
 
-        def judge(node: Node | None) -> None:
+        def judge(look: Look) -> None:
+            node = look(self.target.path).node
             preconditions.check_write(node)
-            if_holds(node)
+            self._judge_if(lists, look)
+            if also is not None:
+                also(node)
 
-        return judge
+        return Demands(judge, submitted(lists))
 
     def is_unmodified(self, node: Node) -> bool:
         """Judge the client's conditions for GET and HEAD; true asks for 304.
@@ -100,30 +120,27 @@ class RequestScope:
         """
         if not self._is_conditional:
             return False
-        preconditions = Preconditions.of(self.environ)
+        preconditions, lists = Preconditions.of(self.environ), self._if_lists()
         preconditions.check_current(node)
-        self._if_condition()(node)
+        if lists:
+            self.vault.check(Demands(lambda look: self._judge_if(lists, look)))
         return preconditions.not_modified(node)
 
     @property
     def _is_conditional(self) -> bool:
         return any(name in self.environ for name in _CONDITIONAL)
 
-    def _if_condition(self) -> Condition:
-        """The `If` field as a condition on the target; other resources that it names are looked up here."""
+    def _if_lists(self) -> tuple[IfList, ...]:
         value = self.environ.get("HTTP_IF")
-        lists = () if value is None else parse_if(value)
-        others = {each.resource: self._address_or_none(each.resource) for each in lists if each.resource}
-        states = {url: self.node(path) for url, path in others.items() if path and path != self.target.path}
+        return () if value is None else parse_if(value)
 
-        def judge(node: Node | None) -> None:
-            def state_of(url: str | None) -> Node | None:
-                return node if url is None or others[url] == self.target.path else states.get(url)
+    def _judge_if(self, lists: tuple[IfList, ...], look: Look) -> None:
+        def state_of(url: str | None) -> State:
+            path = self.target.path if url is None else self._address_or_none(url)
+            return NOTHING if path is None else look(path)
 
-            if lists and not any_holds(lists, state_of):
-                raise PreconditionFailed("the If field does not hold")
-
-        return judge
+        if lists and not any_holds(lists, state_of):
+            raise PreconditionFailed("the If field does not hold")
 
     def _address(self, url: str) -> Target:
         return parse_destination(url, self.environ.get("HTTP_HOST", ""), self.username)

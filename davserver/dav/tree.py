@@ -1,6 +1,6 @@
 """DELETE, MKCOL, COPY and MOVE (RFC 4918, 9.3, 9.6, 9.8 and 9.9): one call, one transaction each.
 
-Nothing is looked up here; kinds and conditions are judged by the vault inside its commit, through `_judge`.
+Nothing is looked up here; kinds and conditions are judged by the vault inside its commit, through `_demands`.
 Called by `RequestServer`.
 """
 
@@ -17,12 +17,12 @@ from davserver.dav.scope import RequestScope
 from davserver.dav.uri import Target
 from davserver.errors import NotFound
 from davserver.model import Node
-from davserver.vault.tree import Condition
+from davserver.vault.moment import Demands
 
 
 def delete(scope: RequestScope, start_response: StartResponse) -> Blocks:
     """Remove a file or a collection with all that is below it."""
-    scope.vault.delete(scope.target.path, condition=_judge(scope, {Depth.INFINITY}))
+    scope.vault.delete(scope.target.path, demands=_demands(scope, {Depth.INFINITY}))
     return empty(start_response, HTTPStatus.NO_CONTENT, [])
 
 
@@ -31,9 +31,7 @@ def make_collection(scope: RequestScope, start_response: StartResponse) -> Block
     if scope.body.expected:
         raise DAVError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "MKCOL takes no body")
     times = times_of(scope.environ)
-    scope.vault.make_collection(
-        scope.target.path, modified_ns=times.modified_ns, condition=scope.write_condition()
-    )
+    scope.vault.make_collection(scope.target.path, modified_ns=times.modified_ns, demands=scope.demands())
     return empty(start_response, HTTPStatus.CREATED, times.acknowledgements[:1])
 
 
@@ -46,7 +44,7 @@ def copy(scope: RequestScope, start_response: StartResponse) -> Blocks:
         overwrite=parse_overwrite(scope.environ),
         recursive=parse_depth(scope.environ) is not Depth.ZERO,
         modified_ns=times.modified_ns,
-        condition=_judge(scope, {Depth.ZERO, Depth.INFINITY}),
+        demands=_demands(scope, {Depth.ZERO, Depth.INFINITY}),
     )
     return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
 
@@ -59,7 +57,7 @@ def move(scope: RequestScope, start_response: StartResponse) -> Blocks:
         destination.path,
         overwrite=parse_overwrite(scope.environ),
         modified_ns=times.modified_ns,
-        condition=_judge(scope, {Depth.INFINITY}),
+        demands=_demands(scope, {Depth.INFINITY}),
     )
     return placed(start_response, created=result.created, headers=times.acknowledgements[:1])
 
@@ -71,17 +69,15 @@ def _destination(scope: RequestScope) -> Target:
     return target
 
 
-def _judge(scope: RequestScope, depths: set[Depth]) -> Condition:
-    """The client's conditions; that no collection is meant by halves; that no file is called one."""
-    depth, condition = parse_depth(scope.environ), scope.write_condition()
+def _demands(scope: RequestScope, depths: set[Depth]) -> Demands:
+    """The client's demands; that no collection is meant by halves; that no file is called one."""
+    depth = parse_depth(scope.environ)
 
     def judge(node: Node | None) -> None:
-        if condition is not None:
-            condition(node)
         if node is not None and node.is_collection:
             if depth not in depths:
                 raise DAVError(HTTP_BAD_REQUEST, "a collection cannot be treated with this Depth")
         elif scope.target.slash:
             raise NotFound("there is no such collection")
 
-    return judge
+    return scope.demands(judge)

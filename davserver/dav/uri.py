@@ -7,6 +7,7 @@ and `%` in a name survive. The one reader of both, so that route, scope and look
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
@@ -49,8 +50,13 @@ class Target:
 
     def href(self, *, collection: bool) -> str:
         """The encoded absolute path, with a slash at the end of a collection."""
-        path = "".join("/" + encode(name) for name in self.path.parts)
-        return f"{self.prefix}{path}/" if collection else f"{self.prefix}{path}"
+        return href(self.prefix, self.path.parts, collection=collection)
+
+
+def href(tree: str, names: Iterable[str], *, collection: bool) -> str:
+    """The encoded absolute path of `names` below the encoded root of a tree."""
+    path = "".join("/" + encode(name) for name in names)
+    return f"{tree}{path}/" if collection else f"{tree}{path}"
 
 
 def encode(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Request bodies in XML: PROPFIND and PROPPATCH (RFC 4918, 9.1 and 9.2).
+"""Request bodies in XML: PROPFIND, PROPPATCH and LOCK (RFC 4918, 9.1, 9.2 and 9.10).
 
 Only defusedxml reads what a client sent: no DTD, no entity, nothing fetched. Unknown elements are passed
 over, as RFC 4918, 17 wants it; comments and processing instructions do not reach us.
@@ -13,6 +13,8 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
+
+from davserver.dav.xml_text import LANG, write_element
 
 MAX_PROPERTIES = 256
 """More properties than that in one request are refused; clients ask for a dozen."""
@@ -41,10 +43,35 @@ class Propfind:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One property of a PROPPATCH: set to what the element holds, or removed if it is None."""
+    """One property of a PROPPATCH.
+
+    Attributes:
+        name: "{namespace}name".
+        value: what it is set to; None to remove it.
+        lang: `xml:lang` that was in scope outside of it, which belongs to the value (RFC 4918, 4.3).
+    """
 
     name: str
     value: Element | None
+    lang: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All text of the value."""
+        return "" if self.value is None else "".join(self.value.itertext()).strip()
+
+    @property
+    def serialised(self) -> str | None:
+        """The value as XML that stands by itself."""
+        return None if self.value is None else write_element(self.value, self.lang)
+
+
+@dataclass(frozen=True, slots=True)
+class LockInfo:
+    """A LOCK: `owner` is the serialised element, or "" without one."""
+
+    exclusive: bool
+    owner: str
 
 
 def parse_propfind(body: bytes) -> Propfind:
@@ -71,16 +98,40 @@ def parse_propertyupdate(body: bytes) -> tuple[Instruction, ...]:
     Raises:
         DAVError: 400, also if it holds no instruction.
     """
+    root = _parse(body, "propertyupdate")
     instructions = [
-        Instruction(each.tag, each if action.tag == f"{DAV}set" else None)
-        for action in _parse(body, "propertyupdate")
+        Instruction(each.tag, each if action.tag == f"{DAV}set" else None, _lang(prop, action, root))
+        for action in root
         if action.tag in {f"{DAV}set", f"{DAV}remove"}
-        for each in action.iterfind(f"{DAV}prop/*")
+        for prop in action.iterfind(f"{DAV}prop")
+        for each in prop
     ]
     if not instructions:
         raise _bad("propertyupdate holds no property")
     _limit(len(instructions))
     return tuple(instructions)
+
+
+def parse_lockinfo(body: bytes) -> LockInfo:
+    """Read a LOCK.
+
+    Raises:
+        DAVError: 400; also for anything but an exclusive or shared write lock.
+    """
+    root = _parse(body, "lockinfo")
+    kinds = [each.tag for each in root.iterfind(f"{DAV}locktype/*")]
+    scopes = [each.tag for each in root.iterfind(f"{DAV}lockscope/*")]
+    if kinds != [f"{DAV}write"] or scopes not in ([f"{DAV}exclusive"], [f"{DAV}shared"]):
+        raise _bad("lockinfo must ask for a write lock that is either exclusive or shared")
+    owner = root.find(f"{DAV}owner")
+    return LockInfo(
+        exclusive=scopes == [f"{DAV}exclusive"], owner="" if owner is None else write_element(owner)
+    )
+
+
+def _lang(*around: Element) -> str | None:
+    """The innermost `xml:lang` of the elements around something, given from the inside out."""
+    return next((each.attrib[LANG] for each in around if LANG in each.attrib), None)
 
 
 def _parse(body: bytes, name: str) -> Element:

@@ -24,7 +24,8 @@ class AccountRow(AuthenticatedRow):
 
     Attributes:
         state: value of an `AccountState`.
-        wrapped_key: the account key sealed under the master key (48 bytes); None in a sealed vault.
+        wrapped_key: the account key sealed under the master key (48 bytes); None in a sealed vault, and once
+            the account is deleted.
         key_commitment: what only the right account key has (32 bytes).
         version: rises by one with every change of a covered column.
     """

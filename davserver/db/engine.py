@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -23,9 +23,15 @@ from sqlalchemy.exc import DBAPIError
 from davserver.db.accounts import Accounts
 from davserver.db.blob_index import BlobIndex
 from davserver.db.credentials import Credentials
+from davserver.db.deletion import Deletion
 from davserver.db.instance import Instance
+from davserver.db.locks import Locks
 from davserver.db.nodes import Nodes
+from davserver.db.properties import Properties
 from davserver.db.quota import Quota
+from davserver.db.recovery_codes import RecoveryCodesTable
+from davserver.db.rekeying import Rekeying
+from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
 from davserver.errors import StorageFull, StorageUnavailable, VersionConflict
 from davserver.model import Durability
@@ -44,9 +50,14 @@ POOL_SIZE = 32
 
 
 class Transaction:
-    """One unit of work: every table family over one connection."""
+    """One unit of work: every table family over one connection.
 
-    def __init__(self, connection: sa.Connection) -> None:
+    Attributes:
+        writes: whether it may change anything.
+    """
+
+    def __init__(self, connection: sa.Connection, *, writes: bool) -> None:
+        self.writes = writes
         self._connection = connection
         self._transaction = connection.begin()
 
@@ -59,6 +70,10 @@ class Transaction:
             # write lock, still open: closing it rolls back.
             self._connection.invalidate()
             raise
+
+    def wipe_freed(self) -> None:
+        """From here on overwrite with zeros what is deleted; by itself SQLite leaves it on pages that it frees."""
+        self._connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     @cached_property
     def instance(self) -> Instance:
@@ -76,6 +91,26 @@ class Transaction:
         return Credentials(self._connection)
 
     @cached_property
+    def recovery_codes(self) -> RecoveryCodesTable:
+        """Recovery codes that were not used yet."""
+        return RecoveryCodesTable(self._connection)
+
+    @cached_property
+    def rekeying(self) -> Rekeying:
+        """Every row under the master key, for its rotation."""
+        return Rekeying(self._connection)
+
+    @cached_property
+    def deletion(self) -> Deletion:
+        """What is left of an account that is being deleted."""
+        return Deletion(self._connection)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What an account has, in numbers."""
+        return Summary(self._connection)
+
+    @cached_property
     def throttle(self) -> ThrottleTable:
         """Failure counters."""
         return ThrottleTable(self._connection)
@@ -84,6 +119,16 @@ class Transaction:
     def nodes(self) -> Nodes:
         """The tree."""
         return Nodes(self._connection)
+
+    @cached_property
+    def locks(self) -> Locks:
+        """Write locks."""
+        return Locks(self._connection)
+
+    @cached_property
+    def properties(self) -> Properties:
+        """Dead properties."""
+        return Properties(self._connection)
 
     @cached_property
     def quota(self) -> Quota:
@@ -117,13 +162,25 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
         with _translated(), self.engine.connect() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, writes=False)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """The only writer of this process; waits for writers of other processes."""
         with _translated(), self._writer, self.engine.connect() as connection:
-            yield Transaction(connection.execution_options(sealdav_write=True))
+            yield Transaction(connection.execution_options(sealdav_write=True), writes=True)
+
+    def empty_log(self) -> bool:
+        """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.
+
+        Waits for readers as long as a writer would; False if one of them held it longer. The log is then
+        emptied when the last process closes the database.
+        """
+        with _translated(), closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor.close()
+        return not busy
 
     def dispose(self) -> None:
         """Close every pooled connection. To be called before a fork: no connection may cross one."""

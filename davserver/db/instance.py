@@ -1,7 +1,7 @@
 """Which installation this is, and how its master keys are recognised: the tables `instance` and `master_key`.
 
-Nothing here is secret. It is read before any migration, so it must work on a database that has no table yet.
-Called by `davserver/keyring.py`.
+Nothing here is secret. `instance_id` and `key_checks` are read before any migration, so they must work on a
+database that has no table yet, or those of the first revision. Called by `keyring.py` and `rotation.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from sqlalchemy import bindparam
 from davserver.db.schema import instance, master_key
 
 _INSTANCE = sa.select(instance.c.instance_id)
-_KEY_CHECK = sa.select(master_key.c.key_check).where(master_key.c.key_id == bindparam("key_id"))
+_KEY_CHECKS = sa.select(master_key.c.key_id, master_key.c.key_check)
+_IN_USE = sa.select(master_key.c.key_id).where(master_key.c.retired_at.is_(None))
+_PEPPER = sa.select(master_key.c.pepper_sealed).where(master_key.c.key_id == bindparam("wanted"))
+_RETIRE = sa.update(master_key).where(
+    master_key.c.key_id == bindparam("wanted"), master_key.c.retired_at.is_(None)
+)
 
 
 class Instance:
@@ -32,12 +37,29 @@ class Instance:
         """Name this installation, once and for ever."""
         self._connection.execute(sa.insert(instance), {"instance_id": instance_id, "created_at": now})
 
-    def key_check(self, key_id: int) -> bytes | None:
-        """What the master key with this id derives as its check value; None: never used here."""
-        found: bytes | None = self._connection.execute(_KEY_CHECK, {"key_id": key_id}).scalar_one_or_none()
+    def key_checks(self) -> dict[int, bytes]:
+        """What every master key that was ever used here derives as its check value, by key id."""
+        return {key_id: check for key_id, check in self._connection.execute(_KEY_CHECKS)}
+
+    def keys_in_use(self) -> set[int]:
+        """Ids of the master keys that rows may be authenticated under: one, or two during a rotation."""
+        return set(self._connection.execute(_IN_USE).scalars())
+
+    def sealed_pepper(self, key_id: int) -> bytes | None:
+        """The pepper that this master key has taken over from an older one; None: its own."""
+        found: bytes | None = self._connection.execute(_PEPPER, {"wanted": key_id}).scalar_one()
         return found
 
-    def add_key(self, key_id: int, key_check: bytes, *, now: int) -> None:
+    def add_key(self, key_id: int, key_check: bytes, *, now: int, pepper_sealed: bytes | None = None) -> None:
         """Remember a master key by its check value."""
-        values = {"key_id": key_id, "key_check": key_check, "created_at": now}
+        values = {
+            "key_id": key_id,
+            "key_check": key_check,
+            "created_at": now,
+            "pepper_sealed": pepper_sealed,
+        }
         self._connection.execute(sa.insert(master_key), values)
+
+    def retire_key(self, key_id: int, *, now: int) -> None:
+        """Say that no row is authenticated under this master key any more."""
+        self._connection.execute(_RETIRE.values(retired_at=now), {"wanted": key_id})

@@ -51,6 +51,8 @@ master_key = Table(
     Column("key_id", Integer, primary_key=True, autoincrement=False),
     Column("key_check", LargeBinary(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("pepper_sealed", LargeBinary(48)),
+    Column("retired_at", BigInteger),
 )
 
 account = Table(
@@ -93,6 +95,15 @@ totp_device = Table(
     Column("last_step", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    _account_id(),
+    Column("verifier", LargeBinary(32), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
 )
 

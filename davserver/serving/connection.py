@@ -1,12 +1,11 @@
 """One TCP connection: its requests one after another, its deadlines, and how it ends.
 
-It must never hold a worker thread while the head of a request is incomplete: such a connection is parked in
-the selector with what has arrived. Called by cheroot's workers through `communicate`.
+It must never hold a worker thread while a TLS handshake or the head of a request is incomplete: such a
+connection is parked in the selector with what has arrived. Called by cheroot's workers through `communicate`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -17,7 +16,6 @@ from http import HTTPStatus
 from davserver.errors import DavserverError
 from davserver.serving.exchange import (
     ACCOUNT_KEY,
-    Block,
     Broken,
     Environ,
     Exchange,
@@ -27,6 +25,8 @@ from davserver.serving.exchange import (
 )
 from davserver.serving.head import Head, Refused, parse_head
 from davserver.serving.reader import Disconnected, SocketReader
+from davserver.serving.tls import HANDSHAKE, STRICT_TRANSPORT, Certificate, TlsWire
+from davserver.serving.wire import Block, Wire
 
 LINGER_SECONDS = 2.0
 """How long the rest of a refused request is read and dropped, so that the client can read the answer."""
@@ -75,6 +75,7 @@ class Service:
     Attributes:
         next_id: makes the id of a request.
         aborting: set when running requests are cut off.
+        certificate: what TLS is spoken with; None is plain http.
     """
 
     app: WsgiApp
@@ -82,6 +83,7 @@ class Service:
     next_id: Callable[[], str]
     observer: Observer
     aborting: threading.Event
+    certificate: Certificate | None
     idle_seconds: float
     head_seconds: float
 
@@ -96,23 +98,23 @@ class Connection:
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
         self._service = service
-        self.socket = sock
-        self.reader = self.rfile = SocketReader(sock, service.aborting)
+        self._use(Wire(sock))
+        self._tls: TlsWire | None = None
+        self._securing = service.certificate
         self._lingering = False
-        self.deadline = time.monotonic() + service.idle_seconds
+        self._await(service.idle_seconds)
 
     # ── for cheroot
     def communicate(self) -> bool:
         """Answer one request, if its head is there. Returns whether to wait for more on this connection."""
         if self._lingering:
             return self.reader.discard()
-        begun_before = self.reader.has_partial_head
         try:
+            if self._securing is not None:
+                return self._secure(self._securing)
             raw = self.reader.next_head()
             if raw is None:
-                if not begun_before:
-                    self.deadline = time.monotonic() + self._service.head_seconds
-                return True
+                return self._begin()
             head = parse_head(raw)
         except Disconnected:
             return False
@@ -122,33 +124,59 @@ class Connection:
 
     def close(self) -> None:
         """End the connection."""
-        with contextlib.suppress(OSError):  # the peer was faster
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
+        self.wire.close()
 
     def cut(self) -> None:
         """End it from another thread: whoever reads or writes it gets an error at once."""
-        with contextlib.suppress(OSError):  # it has just ended by itself
-            self.socket.shutdown(socket.SHUT_RDWR)
+        self.wire.cut()
 
     # ── for the exchange
     def send(self, *parts: Block) -> None:
-        """See `exchange.Line`. The socket's timeout counts from the last progress, not from the beginning."""
+        """See `exchange.Line`."""
         try:
-            sent = self.socket.sendmsg(parts)
-            for part in parts:
-                size = len(part)
-                if sent >= size:
-                    sent -= size
-                    continue
-                with memoryview(part) as view:
-                    while sent < size:
-                        sent += self.socket.send(view[sent:])
-                sent = 0
+            self.wire.send(*parts)
         except OSError as error:
             raise Disconnected from error
 
     # ── private
+    def _use(self, wire: Wire) -> None:
+        self.wire = wire
+        self.reader = self.rfile = SocketReader(wire, self._service.aborting)
+
+    def _await(self, seconds: float) -> None:
+        """Wait for something new, for so long."""
+        self.deadline = time.monotonic() + seconds
+        self._begun = False
+
+    def _begin(self) -> bool:
+        """Something has begun to arrive: from now on more bytes do not extend the deadline."""
+        if not self._begun:
+            self.deadline = time.monotonic() + self._service.head_seconds
+            self._begun = True
+        return True
+
+    def _secure(self, certificate: Certificate) -> bool:
+        """One step of the TLS handshake; it never waits. Returns as `communicate` does.
+
+        Raises:
+            Disconnected: it failed.
+            Refused: the client speaks plain http; it is answered so, and what it asked for is not looked at.
+        """
+        try:
+            if self._tls is None:
+                first = self.wire.peek()
+                if first not in (HANDSHAKE, b""):
+                    raise Refused(HTTPStatus.BAD_REQUEST, "this port speaks TLS: use https")
+                self._tls = TlsWire(self.wire.socket, certificate.context)
+                self._use(self._tls)
+            if not self._tls.secure():
+                return self._begin()
+        except OSError as error:
+            raise Disconnected from error
+        self._securing = None
+        self._await(self._service.idle_seconds)
+        return True
+
     def _exchange(self, head: Head) -> bool:
         """Run one request; never raises. Returns as `communicate` does."""
         begun = time.monotonic()
@@ -164,10 +192,8 @@ class Connection:
         finally:
             self._log(head, exchange, environ.get(ACCOUNT_KEY), request_id, time.monotonic() - begun)
         if exchange.reusable:
-            begun_next = self.reader.has_partial_head
-            wait = service.head_seconds if begun_next else service.idle_seconds
-            self.deadline = time.monotonic() + wait
-            return True
+            self._await(service.idle_seconds)
+            return self._begin() if self.reader.has_partial_head else True
         return exchange.body.remaining != 0 and self._begin_linger()
 
     def _run(self, exchange: Exchange, environ: Environ) -> None:
@@ -191,20 +217,17 @@ class Connection:
     def _give_up(self, exchange: Exchange) -> None:
         """Answer 500, or cut the connection so that nobody takes what was sent for the whole."""
         if exchange.head_sent:
-            self._reset()
+            self.wire.reset()  # a body without a length would otherwise end like a complete one
             raise Disconnected
         exchange.fail(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _reset(self) -> None:
-        """Make `close` send RST: a body without a length would otherwise end like a complete one."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        self.socket.close()
-
     def _refuse(self, refusal: Refused) -> bool:
         text = f"{refusal.reason}\n".encode()
+        strict = "" if self._tls is None else "{}: {}\r\n".format(*STRICT_TRANSPORT)
         head = (
             f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\nContent-Type: text/plain\r\n"
-            f"Content-Length: {len(text)}\r\nDate: {self._service.host.date()}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(text)}\r\nDate: {self._service.host.date()}\r\n{strict}"
+            "Connection: close\r\n\r\n"
         )
         try:
             self.send(head.encode("ascii"), text)
@@ -218,7 +241,7 @@ class Connection:
         Closing at once would make the kernel send RST, which can destroy the answer before it is read.
         """
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.wire.finish()
         except OSError:
             return False
         self._lingering = True

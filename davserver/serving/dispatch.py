@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from davserver.serving.exchange import Block, Environ, WsgiApp
+from davserver.serving.exchange import Environ, WsgiApp
+from davserver.serving.wire import Block
 
 DAV_PREFIXES = ("/dav", "/remote.php", "/ocs", "/index.php/login/v2")
 """Collections of paths that belong to the WebDAV door: our own, and those of Nextcloud-minded clients."""

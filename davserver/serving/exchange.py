@@ -14,7 +14,10 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from davserver.serving.head import Head
+from davserver.serving.proxies import Proxies
 from davserver.serving.reader import Body, ChunkedBody, SizedBody, SocketReader
+from davserver.serving.tls import STRICT_TRANSPORT
+from davserver.serving.wire import Block
 
 ACCOUNT_KEY = "sealdav.account"
 """The application puts the user name of the authenticated account here, for the access log."""
@@ -28,7 +31,6 @@ _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _STATUS = re.compile(r"[2-5][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
 
 Environ = dict[str, Any]
-Block = bytes | bytearray | memoryview
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 WsgiApp = Callable[[Environ, Callable[..., Callable[[Block], None]]], Iterable[Block]]
 
@@ -58,11 +60,13 @@ class Host:
         environ: the part of every environ that is always the same.
         date: the current time as RFC 9110, 5.6.7 wants it.
         keep_alive: whether another request may follow on a connection.
+        proxies: who is believed about the client.
     """
 
     environ: Environ
     date: Callable[[], str]
     keep_alive: Callable[[], bool]
+    proxies: Proxies
 
 
 class Exchange:
@@ -90,6 +94,7 @@ class Exchange:
         self._remaining: int | None = None
         self._bodiless = False
         self._close = not head.keep_alive
+        self._https = False
         self.status: int | None = None
         self.sent = 0
 
@@ -102,6 +107,7 @@ class Exchange:
             Broken: fewer or more bytes than announced were given.
             Exception: whatever the application raises.
         """
+        self._https = environ["wsgi.url_scheme"] == "https"
         blocks = app(environ, self.start_response)
         try:
             if isinstance(blocks, list | tuple) and len(blocks) == 1:
@@ -216,7 +222,6 @@ class Exchange:
         self._bodiless = self._head.method == "HEAD" or self.status in _BODILESS
         self._close = self._close or self._must_close()
         fields = self._fields
-        names = {name.lower() for name, _ in fields}
         if self._remaining is not None and self.status not in _BODILESS:
             fields.append(("Content-Length", str(self._remaining)))
         elif not self._bodiless:
@@ -224,14 +229,21 @@ class Exchange:
             self._close = self._close or not self._chunked
             if self._chunked:
                 fields.append(("Transfer-Encoding", "chunked"))
-        if "date" not in names:
+        self._add_own_fields()
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        return f"HTTP/1.1 {self._status_line}\r\n{lines}\r\n".encode("latin-1")
+
+    def _add_own_fields(self) -> None:
+        """What is said of every answer, whatever the application is."""
+        fields = self._fields
+        if not any(name.lower() == "date" for name, _ in fields):
             fields.append(("Date", self._host.date()))
+        if self._https:
+            fields.append(STRICT_TRANSPORT)
         if self._close:
             fields.append(("Connection", "close"))
         elif not self._head.http11:
             fields.append(("Connection", "keep-alive"))
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-        return f"HTTP/1.1 {self._status_line}\r\n{lines}\r\n".encode("latin-1")
 
     def _must_close(self) -> bool:
         """Whether what is left of the request's body, unless it is here already, forbids another request."""
@@ -244,7 +256,7 @@ class Exchange:
 
 
 def build_environ(host: Host, head: Head, body: Body, client: tuple[str, int], request_id: str) -> Environ:
-    """The environ of PEP 3333, with the raw request target as `REQUEST_URI`."""
+    """The environ of PEP 3333, with the raw request target as `REQUEST_URI`, as the client's own request."""
     environ = {
         **host.environ,
         "REQUEST_METHOD": head.method,
@@ -263,4 +275,5 @@ def build_environ(host: Host, head: Head, body: Body, client: tuple[str, int], r
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if f"HTTP_{name}" in environ:
             environ[name] = environ.pop(f"HTTP_{name}")
+    host.proxies.apply(environ)
     return environ

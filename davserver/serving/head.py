@@ -96,6 +96,11 @@ def parse_head(head: bytes) -> Head:
     )
 
 
+def is_authority(text: str) -> bool:
+    """Whether this is a host with or without a port, or nothing (RFC 9110, 7.2)."""
+    return _AUTHORITY.fullmatch(text) is not None
+
+
 def _bad(reason: str) -> Refused:
     return Refused(HTTPStatus.BAD_REQUEST, reason)
 
@@ -138,7 +143,7 @@ def _origin_form(method: str, target: str, fields: dict[str, str], *, http11: bo
     if absolute := _ABSOLUTE.fullmatch(target):
         fields["host"] = absolute[1]
         target = absolute[2] if absolute[2].startswith("/") else "/" + absolute[2]
-    if not _AUTHORITY.fullmatch(fields.get("host", "")):
+    if not is_authority(fields.get("host", "")):
         raise _bad("malformed Host field")
     if "#" in target or not (target.startswith("/") or (target == "*" and method == "OPTIONS")):
         raise _bad("malformed request target")

@@ -1,4 +1,4 @@
-"""What arrives on one socket: heads, and bodies that end where they said they would or raise.
+"""What arrives on one wire: heads, and bodies that end where they said they would or raise.
 
 It must never take a closed, stalled or aborted connection for the end of a body. Called by `connection`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 from davserver.errors import LengthMismatch, LimitExceeded, StorageUnavailable
 from davserver.serving.head import MAX_HEAD_BYTES, Refused
+from davserver.serving.wire import Wire
 
 RECEIVE_BYTES = 256 * 1024
 """Bytes of a body that are asked of the kernel at once where the caller brings no buffer of its own."""
@@ -43,10 +43,10 @@ class Disconnected(Exception):
 
 
 class SocketReader:
-    """A buffer in front of a socket. One thread at a time."""
+    """A buffer in front of a wire. One thread at a time."""
 
-    def __init__(self, sock: socket.socket, aborting: threading.Event) -> None:
-        self._socket = sock
+    def __init__(self, wire: Wire, aborting: threading.Event) -> None:
+        self._wire = wire
         self._aborting = aborting
         self._buffer = bytearray()
         self._starved = True
@@ -56,6 +56,10 @@ class SocketReader:
 
     def has_data(self) -> bool:
         """Whether there is something to work on without waiting for the socket."""
+        return self._has_next or self._wire.has_pending
+
+    @property
+    def _has_next(self) -> bool:
         return bool(self._buffer) and not self._starved
 
     @property
@@ -72,12 +76,14 @@ class SocketReader:
             Disconnected: the connection ended between requests.
             Refused: the head is too large, or a line does not end in CR LF.
         """
-        if self.has_data():
+        if self._has_next:
             return self._take_head()
         try:
-            data = self._socket.recv(HEAD_RECEIVE_BYTES)
+            data = self._wire.receive_now(HEAD_RECEIVE_BYTES)
         except OSError as error:
             raise Disconnected from error
+        if data is None:
+            return None
         if not data:
             raise Disconnected
         self._buffer += data
@@ -153,7 +159,7 @@ class SocketReader:
             raise StorageUnavailable("the server is stopping")
         begun = time.monotonic()
         try:
-            count = self._socket.recv_into(view)
+            count = self._wire.receive_into(view)
         except OSError:
             count = 0
         self._waited += time.monotonic() - begun
@@ -173,7 +179,7 @@ class SocketReader:
     def discard(self) -> bool:
         """Drop what the readable socket has; False at its end."""
         try:
-            return bool(self._socket.recv(RECEIVE_BYTES))
+            return self._wire.discard(RECEIVE_BYTES)
         except OSError:
             return False
 

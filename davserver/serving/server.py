@@ -29,6 +29,8 @@ from cheroot.workers import threadpool
 from davserver.errors import ConfigError
 from davserver.serving.connection import Connection, Observer, Service
 from davserver.serving.exchange import Environ, Host, WsgiApp
+from davserver.serving.proxies import Network, Proxies
+from davserver.serving.tls import Certificate
 
 BACKLOG = 1024
 """Connections that the kernel holds until they are accepted."""
@@ -60,12 +62,16 @@ class Options:
         idle_seconds: how long a silent connection is kept, and one read or write may stall.
         head_seconds: how long the head of a request may take from its first byte on.
         waiting: connections that may wait for a request; at most half of the files that the process may open.
+        certificate: what TLS is spoken with; None is plain http.
+        trusted_proxies: networks of proxies that are believed about the client.
     """
 
     threads: int = 32
     idle_seconds: float = 30
     head_seconds: float = 10
     waiting: int = MAX_WAITING_CONNECTIONS
+    certificate: Certificate | None = None
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 class Server:
@@ -86,15 +92,23 @@ class Server:
         observer: Observer | None = None,
     ) -> None:
         self._listen_on = (host, port)
+        self._certificate = options.certificate
+        self._observer = observer or Observer()
         self._aborting = threading.Event()
         ids = itertools.count(1)
         pid = os.getpid()
         service = Service(
             app=app,
-            host=Host(environ={}, date=_Clock(), keep_alive=lambda: self._http.can_add_keepalive_connection),
+            host=Host(
+                environ={},
+                date=_Clock(),
+                keep_alive=lambda: self._http.can_add_keepalive_connection,
+                proxies=Proxies(options.trusted_proxies),
+            ),
             next_id=lambda: f"{pid:x}-{next(ids):x}",
-            observer=observer or Observer(),
+            observer=self._observer,
             aborting=self._aborting,
+            certificate=options.certificate,
             idle_seconds=options.idle_seconds,
             head_seconds=options.head_seconds,
         )
@@ -131,16 +145,22 @@ class Server:
     def run(self, grace_seconds: int, on_ready: Callable[[], None]) -> None:
         """`start`, call `on_ready`, wait for SIGTERM or SIGINT, `stop`. A second signal aborts at once.
 
-        Only in the main thread. Raises what `start` and `on_ready` raise.
+        With TLS, SIGHUP reads the certificate again, for connections from then on. Only in the main thread.
+        Raises what `start` and `on_ready` raise.
         """
-        asked = threading.Event()
+        asked, renew = threading.Event(), threading.Event()
 
         def on_signal(_number: int, _frame: object) -> None:
             if asked.is_set():
                 self.abort()
             asked.set()
 
+        def on_hangup(_number: int, _frame: object) -> None:
+            renew.set()
+
         previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        if self._certificate is not None:
+            previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
         try:
             self.start()
             try:
@@ -148,12 +168,22 @@ class Server:
                 # The kernel may hand the signal to another thread; Python runs the handler in this one, which
                 # sleeps in a lock and would not notice: so it looks up now and then.
                 while not asked.wait(LOOK_UP_SECONDS):
-                    pass
+                    if renew.is_set():
+                        renew.clear()
+                        self._reload()
             finally:
                 self.stop(grace_seconds)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _reload(self) -> None:
+        """Read the certificate again; with one that is no good the server goes on with the old one."""
+        try:
+            if self._certificate is not None:
+                self._certificate.reload()
+        except ConfigError:
+            self._observer.fault("the TLS files could not be read again; the old certificate stays in use")
 
 
 class _Http(cheroot.HTTPServer):
@@ -185,7 +215,8 @@ class _Http(cheroot.HTTPServer):
             raise ConfigError(_bind_advice(host, port, error)) from None
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.bind_addr = self.socket.getsockname()[:2]
-        self._service.host.environ.update(_constant_environ(*self.bind_addr))
+        scheme = "http" if self._service.certificate is None else "https"
+        self._service.host.environ.update(_constant_environ(self.bind_addr, scheme))
 
     def prepare(self) -> None:
         """As cheroot's, for a socket that is already bound and without a look into the environment."""
@@ -214,9 +245,15 @@ class _Connections(ConnectionManager):
         super().stop()
 
     def put(self, connection: Connection) -> None:
-        """As cheroot's, but what cannot be waited for is closed: an error here would end the server."""
+        """As cheroot's, but what cannot be waited for is closed: an error here would end the server.
+
+        A handshake may wait for room to write.
+        """
         try:
-            super().put(connection)
+            if connection.reader.has_data():
+                self.server.process_conn(connection)
+            else:
+                self._selector.register(connection.wire.fileno(), connection.wire.waits_for, connection)
         except (OSError, ValueError):  # closed by its peer, or the selector by `stop`
             connection.close()
 
@@ -313,13 +350,14 @@ class _Nowhere:
         """Nothing to do."""
 
 
-def _constant_environ(host: str, port: int) -> Environ:
+def _constant_environ(address: tuple[str, int], scheme: str) -> Environ:
+    host, port = address
     return {
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "SERVER_SOFTWARE": SERVER_NAME,
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": scheme,
         "wsgi.errors": _Nowhere(),
         "wsgi.input_terminated": True,
         "wsgi.multithread": True,

@@ -15,9 +15,11 @@ from davserver.crypto.primitives import random_bytes
 from davserver.db.engine import Transaction
 from davserver.errors import LimitExceeded, StorageUnavailable, VersionConflict
 from davserver.model import ID_BYTES, Node, NodeId, Scope
+from davserver.vault import properties
 from davserver.vault.access import Access
+from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
-from davserver.vault.tree import Condition, Place, Placed, judge
+from davserver.vault.tree import Place, Placed, existing, place_of
 
 BATCH_NODES = 1000
 """Nodes inserted in one transaction."""
@@ -53,7 +55,7 @@ class Copying:
         self._overwrite = overwrite
         self._top_id = NodeId(random_bytes(ID_BYTES))
 
-    def run(self, *, recursive: bool, modified_ns: int | None, condition: Condition | None) -> Placed:
+    def run(self, *, recursive: bool, modified_ns: int | None, demands: Demands) -> Placed:
         """Copy `source` to `target`; `recursive` is false for Depth 0 (RFC 4918, 9.8.3)."""
         with self._access.database.read() as tx:
             source = self._access.tree.existing(tx, self._source)
@@ -62,30 +64,28 @@ class Copying:
         if nodes > MAX_NODES:
             raise LimitExceeded(f"a collection of more than {MAX_NODES} entries cannot be copied at once")
         if nodes > BATCH_NODES:
-            return self._in_batches(source, modified_ns, condition)
-        return self._publish(_Work(), deep=recursive, modified_ns=modified_ns, condition=condition)
+            return self._in_batches(source, modified_ns, demands)
+        return self._publish(_Work(), deep=recursive, modified_ns=modified_ns, demands=demands)
 
-    def _in_batches(self, source: Node, modified_ns: int | None, condition: Condition | None) -> Placed:
+    def _in_batches(self, source: Node, modified_ns: int | None, demands: Demands) -> Placed:
         database, account_id = self._access.database, self._access.account_id
-        self._check_beforehand(condition)
+        self._check_beforehand(demands)
         with database.write() as tx:
             tx.nodes.hide(account_id, self._top_id, now=self._access.now())
             tx.commit()
         try:
             work = self._copy_hidden(source)
             return self._publish(
-                work, deep=False, modified_ns=modified_ns, condition=condition, copied_from=source
+                work, deep=False, modified_ns=modified_ns, demands=demands, copied_from=source
             )
         except BaseException:
             remove_hidden(self._access, self._top_id)
             raise
 
-    def _check_beforehand(self, condition: Condition | None) -> None:
+    def _check_beforehand(self, demands: Demands) -> None:
         """Find out what can be refused before a long copy begins; everything is checked again at its end."""
         with self._access.database.write() as tx:
-            source = self._access.tree.existing(tx, self._source)
-            judge(condition, source)
-            place = self._access.tree.locate(tx, self._target)
+            source, place = self._admit(tx, demands)
             self._clear(tx, source, place)
             tx.quota.add(self._access.account_id, tx.nodes.subtree_bytes(self._access.account_id, source.id))
             # no commit: this was only a rehearsal
@@ -106,17 +106,15 @@ class Copying:
         *,
         deep: bool,
         modified_ns: int | None,
-        condition: Condition | None,
+        demands: Demands,
         copied_from: Node | None = None,
     ) -> Placed:
         """Put the copy in its place; `copied_from` is the collection whose content was copied beforehand."""
-        access, tree = self._access, self._access.tree
+        access = self._access
         with access.database.write() as tx:
-            source = tree.existing(tx, self._source)
+            source, place = self._admit(tx, demands)
             if copied_from is not None and source.id != copied_from.id:
                 raise VersionConflict("the collection was replaced while it was being copied")
-            judge(condition, source)
-            place = tree.locate(tx, self._target)
             self._clear(tx, source, place)
             if deep and source.is_collection:
                 work.pending.append(_Pending(source.id, self._top_id))
@@ -125,12 +123,19 @@ class Copying:
             top = replace(self._copied(source, place.parent.id), id=self._top_id, name=place.name)
             if modified_ns is not None:
                 top = replace(top, modified_ns=modified_ns)
-            self._insert(tx, [top], work)
+            self._insert(tx, [(source, top)], work)
             if copied_from is not None and not tx.nodes.unhide(access.account_id, self._top_id):
                 raise StorageUnavailable("the copy took too long and was given up")
             tx.quota.add(access.account_id, work.copied_bytes)
             tx.commit()
         return Placed(top, created=place.node is None)
+
+    def _admit(self, tx: Transaction, demands: Demands) -> tuple[Node, Place]:
+        """What is to be copied and where to, if it may be."""
+        moment = Moment(self._access, tx)
+        source, target = existing(moment.trail(self._source)), moment.trail(self._target)
+        moment.admit(demands, places=[target])
+        return source, place_of(target)
 
     def _clear(self, tx: Transaction, source: Node, place: Place) -> None:
         """Make room for the copy; what it replaces is deleted, so the principal must be allowed to."""
@@ -140,36 +145,41 @@ class Copying:
 
     def _copy_some(self, tx: Transaction, work: _Work) -> None:
         """Copy the next children, at most about one batch; empty collections cost a look each, too."""
-        batch: list[Node] = []
+        batch: list[tuple[Node, Node]] = []
         for _ in range(BATCH_NODES):
             if not work.pending or len(batch) >= BATCH_NODES:
                 break
             batch.extend(self._copy_page(tx, work, work.pending.popleft()))
         self._insert(tx, batch, work)
 
-    def _copy_page(self, tx: Transaction, work: _Work, todo: _Pending) -> list[Node]:
+    def _copy_page(self, tx: Transaction, work: _Work, todo: _Pending) -> list[tuple[Node, Node]]:
         rows = tx.nodes.children(self._access.account_id, todo.source_id, after=todo.after, limit=BATCH_NODES)
         if len(rows) == BATCH_NODES:
             work.pending.appendleft(replace(todo, after=rows[-1].name_sealed))
         copies = []
-        for child in map(self._access.tree.codec.open_node, rows):
+        for child in self._access.tree.open_rows(tx, rows):
             copy = self._copied(child, todo.copy_id)
-            copies.append(copy)
+            copies.append((child, copy))
             if child.is_collection:
                 work.pending.append(_Pending(child.id, copy.id))
         return copies
 
     def _copied(self, node: Node, parent_id: NodeId) -> Node:
-        return replace(node, id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1)
+        return replace(
+            node, id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1, lock_born=False
+        )
 
-    def _insert(self, tx: Transaction, nodes: list[Node], work: _Work) -> None:
-        if not nodes:
+    def _insert(self, tx: Transaction, pairs: list[tuple[Node, Node]], work: _Work) -> None:
+        """Insert copies, each with the dead properties of what it is a copy of."""
+        if not pairs:
             return
-        blob_ids = [node.content.blob_id for node in nodes if node.content]
+        copies = [copy for _, copy in pairs]
+        blob_ids = [copy.content.blob_id for copy in copies if copy.content]
         if blob_ids and not tx.blobs.add_reference(blob_ids):
             raise VersionConflict("a file was removed while it was being copied")
-        tx.nodes.insert([self._access.tree.codec.seal_node(node) for node in nodes])
-        work.copied_bytes += sum(node.size for node in nodes)
+        tx.nodes.insert([self._access.tree.codec.seal_node(copy) for copy in copies])
+        properties.copy(self._access, tx, [(source.id, copy.id) for source, copy in pairs])
+        work.copied_bytes += sum(copy.size for copy in copies)
 
 
 def remove_hidden(access: Access, top_id: NodeId) -> None:

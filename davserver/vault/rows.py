@@ -23,6 +23,11 @@ ROOT_NAME_SEALED = b""
 MD5_EXTRA = "md5"
 """Under this key the encrypted extras keep an MD5 digest; SHA-1 has a field of its own."""
 
+LOCK_BORN_EXTRA = "lock_born"
+"""Present and true in the encrypted extras of a file that a LOCK has made and nothing was put into."""
+
+_OWN_EXTRAS = frozenset({MD5_EXTRA, LOCK_BORN_EXTRA})
+
 _KINDS = {kind.value: kind for kind in NodeKind}
 
 
@@ -52,6 +57,7 @@ class NodeCodec:
         if (content.blob_id if content else None) != row.blob_id:
             raise CorruptRow("a file's row names another content than its metadata")
         digest = found.extras.pop(MD5_EXTRA, None)
+        lock_born = found.extras.pop(LOCK_BORN_EXTRA, False) is True
         return Node(
             id=row.node_id,
             account_id=row.account_id,
@@ -67,15 +73,18 @@ class NodeCodec:
             md5=digest if isinstance(digest, bytes) else None,
             version=row.version,
             extras=found.extras,
+            lock_born=lock_born,
         )
 
     def seal_node(self, node: Node) -> NodeRow:
         """Encrypt a node."""
         is_root = node.id == ROOT_ID
         name_sealed = ROOT_NAME_SEALED if is_root else self.name_sealed(node.parent_id, node.name)
-        extras = {key: value for key, value in node.extras.items() if key != MD5_EXTRA}
+        extras = {key: value for key, value in node.extras.items() if key not in _OWN_EXTRAS}
         if node.md5 is not None:
             extras[MD5_EXTRA] = node.md5
+        if node.lock_born:
+            extras[LOCK_BORN_EXTRA] = True
         sealed = metadata.seal(
             self._key,
             node.id,

@@ -8,21 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from davserver.blobs.base import BlobStore
 from davserver.clock import Clock, to_nanoseconds
 from davserver.crypto.keys import AccountKey
 from davserver.db.engine import Database, Transaction
-from davserver.errors import LimitExceeded, NotPermitted, QuotaExceeded
+from davserver.errors import AlreadyExists, LimitExceeded, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
 from davserver.model import AccountId, AccountState, Node, Principal, Scope, Usage
+from davserver.vault import locking, properties
 from davserver.vault.access import Access, Limits
 from davserver.vault.copying import Copying
 from davserver.vault.download import Download, open_download
+from davserver.vault.locking import Granted, LocksHere, ShownLock
+from davserver.vault.locks import Wanted
+from davserver.vault.moment import NO_DEMANDS, Demands, Moment
 from davserver.vault.paths import VaultPath
+from davserver.vault.properties import Values
 from davserver.vault.rows import NodeCodec, root_row
-from davserver.vault.tree import Condition, Placed, Tree, judge, require_collection, require_file
-from davserver.vault.upload import Announced, Upload
+from davserver.vault.tree import (
+    Placed,
+    Tree,
+    entry,
+    existing,
+    place_of,
+    require_collection,
+    require_file,
+)
+from davserver.vault.upload import Announced, Upload, admit_upload
 
 HASH_THREADS = 4
 """Threads that compute digests beside sealing; hashing gives up the interpreter lock."""
@@ -63,7 +77,7 @@ class Vaults:
         return Access(
             principal=principal,
             key=key,
-            tree=Tree(principal.account.id, principal.root_id, NodeCodec(key)),
+            tree=Tree(principal.account.id, principal.root_id, NodeCodec(key), self._clock),
             database=self._database,
             blobs=self._blobs,
             keyring=self._keyring,
@@ -121,7 +135,24 @@ class Vault:
         """
         self._access.require(Scope.LIST)
         require_collection(node)
-        return self._tree.children(self._access.database, node)
+        return chain.from_iterable(self._tree.pages(self._access.database, node))
+
+    def listing_with_properties(self, node: Node) -> Iterator[tuple[Node, Values]]:
+        """As `listing`, each child with its dead properties.
+
+        Raises:
+            WrongKind: `node` is a file.
+        """
+        self._access.require(Scope.LIST)
+        require_collection(node)
+        pages = self._tree.pages(self._access.database, node)
+        return chain.from_iterable(properties.by_node(self._access, page) for page in pages)
+
+    def dead_properties(self, node: Node) -> Values:
+        """The dead properties of a node: serialised elements by name."""
+        self._access.require(Scope.LIST)
+        ((_, values),) = properties.by_node(self._access, [node])
+        return values
 
     def read(self, node: Node) -> Download:
         """Open the content of a file.
@@ -142,7 +173,7 @@ class Vault:
         created_ns: int | None = None,
         checksums: Mapping[str, bytes] | None = None,
         keep: frozenset[str] = frozenset(),
-        condition: Condition | None = None,
+        demands: Demands = NO_DEMANDS,
     ) -> Upload:
         """Begin to write a file; whatever can be refused before its content arrives is refused here.
 
@@ -153,63 +184,81 @@ class Vault:
             created_ns: time of creation to keep; None for now, or as it was.
             checksums: digests that the content must have, by name (`upload.CHECKSUMS`).
             keep: digests to compute and keep besides: "SHA1", "MD5".
-            condition: judged now and again in the commit, on the file as it is then.
+            demands: judged now and again in the commit, on the file as it is then.
 
         Raises:
-            ParentMissing, WrongKind, PreconditionFailed, QuotaExceeded, LimitExceeded.
+            ParentMissing, WrongKind, PreconditionFailed, Locked, QuotaExceeded, LimitExceeded.
         """
         access = self._access
         access.require(Scope.WRITE)
         if expected_size is not None and expected_size > access.limits.max_file_bytes:
             raise LimitExceeded("the file is larger than this server accepts")
         with access.database.read() as tx:
-            place = self._tree.locate(tx, path)
-            judge(condition, place.node)
-            if place.node is not None:
-                require_file(place.node)
+            place = admit_upload(Moment(access, tx), path, demands)
             used, quota = tx.quota.usage(access.account_id)
         room = None if quota is None else max(0, quota - used) + (place.node.size if place.node else 0)
         if room is not None and expected_size is not None and expected_size > room:
             raise QuotaExceeded("the account's quota has no room for this")
         announced = Announced(expected_size, modified_ns, created_ns, checksums, keep)
-        return Upload(access, path, announced, room, condition)
+        return Upload(access, path, announced, room, demands)
 
     def make_collection(
-        self, path: VaultPath, *, modified_ns: int | None = None, condition: Condition | None = None
+        self, path: VaultPath, *, modified_ns: int | None = None, demands: Demands = NO_DEMANDS
     ) -> Node:
         """Add an empty collection.
 
         Raises:
-            AlreadyExists, ParentMissing, PreconditionFailed.
+            AlreadyExists, ParentMissing, PreconditionFailed, Locked.
         """
         self._access.require(Scope.WRITE)
+        if path.is_root:
+            raise AlreadyExists("the root collection always exists")
         now_ns = self._access.now_ns() if modified_ns is None else modified_ns
         with self._access.database.write() as tx:
-            node = self._tree.make_collection(tx, path, now_ns=now_ns, condition=condition)
+            moment = Moment(self._access, tx)
+            trail = moment.trail(path)
+            place = place_of(trail)
+            if place.node is None:
+                moment.admit(demands, places=[trail])
+            else:  # RFC 4918, 9.3.1: 405, whether or not it is locked
+                moment.judge(demands)
+            node = self._tree.make_collection(tx, place, now_ns=now_ns)
             tx.commit()
         return node
 
-    def set_times(
+    def patch(
         self,
         path: VaultPath,
         *,
         modified_ns: int | None = None,
         created_ns: int | None = None,
-        condition: Condition | None = None,
+        changes: Values | Mapping[str, str | None] = properties.NONE,
+        demands: Demands = NO_DEMANDS,
     ) -> Node:
-        """Change the times of a node; its content and ETag stay.
+        """Change the times and the dead properties of a node, all or nothing; content and ETag stay.
+
+        Args:
+            path: what to change.
+            modified_ns: time of change; None leaves it.
+            created_ns: time of creation; None leaves it.
+            changes: dead properties by name: serialised elements, or None to remove.
+            demands: judged in the commit.
 
         Raises:
-            NotFound, PreconditionFailed.
+            NotFound, PreconditionFailed, Locked; TooMany: the properties do not fit.
         """
-        self._access.require(Scope.WRITE)
-        changes = {"modified_ns": modified_ns, "created_ns": created_ns}
+        self._access.require(Scope.PROPERTIES)
+        times = {"modified_ns": modified_ns, "created_ns": created_ns}
+        given = {key: value for key, value in times.items() if value is not None}
         with self._access.database.write() as tx:
-            node = self._tree.existing(tx, path)
-            judge(condition, node)
-            node = self._tree.change(
-                tx, node, **{key: value for key, value in changes.items() if value is not None}
-            )
+            moment = Moment(self._access, tx)
+            trail = moment.trail(path)
+            node = existing(trail)
+            moment.admit(demands, changes=[trail])
+            if given:
+                node = self._tree.change(tx, node, **given)
+            if changes:
+                properties.change(self._access, tx, node, changes)
             tx.commit()
         return node
 
@@ -220,24 +269,27 @@ class Vault:
         *,
         overwrite: bool,
         modified_ns: int | None = None,
-        condition: Condition | None = None,
+        demands: Demands = NO_DEMANDS,
     ) -> Placed:
         """Move a node with everything below it: one row changes (RFC 4918, 9.9).
 
         Raises:
-            NotFound, ParentMissing, TargetInsideSource,
+            NotFound, ParentMissing, TargetInsideSource, Locked,
             PreconditionFailed (also: target exists, not `overwrite`).
         """
         access = self._access
         access.require(Scope.WRITE)
         with access.database.write() as tx:
-            node = self._tree.entry(tx, source)
-            judge(condition, node)
-            place = self._tree.locate(tx, target)
+            moment = Moment(access, tx)
+            start, end = moment.trail(source), moment.trail(target)
+            node = entry(start)
+            moment.admit(demands, removes=[start], places=[end])
+            place = place_of(end)
             self._tree.clear_target(tx, node, place, overwrite=overwrite, now=access.now())
             if place.node is not None:
                 access.require(Scope.DELETE)
             moved = self._tree.move(tx, node, place, modified_ns=modified_ns)
+            moment.unlock([start])
             tx.commit()
         return Placed(moved, created=place.node is None)
 
@@ -249,30 +301,57 @@ class Vault:
         overwrite: bool,
         recursive: bool = True,
         modified_ns: int | None = None,
-        condition: Condition | None = None,
+        demands: Demands = NO_DEMANDS,
     ) -> Placed:
         """Copy a node with everything below it, without reading any content (RFC 4918, 9.8).
 
         Raises:
-            NotFound, ParentMissing, TargetInsideSource, QuotaExceeded, LimitExceeded,
+            NotFound, ParentMissing, TargetInsideSource, QuotaExceeded, LimitExceeded, Locked,
             PreconditionFailed (also: target exists, not `overwrite`).
         """
         self._access.require(Scope.WRITE)
         copying = Copying(self._access, source, target, overwrite=overwrite)
-        return copying.run(recursive=recursive, modified_ns=modified_ns, condition=condition)
+        return copying.run(recursive=recursive, modified_ns=modified_ns, demands=demands)
 
-    def delete(self, path: VaultPath, *, condition: Condition | None = None) -> None:
+    def delete(self, path: VaultPath, *, demands: Demands = NO_DEMANDS) -> None:
         """Remove a node with everything below it, at once.
 
         Raises:
-            NotFound, PreconditionFailed; NotPermitted for the root.
+            NotFound, PreconditionFailed, Locked; NotPermitted for the root.
         """
         self._access.require(Scope.DELETE)
         with self._access.database.write() as tx:
-            node = self._tree.entry(tx, path)
-            judge(condition, node)
+            moment = Moment(self._access, tx)
+            trail = moment.trail(path)
+            node = entry(trail)
+            moment.admit(demands, removes=[trail])
             self._tree.delete(tx, node, now=self._access.now())
             tx.commit()
+
+    def check(self, demands: Demands) -> None:
+        """Judge a client's condition for a request that changes nothing.
+
+        Raises:
+            PreconditionFailed: it does not hold.
+        """
+        with self._access.database.read() as tx:
+            Moment(self._access, tx).judge(demands)
+
+    def lock(self, path: VaultPath, wanted: Wanted, demands: Demands = NO_DEMANDS) -> Granted:
+        """See `locking.grant`."""
+        return locking.grant(self._access, path, wanted, demands)
+
+    def refresh_lock(self, path: VaultPath, seconds: int, demands: Demands) -> ShownLock:
+        """See `locking.refresh`."""
+        return locking.refresh(self._access, path, seconds, demands)
+
+    def unlock(self, path: VaultPath, token: str) -> None:
+        """See `locking.release`."""
+        locking.release(self._access, path, token)
+
+    def locks(self, path: VaultPath, *, members: bool = False) -> LocksHere:
+        """See `locking.locks_here`."""
+        return locking.locks_here(self._access, path, members=members)
 
     def usage(self) -> Usage:
         """Quota numbers; without a quota, what the storage has left."""

@@ -6,10 +6,12 @@ Called by `Vault`, `Upload` and `Copying`, which own the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from davserver.clock import Clock, to_seconds
 from davserver.db.engine import Database, Transaction
+from davserver.db.nodes import NodeRow
 from davserver.errors import (
     AlreadyExists,
     NotFound,
@@ -28,8 +30,23 @@ LISTING_PAGE = 1000
 
 _ROOT_STAYS = "the root collection cannot be replaced, moved or deleted"
 
-Condition = Callable[[Node | None], None]
-"""Judges the current state of a target inside the commit; raises PreconditionFailed to stop it."""
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The way to a path: the nodes on it, from the root on, as far as they exist."""
+
+    path: VaultPath
+    nodes: tuple[Node, ...]
+
+    @property
+    def node(self) -> Node | None:
+        """What is at the path."""
+        return self.nodes[-1] if len(self.nodes) > len(self.path.parts) else None
+
+    @property
+    def ancestors(self) -> tuple[Node, ...]:
+        """The nodes above the path that exist; the last one holds it, or should."""
+        return self.nodes[: len(self.path.parts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +67,33 @@ class Placed:
 
 
 class Tree:
-    """One account's tree as seen from `root_id`: nothing above that node can be addressed."""
+    """One account's tree as seen from `root_id`: nothing above that node can be addressed.
 
-    def __init__(self, account_id: AccountId, root_id: NodeId, codec: NodeCodec) -> None:
+    A file that a LOCK has made goes with its lock (RFC 4918, 7.3). Once the lock has expired, the file counts
+    as absent, and the next write that comes by removes it.
+    """
+
+    def __init__(self, account_id: AccountId, root_id: NodeId, codec: NodeCodec, clock: Clock) -> None:
         self._account_id = account_id
         self._root_id = root_id
+        self._clock = clock
         self.codec = codec
         # On the way to something else the account's own root needs no look-up: it always exists.
         self._on_the_way = codec.new_node(ROOT_ID, "", None, id=ROOT_ID) if root_id == ROOT_ID else None
 
+    def trail(self, tx: Transaction, path: VaultPath) -> Trail:
+        """The way to `path`, one statement a name."""
+        nodes = [self._root(tx) if path.is_root or self._on_the_way is None else self._on_the_way]
+        for name in path.parts:
+            found = self._child(tx, nodes[-1], name) if nodes[-1].is_collection else None
+            if found is None:
+                break
+            nodes.append(found)
+        return Trail(path, tuple(nodes))
+
     def find(self, tx: Transaction, path: VaultPath) -> Node | None:
         """The node at `path`, or None if it or a collection on the way is missing."""
-        node = self._root(tx) if path.is_root or self._on_the_way is None else self._on_the_way
-        for name in path.parts:
-            if not node.is_collection:
-                return None
-            found = self._child(tx, node, name)
-            if found is None:
-                return None
-            node = found
-        return node
+        return self.trail(tx, path).node
 
     def existing(self, tx: Transaction, path: VaultPath) -> Node:
         """The node at `path`.
@@ -77,47 +101,24 @@ class Tree:
         Raises:
             NotFound: there is none.
         """
-        node = self.find(tx, path)
-        if node is None:
-            raise NotFound("there is no such file or collection")
-        return node
+        return existing(self.trail(tx, path))
 
-    def entry(self, tx: Transaction, path: VaultPath) -> Node:
-        """The node at `path`, to be moved or deleted.
-
-        Raises:
-            NotPermitted: the root itself cannot be.
-            NotFound: there is none.
-        """
-        if path.is_root:
-            raise NotPermitted(_ROOT_STAYS)
-        return self.existing(tx, path)
-
-    def locate(self, tx: Transaction, path: VaultPath) -> Place:
-        """The place that a write to `path` means.
-
-        Raises:
-            NotPermitted: the root itself cannot be written, moved or deleted.
-            ParentMissing: the collection that should hold it does not exist.
-        """
-        if path.is_root:
-            raise NotPermitted(_ROOT_STAYS)
-        parent = self._on_the_way if self._on_the_way and len(path.parts) == 1 else self.find(tx, path.parent)
-        if parent is None or not parent.is_collection:
-            raise ParentMissing("the collection that should hold this does not exist")
-        return Place(parent, path.name, self._child(tx, parent, path.name))
-
-    def children(self, database: Database, node: Node) -> Iterator[Node]:
+    def pages(self, database: Database, node: Node) -> Iterator[list[Node]]:
         """The children of a collection, page by page, each page in a transaction of its own."""
         after = b""
         while True:
             with database.read() as tx:
                 rows = tx.nodes.children(self._account_id, node.id, after=after, limit=LISTING_PAGE)
-            for row in rows:
-                yield self.codec.open_node(row)
+                opened = self.open_rows(tx, rows)
+            yield opened
             if len(rows) < LISTING_PAGE:
                 return
             after = rows[-1].name_sealed
+
+    def open_rows(self, tx: Transaction, rows: list[NodeRow]) -> list[Node]:
+        """Decrypt rows, and leave out files whose lock has expired before anything was put into them."""
+        nodes = map(self.codec.open_node, rows)
+        return [node for node in nodes if not (node.lock_born and self._is_over(tx, node))]
 
     def add(self, tx: Transaction, node: Node) -> None:
         """Insert a new node.
@@ -137,21 +138,15 @@ class Tree:
         tx.nodes.replace(self.codec.seal_node(changed), expected_version=node.version)
         return changed
 
-    def make_collection(
-        self, tx: Transaction, path: VaultPath, *, now_ns: int, condition: Condition | None
-    ) -> Node:
+    def make_collection(self, tx: Transaction, place: Place, *, now_ns: int) -> Node:
         """Add an empty collection.
 
         Raises:
             AlreadyExists: the name is taken.
         """
-        if path.is_root:
-            raise AlreadyExists("the root collection always exists")
-        place = self.locate(tx, path)
-        judge(condition, place.node)
         if place.node is not None:
             raise AlreadyExists("the name is taken")
-        node = self.codec.new_node(place.parent.id, path.name, None, modified_ns=now_ns, created_ns=now_ns)
+        node = self.codec.new_node(place.parent.id, place.name, None, modified_ns=now_ns, created_ns=now_ns)
         self.add(tx, node)
         return node
 
@@ -185,7 +180,7 @@ class Tree:
 
     def move(self, tx: Transaction, source: Node, place: Place, *, modified_ns: int | None) -> Node:
         """Give a node another parent and name: one row, however much lies below it."""
-        changes: dict[str, object] = {"parent_id": place.parent.id, "name": place.name}
+        changes: dict[str, object] = {"parent_id": place.parent.id, "name": place.name, "lock_born": False}
         if modified_ns is not None:
             changes["modified_ns"] = modified_ns
         moved = self.change(tx, source, **changes)
@@ -201,13 +196,56 @@ class Tree:
 
     def _child(self, tx: Transaction, parent: Node, name: str) -> Node | None:
         row = tx.nodes.child(self._account_id, parent.id, self.codec.name_sealed(parent.id, name))
-        return None if row is None else self.codec.open_node(row)
+        if row is None:
+            return None
+        node = self.codec.open_node(row)
+        if not node.lock_born or not self._is_over(tx, node):
+            return node
+        if tx.writes:
+            self.delete(tx, node, now=to_seconds(self._clock()))
+        return None
+
+    def _is_over(self, tx: Transaction, node: Node) -> bool:
+        """Whether no lock is left on a file that only a lock keeps."""
+        return not tx.locks.find(self._account_id, [node.id], now=to_seconds(self._clock()))
 
 
-def judge(condition: Condition | None, node: Node | None) -> None:
-    """Apply a client's condition, if there is one."""
-    if condition is not None:
-        condition(node)
+def existing(trail: Trail) -> Node:
+    """What is at the end of the trail.
+
+    Raises:
+        NotFound: there is nothing.
+    """
+    if trail.node is None:
+        raise NotFound("there is no such file or collection")
+    return trail.node
+
+
+def entry(trail: Trail) -> Node:
+    """What is at the end of the trail, to be moved or deleted.
+
+    Raises:
+        NotPermitted: the root itself cannot be.
+        NotFound: there is nothing.
+    """
+    if trail.path.is_root:
+        raise NotPermitted(_ROOT_STAYS)
+    return existing(trail)
+
+
+def place_of(trail: Trail) -> Place:
+    """The place that a write to the trail's path means.
+
+    Raises:
+        NotPermitted: the root itself cannot be written, moved or deleted.
+        ParentMissing: the collection that should hold it does not exist.
+    """
+    path = trail.path
+    if path.is_root:
+        raise NotPermitted(_ROOT_STAYS)
+    if len(trail.nodes) < len(path.parts) or not trail.nodes[len(path.parts) - 1].is_collection:
+        raise ParentMissing("the collection that should hold this does not exist")
+    return Place(trail.nodes[len(path.parts) - 1], path.name, trail.node)
 
 
 def require_collection(node: Node) -> None:

@@ -35,8 +35,9 @@ from davserver.errors import (
 from davserver.model import ID_BYTES, BlobId, Content, Node
 from davserver.vault.access import Access
 from davserver.vault.garbage import retire
+from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
-from davserver.vault.tree import Condition, Placed, judge, require_file
+from davserver.vault.tree import Place, Placed, place_of, require_file
 
 CHUNKS_A_RUN = 16
 """Chunks sealed and stored at once: 1 MiB, where the cost of a system call no longer shows."""
@@ -80,7 +81,7 @@ class Upload:
     Raises (from `write` and `commit`, which then have aborted it):
         LengthMismatch, ChecksumMismatch: the content is not what was announced.
         QuotaExceeded, LimitExceeded: there is no room for it.
-        PreconditionFailed, ParentMissing, WrongKind: the tree has changed since the upload began.
+        PreconditionFailed, Locked, ParentMissing, WrongKind: the tree has changed since the upload began.
         StorageFull, StorageUnavailable: the storage refused.
     """
 
@@ -90,13 +91,13 @@ class Upload:
         path: VaultPath,
         announced: Announced,
         room: int | None,
-        condition: Condition | None,
+        demands: Demands,
     ) -> None:
         self._access = access
         self._path = path
         self._announced = announced
         self._room = room
-        self._condition = condition
+        self._demands = demands
         self._received = 0
         self._plain = bytearray()
         self._filled = 0
@@ -256,17 +257,14 @@ class Upload:
             self._writer.commit()
         return data
 
-    def _place(self, tx: Transaction, *, inline_data: bytes | None) -> Placed:
+    def _place(self, tx: Transaction, *, inline_data: bytes | None, lock_born: bool = False) -> Placed:
         access, now = self._access, self._access.now()
-        place = access.tree.locate(tx, self._path)
-        judge(self._condition, place.node)
-        if place.node is not None:
-            require_file(place.node)
+        place = admit_upload(Moment(access, tx), self._path, self._demands)
         if inline_data is not None:
             tx.blobs.insert(self._blob_row(BlobState.LIVE, inline=True, version=1), now=now, data=inline_data)
         elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
             raise StorageUnavailable("the upload took too long and was given up")
-        node = self._node(place.parent, place.node)
+        node = self._node(place.parent, place.node, lock_born=lock_born)
         if place.node is None:
             access.tree.add(tx, node)
         else:
@@ -276,7 +274,12 @@ class Upload:
         tx.quota.add(access.account_id, self._received - (place.node.size if place.node else 0))
         return Placed(node, created=place.node is None)
 
-    def _node(self, parent: Node, old: Node | None) -> Node:
+    def place_empty(self, tx: Transaction) -> Node:
+        """Make the file, without any content, inside a transaction of the caller's; marked as a lock's."""
+        self._done = True
+        return self._place(tx, inline_data=self._finish(inline=True), lock_born=True).node
+
+    def _node(self, parent: Node, old: Node | None, *, lock_born: bool) -> Node:
         now_ns = self._access.now_ns()
         announced = self._announced
         created_ns = announced.created_ns
@@ -292,6 +295,7 @@ class Upload:
             created_ns=created_ns,
             sha1=sha1.digest() if sha1 else None,
             md5=md5.digest() if md5 else None,
+            lock_born=lock_born,
         )
 
     def _blob_row(self, state: BlobState, *, inline: bool, version: int) -> BlobRow:
@@ -333,7 +337,33 @@ def _contents(node: Node) -> dict[str, object]:
         "content": node.content,
         "sha1": node.sha1,
         "md5": node.md5,
+        "lock_born": node.lock_born,
     }
+
+
+def admit_upload(moment: Moment, path: VaultPath, demands: Demands) -> Place:
+    """The place where a file is to be written, if it may be: asked before the body and inside the commit.
+
+    Raises:
+        ParentMissing, WrongKind, PreconditionFailed, Locked, NotPermitted.
+    """
+    trail = moment.trail(path)
+    place = place_of(trail)
+    if place.node is None:
+        moment.admit(demands, places=[trail])
+    else:
+        moment.admit(demands, changes=[trail])
+        require_file(place.node)
+    return place
+
+
+def place_empty(access: Access, tx: Transaction, path: VaultPath, demands: Demands) -> Node:
+    """An empty file for a LOCK, in the transaction that grants it (RFC 4918, 9.10.4).
+
+    Raises:
+        As `admit_upload`.
+    """
+    return Upload(access, path, Announced(size=0), None, demands).place_empty(tx)
 
 
 def _wait(futures: list[Future[None]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 from tests.conformance import multistatus
 from tests.conformance.http import PATIENCE, Address, Connection, Response, Violation
-from tests.conformance.multistatus import DAV, Resource
+from tests.conformance.multistatus import DAV, ActiveLock, Resource
 
 Headers = Mapping[str, str]
 
@@ -27,12 +28,14 @@ class Client:
         authorization: value of the Authorization header; None sends none.
         root: encoded path, with its slash at the end, that names are relative to.
         patience: seconds to wait for the server.
+        tls: how https is spoken; None is plain http.
     """
 
     address: Address
     authorization: str | None
     root: str = "/dav/"
     patience: float = PATIENCE
+    tls: ssl.SSLContext | None = None
 
     # ── addresses ───────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -52,7 +55,7 @@ class Client:
 
     def url(self, name: str = "") -> str:
         """The absolute URL of `name`."""
-        return f"http://{self.host}{self.at(name)}"
+        return f"{'https' if self.tls else 'http'}://{self.host}{self.at(name)}"
 
     def below(self, name: str) -> Client:
         """The same account, relative to the collection `name`."""
@@ -65,7 +68,7 @@ class Client:
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────
     def connect(self) -> Connection:
         """A connection of one's own."""
-        return Connection(self.address, self.patience)
+        return Connection(self.address, self.patience, self.tls)
 
     def send(
         self, method: str, target: str, headers: Headers | None = None, body: bytes | None = None
@@ -124,6 +127,34 @@ class Client:
         """PROPPATCH that sets properties in this order."""
         return self.ask("PROPPATCH", name, headers, multistatus.proppatch(values))
 
+    def lock(
+        self,
+        name: str,
+        scope: str = "exclusive",
+        *,
+        depth: str | None = None,
+        timeout: str | None = None,
+        owner: str | None = None,
+        headers: Headers | None = None,
+    ) -> Response:
+        """LOCK for writing; `owner` is XML."""
+        fields = {"Depth": depth, "Timeout": timeout}
+        given = {field: value for field, value in fields.items() if value is not None}
+        return self.ask("LOCK", name, {**given, **(headers or {})}, multistatus.lockinfo(scope, owner))
+
+    def refresh(self, name: str, token: str, timeout: str | None = None) -> Response:
+        """LOCK without a body."""
+        given = {} if timeout is None else {"Timeout": timeout}
+        return self.ask("LOCK", name, {"If": f"(<{token}>)", **given})
+
+    def unlock(self, name: str, token: str) -> Response:
+        """UNLOCK."""
+        return self.ask("UNLOCK", name, {"Lock-Token": f"<{token}>"})
+
+    def holding(self, *held: tuple[str, str]) -> dict[str, str]:
+        """The If field that submits locks: each name with its token."""
+        return {"If": " ".join(f"<{self.url(name)}> (<{token}>)" for name, token in held)}
+
     # ── results ─────────────────────────────────────────────────────────────────────────────────────────────
     def made(self, name: str, body: bytes = b"content", headers: Headers | None = None) -> Response:
         """PUT of a new file that has to work."""
@@ -135,6 +166,17 @@ class Client:
         """MKCOL that has to work; gives the view below it."""
         assert self.mkcol(name).status == 201
         return self.below(name)
+
+    def locked(
+        self, name: str, scope: str = "exclusive", *, depth: str | None = None, timeout: str | None = None
+    ) -> str:
+        """LOCK that has to work; gives the token."""
+        return multistatus.granted(self.lock(name, scope, depth=depth, timeout=timeout)).token
+
+    def locks(self, name: str = "") -> list[ActiveLock]:
+        """The locks that lockdiscovery shows."""
+        found = self.properties(name, f"{DAV}lockdiscovery")
+        return multistatus.active_locks(found.element(f"{DAV}lockdiscovery"))
 
     def properties(self, name: str, *properties: str) -> Resource:
         """PROPFIND Depth 0 that has to work."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import pytest
@@ -40,6 +41,10 @@ class Server(Protocol):
 
     def close(self) -> None:
         """Stop for good; as often as one likes."""
+        ...
+
+    def later(self, **amount: float) -> AbstractContextManager[None]:
+        """Let it be later, for locks at least, by a `timedelta` given in its own words."""
         ...
 
     def populate(self, collection: str, count: int) -> None:

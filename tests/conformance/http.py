@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -83,18 +84,23 @@ class Response:
 
 
 class Connection:
-    """One persistent connection. Leaving its block closes it.
+    """One persistent connection, inside TLS if there is a context for it. Leaving its block closes it.
 
     Raises:
         Silence: nobody accepts it.
+        ssl.SSLError: no TLS can be agreed on.
     """
 
-    def __init__(self, address: Address, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, address: Address, patience: float = PATIENCE, tls: ssl.SSLContext | None = None
+    ) -> None:
         try:
             self._socket = socket.create_connection(address, timeout=patience)
         except TimeoutError:
             raise Silence("the server accepts no connection") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
         self._buffer = bytearray()
 
     def __enter__(self) -> Self:
@@ -118,7 +124,7 @@ class Connection:
     def finish(self) -> None:
         """Say that nothing more will be sent (FIN), and keep listening."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)  # TLS goes on in the other direction
         except OSError as error:  # the server was faster
             if error.errno is None:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from davserver.clock import utc_now
 from davserver.dav.app import build_app
 from davserver.model import ROOT_ID, Account, AuthMethod, Network, NodeId, Principal, Scope
 from davserver.serving.dispatch import one_port
-from davserver.serving.server import Server
+from davserver.serving.server import Options, Server
 from davserver.settings import GcSettings, KeySettings, LoginSettings, Settings, StorageSettings
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
+from davserver.vault.tree import place_of
 from enroll_web.app import create_app
 from tests.conformance.client import Client, basic
 
@@ -39,7 +41,9 @@ class Device:
 class OurServer:
     """One running server with the account `alice`."""
 
-    def __init__(self, folder: Path, patience: float) -> None:
+    def __init__(
+        self, folder: Path, patience: float, options: Options = Options(), tls: ssl.SSLContext | None = None
+    ) -> None:
         self._settings = Settings(
             storage=StorageSettings(data_dir=folder / "data", durability="relaxed"),
             keys=KeySettings(master_key_file=folder / "keys" / "master.key"),
@@ -47,6 +51,8 @@ class OurServer:
             gc=GcSettings(interval_minutes=0),
         )
         self._patience = patience
+        self._options = options
+        self._tls = tls
         self._numbers = itertools.count(1)
         self._address = ("127.0.0.1", 0)
         self._offset = timedelta()
@@ -58,7 +64,8 @@ class OurServer:
     def start(self) -> None:
         """Open the store and listen, on the port of the last time if there was one."""
         self.services: Services = build_services(self._settings, clock=lambda: utc_now() + self._offset)
-        self._server = Server(one_port(build_app(self.services), create_app(self.services)), *self._address)
+        app = one_port(build_app(self.services), create_app(self.services))
+        self._server = Server(app, *self._address, self._options)
         self._server.start()
         self._address = self._server.address
         self._running = True
@@ -114,7 +121,7 @@ class OurServer:
             expires_at=expires_at,
             networks=networks,
         )
-        client = Client(self._address, basic(account.username, issued.token), patience=self._patience)
+        client = Client(self._address, basic(account.username, issued.token), patience=self._patience, tls=self._tls)
         return Device(client, issued, account)
 
     def vault(self, account: Account) -> Vault:
@@ -136,8 +143,8 @@ class OurServer:
         parent = VaultPath.parse(collection.rstrip("/"))
         with access.database.write() as tx:
             for number in range(count):
-                path = parent / f"{number:05}"
-                access.tree.make_collection(tx, path, now_ns=access.now_ns(), condition=None)
+                place = place_of(access.tree.trail(tx, parent / f"{number:05}"))
+                access.tree.make_collection(tx, place, now_ns=access.now_ns())
             tx.commit()
 
     def blob_files(self) -> set[Path]:

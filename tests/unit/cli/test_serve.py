@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 import qrcode
 
-from davserver.cli.enrol import base_url, draw_qr
+from davserver.cli.connect import base_url
+from davserver.cli.enrol import draw_qr
 from davserver.cli.serve import Collector, application
 from davserver.dav.app import DavApp
 from davserver.errors import StorageUnavailable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,25 @@ from davserver.model import Node
 from tests.unit.dav.nodes import make_collection, make_file
 
 FILE = make_file(etag="now")
-STATES: dict[str | None, Node | None] = {None: FILE, "/other": make_file(etag="else"), "/none": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What terms ask of."""
+
+    node: Node | None
+    tokens: frozenset[str] = frozenset()
+
+    def is_locked_with(self, token: str) -> bool:
+        """Whether a lock with this token covers it."""
+        return token in self.tokens
+
+
+STATES = {
+    None: Resource(FILE, frozenset({"urn:uuid:held"})),
+    "/other": Resource(make_file(etag="else"), frozenset({"urn:uuid:theirs"})),
+    "/none": Resource(None),
+}
 
 
 def holds(value: str) -> bool:
@@ -34,6 +53,15 @@ def holds(value: str) -> bool:
         ('(["old"]) (["now"])', True),
         ('(["now"] ["old"])', False),
         ("(<urn:uuid:1>)", False),
+        ("(<urn:uuid:held>)", True),
+        ("(<URN:UUID:HELD>)", True),
+        ("(Not <urn:uuid:held>)", False),
+        ("(<urn:uuid:theirs>)", False),
+        ("</other> (<urn:uuid:theirs>)", True),
+        ("</other> (<urn:uuid:held>)", False),
+        ("</none> (<urn:uuid:held>)", False),
+        ('(<urn:uuid:held> ["now"])', True),
+        ('(<urn:uuid:held> ["old"])', False),
         ("(Not <urn:uuid:1>)", True),
         ("(<DAV:no-lock>)", False),
         ("(Not <DAV:no-lock>)", True),
@@ -53,13 +81,13 @@ def holds(value: str) -> bool:
     ],
 )
 def test_if_is_judged(value: str, *, expected: bool) -> None:
-    """RFC 4918, 10.4: one list must hold, of which every term must; no state token matches without locks."""
+    """RFC 4918, 10.4: one list must hold, of which every term must."""
     assert holds(value) is expected
 
 
 def test_empty_tag_matches_no_collection() -> None:
     """A collection has no entity tag, so none is its own."""
-    assert not any_holds(parse_if('([""])'), lambda _: make_collection())
+    assert not any_holds(parse_if('([""])'), lambda _: Resource(make_collection()))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +127,7 @@ def test_anything_is_judged_or_400(value: str) -> None:
         lists = parse_if(value)
     except DAVError:
         return
-    assert any_holds(lists, lambda _: FILE) in {True, False}
+    assert any_holds(lists, lambda _: Resource(FILE)) in {True, False}
 
 
 @pytest.mark.parametrize("unit", ["<", "(", "[", '["', "(<", "Not ", " ", '(["x"', "(Not <x>) ", "W/"])

@@ -173,7 +173,9 @@ def test_time_of_creation_is_set(door: Door, property_: str, value: str) -> None
 @pytest.mark.parametrize(
     ("other", "name", "status"),
     [
-        ("<D:set><D:prop><x xmlns='u'>1</x></D:prop></D:set>", "{u}x", 403),
+        ("<D:set><D:prop><D:lockdiscovery/></D:prop></D:set>", f"{DAV}lockdiscovery", 403),
+        ("<D:remove><D:prop><D:lockdiscovery/></D:prop></D:remove>", f"{DAV}lockdiscovery", 403),
+        (f"<D:set><D:prop><x xmlns='u'>{'1' * 70_000}</x></D:prop></D:set>", "{u}x", 507),
         ("<D:set><D:prop><D:getetag>1</D:getetag></D:prop></D:set>", f"{DAV}getetag", 403),
         ("<D:remove><D:prop><D:getetag/></D:prop></D:remove>", f"{DAV}getetag", 403),
         ("<D:set><D:prop><D:creationdate>today</D:creationdate></D:prop></D:set>", f"{DAV}creationdate", 409),
@@ -185,11 +187,6 @@ def test_time_of_creation_is_set(door: Door, property_: str, value: str) -> None
         (
             f"<D:set><D:prop><oc:checksums>SHA1:{'0' * 40}</oc:checksums></D:prop></D:set>",
             f"{OC}checksums",
-            403,
-        ),
-        (
-            "<D:set><D:prop><Z:Win32FileAttributes>0</Z:Win32FileAttributes></D:prop></D:set>",
-            f"{WIN32}Win32FileAttributes",
             403,
         ),
     ],

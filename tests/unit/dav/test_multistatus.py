@@ -65,6 +65,7 @@ def test_allprop_gives_the_properties_of_rfc_4918() -> None:
         f"{DAV}getetag": '"tag"',
         f"{DAV}getlastmodified": "Thu, 01 Jan 1970 00:00:00 GMT",
         f"{DAV}resourcetype": None,
+        f"{DAV}supportedlock": None,  # holds elements, no text
     }
 
 
@@ -72,7 +73,13 @@ def test_collection_has_no_content() -> None:
     """RFC 4918, 15: a collection has a type, times and a name; what it does not have is not mentioned."""
     found = read(Propfind(Mode.ALL), make_collection())
     assert set(found) == {
-        f"{DAV}{name}" for name in ("creationdate", "displayname", "getlastmodified", "resourcetype")
+        f"{DAV}{name}" for name in (
+            "creationdate",
+            "displayname",
+            "getlastmodified",
+            "resourcetype",
+            "supportedlock",
+        )
     }
     assert [child.tag for child in found[f"{DAV}resourcetype"][1]] == [f"{DAV}collection"]
 

@@ -15,6 +15,7 @@ from davserver.errors import DavserverError, LengthMismatch, LimitExceeded, Stor
 from davserver.serving import reader
 from davserver.serving.head import MAX_HEAD_BYTES, Refused
 from davserver.serving.reader import Body, ChunkedBody, Disconnected, SizedBody, SocketReader
+from davserver.serving.wire import Wire
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Peer:
     aborting: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.reader = SocketReader(self.near, self.aborting)
+        self.reader = SocketReader(Wire(self.near), self.aborting)
         self.asked = 0
 
     def send(self, data: bytes) -> None:

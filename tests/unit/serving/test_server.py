@@ -12,8 +12,9 @@ import pytest
 from davserver.errors import ConfigError, LengthMismatch, StorageUnavailable
 from davserver.serving.connection import Access, Observer
 from davserver.serving.dispatch import one_port
-from davserver.serving.exchange import ACCOUNT_KEY, Block, Environ
+from davserver.serving.exchange import ACCOUNT_KEY, Environ
 from davserver.serving.server import Options, Server
+from davserver.serving.wire import Block
 from tests.conformance.http import Closed, Connection, chunked, head, request
 
 Start = Callable[..., Callable[[Block], None]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,7 +27,9 @@ from davserver.keyring import Keyring
 from davserver.model import ROOT_ID, BlobId, Node, NodeId, Principal, Scope
 from davserver.vault.access import Access, Limits
 from davserver.vault.download import Download
+from davserver.vault.locks import Wanted
 from davserver.vault.maintenance import GcReport, Maintenance
+from davserver.vault.moment import Demands
 from davserver.vault.paths import VaultPath
 from davserver.vault.scrub import Problem, VerifyReport
 from davserver.vault.service import Vault, Vaults
@@ -342,7 +344,7 @@ class Drive:
 
     def begin(self, path: str, **options: Any) -> Upload:  # noqa: ANN401 - as `Vault.write`
         """PUT, as far as the head of the request."""
-        return self.vault.write(VaultPath.parse(path), **options)
+        return self.vault.write(VaultPath.parse(path), **demanding(path, options))
 
     def put(self, path: str, data: bytes = b"", **options: Any) -> Placed:  # noqa: ANN401
         """PUT."""
@@ -387,27 +389,63 @@ class Drive:
 
     def mkdir(self, path: str, **options: Any) -> Node:  # noqa: ANN401
         """MKCOL."""
-        return self.vault.make_collection(VaultPath.parse(path), **options)
+        return self.vault.make_collection(VaultPath.parse(path), **demanding(path, options))
 
     def times(self, path: str, **options: Any) -> Node:  # noqa: ANN401
         """PROPPATCH of times."""
-        return self.vault.set_times(VaultPath.parse(path), **options)
+        return self.vault.patch(VaultPath.parse(path), **demanding(path, options))
 
     def move(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:  # noqa: ANN401
         """MOVE."""
         return self.vault.move(
-            VaultPath.parse(source), VaultPath.parse(target), overwrite=overwrite, **options
+            VaultPath.parse(source),
+            VaultPath.parse(target),
+            overwrite=overwrite,
+            **demanding(source, options),
         )
 
     def copy(self, source: str, target: str, *, overwrite: bool = False, **options: Any) -> Placed:  # noqa: ANN401
         """COPY."""
         return self.vault.copy(
-            VaultPath.parse(source), VaultPath.parse(target), overwrite=overwrite, **options
+            VaultPath.parse(source),
+            VaultPath.parse(target),
+            overwrite=overwrite,
+            **demanding(source, options),
         )
 
     def delete(self, path: str, **options: Any) -> None:  # noqa: ANN401
         """DELETE."""
-        self.vault.delete(VaultPath.parse(path), **options)
+        self.vault.delete(VaultPath.parse(path), **demanding(path, options))
+
+    def lock(
+        self,
+        path: str,
+        *,
+        shared: bool = False,
+        infinite: bool = False,
+        seconds: int = 60,
+        owner: str = "",
+        **options: Any,  # noqa: ANN401
+    ) -> str:
+        """LOCK; returns the token."""
+        wanted = Wanted(not shared, infinite, owner, seconds)
+        return self.vault.lock(VaultPath.parse(path), wanted, **demanding(path, options)).shown.lock.token
+
+    def unlock(self, path: str, token: str) -> None:
+        """UNLOCK."""
+        self.vault.unlock(VaultPath.parse(path), token)
+
+    def locks(self, path: str) -> set[str]:
+        """Tokens of the locks that cover it."""
+        return {shown.lock.token for shown in self.vault.locks(VaultPath.parse(path)).covering}
+
+    def patch(self, path: str, changes: Mapping[str, str | None], **options: Any) -> None:  # noqa: ANN401
+        """PROPPATCH of dead properties."""
+        self.vault.patch(VaultPath.parse(path), changes=changes, **demanding(path, options))
+
+    def properties(self, path: str) -> dict[str, str]:
+        """Dead properties."""
+        return dict(self.vault.dead_properties(self.stat(path)))
 
     def plant(self, parent: str, names: Iterable[str]) -> None:
         """Many empty collections in one transaction, for tests that need a lot to be there."""
@@ -442,3 +480,12 @@ class Drive:
     def used(self) -> int:
         """Bytes counted in the quota."""
         return self.vault.usage().used
+
+
+def demanding(path: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a vault's method, where `condition` (on the node at `path`) and `tokens` stand for demands."""
+    condition, tokens = options.pop("condition", None), frozenset(options.pop("tokens", ()))
+    if condition is None:
+        return {**options, "demands": Demands(tokens=tokens)}
+    target = VaultPath.parse(path)
+    return {**options, "demands": Demands(lambda look: condition(look(target).node), tokens)}

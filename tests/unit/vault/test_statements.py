@@ -65,25 +65,25 @@ def test_opening_a_file_costs_one_statement(store: Store, full: Drive, path: str
 
 
 COSTS: dict[str, tuple[Callable[[Drive], object], int, int]] = {
-    # before the body: path 2, quota 1; commit: path 2, blob, inline bytes, node, quota
-    "put new small": (lambda drive: drive.put("/a/new", b"1"), 9, 1),
+    # before the body: path 2, locks, quota; commit: path 2, locks, blob, inline bytes, node, quota
+    "put new small": (lambda drive: drive.put("/a/new", b"1"), 11, 1),
     # as above, and the old blob marked
-    "put over small": (lambda drive: drive.put("/a/b/c/f", b"1"), 14, 1),
+    "put over small": (lambda drive: drive.put("/a/b/c/f", b"1"), 16, 1),
     # as new small, but staged first and published instead of inserted
-    "put new large": (lambda drive: drive.put("/a/new", bytes(3 * RUN_BYTES)), 9, 2),
-    "put over large": (lambda drive: drive.put("/a/g", bytes(RUN_BYTES)), 10, 2),
-    "mkdir": (lambda drive: drive.mkdir("/a/new"), 3, 1),
-    "times": (lambda drive: drive.times("/a/b", modified_ns=0), 3, 1),
-    # paths 2 + 2, row
-    "move file": (lambda drive: drive.move("/a/g", "/a/h"), 5, 1),
-    # paths 2 + 2, ancestors, row, structure version
-    "move collection": (lambda drive: drive.move("/a/b", "/a/h"), 7, 1),
-    # source twice 2 + 2, target 2, blob kept, row, quota
-    "copy file": (lambda drive: drive.copy("/a/g", "/a/h"), 9, 1),
-    # path 2, mark blobs, rows, quota
-    "delete file": (lambda drive: drive.delete("/a/g"), 5, 1),
+    "put new large": (lambda drive: drive.put("/a/new", bytes(3 * RUN_BYTES)), 11, 2),
+    "put over large": (lambda drive: drive.put("/a/g", bytes(RUN_BYTES)), 12, 2),
+    "mkdir": (lambda drive: drive.mkdir("/a/new"), 4, 1),
+    "times": (lambda drive: drive.times("/a/b", modified_ns=0), 4, 1),
+    # paths 2 + 2, locks, row
+    "move file": (lambda drive: drive.move("/a/g", "/a/h"), 6, 1),
+    # paths 2 + 2, locks, ancestors, row, structure version
+    "move collection": (lambda drive: drive.move("/a/b", "/a/h"), 8, 1),
+    # source twice 2 + 2, target 2, locks, blob kept, row, properties, quota
+    "copy file": (lambda drive: drive.copy("/a/g", "/a/h"), 11, 1),
+    # path 2, locks, mark blobs, rows, quota
+    "delete file": (lambda drive: drive.delete("/a/g"), 6, 1),
     # as a file, and its bytes counted, structure version
-    "delete collection": (lambda drive: drive.delete("/a/b"), 7, 1),
+    "delete collection": (lambda drive: drive.delete("/a/b"), 8, 1),
 }
 
 
@@ -100,9 +100,9 @@ def test_a_large_tree_costs_no_more(store: Store, full: Drive, verb: str) -> Non
     """MOVE and DELETE do not look at each node."""
     full.plant("/a/b/c", [f"n{number}" for number in range(300)])
     if verb == "move":
-        assert cost(store, lambda: full.move("/a/b", "/a/h")) == (7, 1)
+        assert cost(store, lambda: full.move("/a/b", "/a/h")) == (8, 1)
     else:
-        assert cost(store, lambda: full.delete("/a/b")) == (7, 1)
+        assert cost(store, lambda: full.delete("/a/b")) == (8, 1)
 
 
 def test_a_copy_costs_a_statement_a_collection(store: Store, full: Drive) -> None:

@@ -1,0 +1,70 @@
+"""Deleting an account: its key and its credentials are destroyed in one transaction, the rest goes afterwards.
+
+From that transaction on nothing opens the account any more, whatever happens next; `vault/shredding.py` removes
+the rest, the row last. Called by the command line. Backups hold the wrapped key until they expire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from davserver.accounts import recovery, totp
+from davserver.accounts.service import read_account
+from davserver.accounts.throttle import Throttle
+from davserver.audit import AuditEvent, AuditSink
+from davserver.db.accounts import AccountRow
+from davserver.db.engine import Database, Transaction
+from davserver.errors import NotFound
+from davserver.keyring import Keyring
+from davserver.model import Account, AccountState
+
+
+class AccountDeletion:
+    """Ends accounts."""
+
+    def __init__(self, database: Database, keyring: Keyring, throttle: Throttle, audit: AuditSink) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._throttle = throttle
+        self._audit = audit
+
+    def find(self, username: str) -> Account:
+        """The account with this user name, also one whose deletion is unfinished.
+
+        Raises:
+            NotFound: there is none.
+            CorruptRow: its row was altered.
+        """
+        with self._database.read() as tx:
+            return read_account(self._keyring, _existing(tx, username))
+
+    def shred(self, username: str) -> Account:
+        """Destroy key and credentials of an account; once more does no harm.
+
+        Returns the account as it is then. Its name stays taken until its row is removed.
+
+        Raises:
+            NotFound: there is none.
+            CorruptRow: its row was altered.
+        """
+        with self._database.write() as tx:
+            row = self._keyring.checked(_existing(tx, username))
+            tx.wipe_freed()
+            gone = replace(
+                row, state=AccountState.DELETED.value, wrapped_key=None, version=row.version + 1
+            )
+            gone = self._keyring.with_mac(gone)
+            tx.accounts.replace(gone, expected_version=row.version)
+            tx.deletion.delete_credentials(row.account_id)
+            for rule in (totp.RULE, recovery.RULE):
+                self._throttle.succeeded(tx, rule, row.account_id)
+            tx.commit()
+        self._audit.record(AuditEvent.ACCOUNT_DELETED, account=row.username)
+        return read_account(self._keyring, gone)
+
+
+def _existing(tx: Transaction, username: str) -> AccountRow:
+    row = tx.accounts.by_username(username.casefold())
+    if row is None:
+        raise NotFound("there is no account of this name")
+    return row

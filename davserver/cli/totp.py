@@ -1,0 +1,56 @@
+"""`sealdav totp recover|recovery-codes|reset`: when an authenticator is lost, and before it is."""
+
+from __future__ import annotations
+
+import typer
+
+from davserver.cli.console import Console
+from davserver.cli.enrol import enrol_device, prove, show_recovery_codes, sign_in
+from davserver.cli.options import Json, Name, PasswordStdin
+from davserver.cli.session import Session
+
+app = typer.Typer(help="One-time codes and recovery codes.", no_args_is_help=True)
+
+
+@app.command()
+def recover(
+    context: typer.Context, name: Name, password_stdin: PasswordStdin = False, as_json: Json = False
+) -> None:
+    """Replace a lost authenticator: asks for the password, a recovery code, and a code of the new one."""
+    session: Session = context.obj
+    console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
+    with session.services() as services:
+        principal = sign_in(services, console, name)
+        account = principal.account
+        services.recovery_codes.use(principal, console.secret("Recovery code"))
+        console.note(f"the lost one is out; should this stop here, go on with: sealdav enrol {account.username}")
+        enrol_device(services, console, principal)
+        left = services.recovery_codes.left(account)
+        console.result(
+            {"account": account.username, "recovery_codes_left": left},
+            f"the new authenticator is in use; {left} recovery codes are left",
+        )
+
+
+@app.command("recovery-codes")
+def recovery_codes(
+    context: typer.Context, name: Name, password_stdin: PasswordStdin = False, as_json: Json = False
+) -> None:
+    """Make new recovery codes; the old ones are worth nothing then. Asks for the password and a one-time code."""
+    session: Session = context.obj
+    console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
+    with session.services() as services:
+        principal = prove(services, console, sign_in(services, console, name), pending=False)
+        show_recovery_codes(console, principal.account, services.recovery_codes.renew(principal))
+
+
+@app.command()
+def reset(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Take a lost authenticator and the recovery codes away; the owner enrols again. App passwords stay valid."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.find(name)
+        services.totp.reset(account)
+        Console(as_json=as_json).result(
+            {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
+        )

@@ -1,0 +1,137 @@
+"""Write locks: the table `lock`.
+
+A lock hangs on a node and goes with it. Which locks are in the way of what is judged in `vault/moment.py`;
+this file only finds them. Expired locks count as absent everywhere and are removed by garbage collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from davserver.db.rows import AuthenticatedRow, build, columns_of
+from davserver.db.schema import lock, node
+from davserver.errors import VersionConflict
+from davserver.model import AccountId, NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class LockRow(AuthenticatedRow):
+    """One row of the table `lock`.
+
+    Attributes:
+        lock_id: the UUID of the lock's token.
+        owner_sealed: what the client says of the owner, sealed under the account key.
+        version: rises by one with every refresh.
+    """
+
+    TABLE: ClassVar[str] = "lock"
+
+    account_id: AccountId
+    lock_id: bytes
+    node_id: NodeId
+    exclusive: bool
+    infinite: bool
+    owner_sealed: bytes
+    created_at: int
+    expires_at: int
+    version: int
+
+
+_ACCOUNT = lock.c.account_id == bindparam("account", type_=sa.LargeBinary)
+_LIVE = sa.and_(_ACCOUNT, lock.c.expires_at > bindparam("now", type_=sa.BigInteger))
+_LOCKS = sa.select(*columns_of(LockRow, lock)).order_by(lock.c.created_at, lock.c.lock_id)
+_ON_WAY = lock.c.node_id.in_(bindparam("way", expanding=True, type_=sa.LargeBinary))
+
+
+def _upwards() -> sa.CTE:
+    """Every live lock's root with itself and everything above it, as (root, above).
+
+    Upwards, because locks are few and what lies below a collection may be much. UNION as in `nodes.py`.
+    """
+    roots = sa.select(lock.c.node_id.label("root"), lock.c.node_id.label("above")).where(_LIVE)
+    up = roots.cte("up", recursive=True)
+    step = sa.select(up.c.root, node.c.parent_id).where(
+        node.c.account_id == bindparam("account", type_=sa.LargeBinary), node.c.node_id == up.c.above
+    )
+    return up.union(step)
+
+
+def _below() -> sa.ColumnElement[bool]:
+    up = _upwards()
+    tops = bindparam("tops", expanding=True, type_=sa.LargeBinary)
+    return lock.c.node_id.in_(sa.select(up.c.root).where(up.c.above.in_(tops)))
+
+
+_FIND = _LOCKS.where(_LIVE, _ON_WAY)
+_FIND_BELOW_TOO = _LOCKS.where(_LIVE, sa.or_(_ON_WAY, _below()))
+_OF_CHILDREN = _LOCKS.join_from(
+    lock, node, sa.and_(node.c.account_id == lock.c.account_id, node.c.node_id == lock.c.node_id)
+).where(_LIVE, node.c.parent_id == bindparam("parent", type_=sa.LargeBinary))
+_COUNT = sa.select(sa.func.count()).select_from(lock).where(_LIVE)
+_THIS = sa.and_(_ACCOUNT, lock.c.lock_id == bindparam("this", type_=sa.LargeBinary))
+_REPLACE = sa.update(lock).where(_THIS, lock.c.version == bindparam("expected"))
+_DELETE = sa.delete(lock).where(_THIS)
+
+
+class Locks:
+    """The table `lock`."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def find(
+        self, account: AccountId, way: Collection[NodeId], tops: Collection[NodeId] = (), *, now: int
+    ) -> list[LockRow]:
+        """Live locks whose roots are among `way`, or are one of `tops` or lie below it; the oldest first."""
+        parameters: dict[str, object] = {"account": account, "way": list(way), "now": now}
+        if not tops:
+            return self._rows(_FIND, parameters)
+        return self._rows(_FIND_BELOW_TOO, {**parameters, "tops": list(tops)})
+
+    def of_children(self, account: AccountId, parent: NodeId, *, now: int) -> list[LockRow]:
+        """Live locks whose roots are children of `parent`."""
+        return self._rows(_OF_CHILDREN, {"account": account, "parent": parent, "now": now})
+
+    def count(self, account: AccountId, *, now: int) -> int:
+        """How many live locks an account has."""
+        return int(self._connection.execute(_COUNT, {"account": account, "now": now}).scalar_one())
+
+    def insert(self, row: LockRow) -> None:
+        """Add a lock."""
+        self._connection.execute(sa.insert(lock), row.columns())
+
+    def replace(self, row: LockRow, *, expected_version: int) -> None:
+        """Write `row` over the lock with its id.
+
+        Raises:
+            VersionConflict: it is gone or was changed in between.
+        """
+        change = {
+            **row.covered_columns(),
+            "account": row.account_id,
+            "this": row.lock_id,
+            "expected": expected_version,
+        }
+        if self._connection.execute(_REPLACE, change).rowcount != 1:
+            raise VersionConflict("the lock was changed by somebody else in between")
+
+    def delete(self, account: AccountId, lock_ids: Collection[bytes]) -> None:
+        """Remove locks; what is gone already is no error."""
+        if lock_ids:
+            self._connection.execute(_DELETE, [{"account": account, "this": one} for one in lock_ids])
+
+    def expired(self, *, now: int, limit: int) -> list[LockRow]:
+        """At most `limit` locks of all accounts whose time is up."""
+        return self._rows(_LOCKS.where(lock.c.expires_at <= now).limit(limit), {})
+
+    def scan(self, account: AccountId) -> list[LockRow]:
+        """Every lock of an account, expired ones too, for `verify`."""
+        return self._rows(_LOCKS.where(_ACCOUNT), {"account": account})
+
+    def _rows(self, statement: sa.Executable, parameters: dict[str, object]) -> list[LockRow]:
+        return [build(LockRow, found) for found in self._connection.execute(statement, parameters)]

@@ -1,0 +1,82 @@
+"""Dead properties: the table `property`, one row a property of a node.
+
+Names and values arrive and leave sealed. A property hangs on its node and goes with it: MOVE keeps it for
+nothing, DELETE takes it along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from davserver.db.schema import property_ as table
+from davserver.model import AccountId, NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyRow:
+    """One row of the table `property`."""
+
+    account_id: AccountId
+    node_id: NodeId
+    name_sealed: bytes
+    value_sealed: bytes
+
+
+_COLUMNS = (table.c.account_id, table.c.node_id, table.c.name_sealed, table.c.value_sealed)
+_ACCOUNT = table.c.account_id == bindparam("account", type_=sa.LargeBinary)
+_OF_NODES = sa.select(*_COLUMNS).where(
+    _ACCOUNT, table.c.node_id.in_(bindparam("nodes", expanding=True, type_=sa.LargeBinary))
+)
+_SIZES = (
+    sa.select(table.c.node_id, sa.func.sum(sa.func.length(table.c.value_sealed)))
+    .where(_ACCOUNT, table.c.node_id.in_(bindparam("nodes", expanding=True, type_=sa.LargeBinary)))
+    .group_by(table.c.node_id)
+)
+_THIS = sa.and_(
+    _ACCOUNT,
+    table.c.node_id == bindparam("node", type_=sa.LargeBinary),
+    table.c.name_sealed == bindparam("name", type_=sa.LargeBinary),
+)
+_DELETE = sa.delete(table).where(_THIS)
+_INSERT = sa.insert(table)
+
+
+class Properties:
+    """The table `property`."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def of(self, account: AccountId, nodes: Collection[NodeId]) -> list[PropertyRow]:
+        """Every property of these nodes."""
+        found = self._connection.execute(_OF_NODES, {"account": account, "nodes": list(nodes)})
+        return [PropertyRow(*one) for one in found]
+
+    def sizes(self, account: AccountId, nodes: Collection[NodeId]) -> dict[NodeId, int]:
+        """Bytes of all values of each of these nodes that has any."""
+        found = self._connection.execute(_SIZES, {"account": account, "nodes": list(nodes)})
+        return {NodeId(node_id): int(size) for node_id, size in found}
+
+    def insert(self, rows: Iterable[PropertyRow]) -> None:
+        """Add properties that are not there yet."""
+        values = [
+            {
+                "account_id": row.account_id,
+                "node_id": row.node_id,
+                "name_sealed": row.name_sealed,
+                "value_sealed": row.value_sealed,
+            }
+            for row in rows
+        ]
+        if values:
+            self._connection.execute(_INSERT, values)
+
+    def delete(self, account: AccountId, node_id: NodeId, names_sealed: Collection[bytes]) -> None:
+        """Remove properties of one node; what is not there is no error (RFC 4918, 14.23)."""
+        if names_sealed:
+            parameters = [{"account": account, "node": node_id, "name": name} for name in names_sealed]
+            self._connection.execute(_DELETE, parameters)

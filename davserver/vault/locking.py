@@ -1,0 +1,185 @@
+"""LOCK, its refresh, and UNLOCK (RFC 4918, 9.10 and 9.11): each one transaction.
+
+Called by `Vault`. What a lock is, with its limits, is in `locks.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from davserver.db.engine import Transaction
+from davserver.errors import LimitExceeded, LockConflict, NoSuchLock, TooMany
+from davserver.model import Lock, Node, NodeId, Scope
+from davserver.vault.access import Access
+from davserver.vault.locks import (
+    MAX_OWNER_BYTES,
+    MAX_PER_ACCOUNT,
+    MAX_SECONDS,
+    MAX_SHARED,
+    LockCodec,
+    Wanted,
+)
+from davserver.vault.moment import Demands, Moment, Root
+from davserver.vault.paths import VaultPath
+from davserver.vault.tree import Trail, existing, place_of
+from davserver.vault.upload import place_empty
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLock:
+    """A lock, where it begins, and how many seconds are left of it."""
+
+    lock: Lock
+    root: Root
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The outcome of a LOCK: `created` if it made an empty file."""
+
+    shown: ShownLock
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LocksHere:
+    """The locks on a resource, and those that begin at its members."""
+
+    covering: tuple[ShownLock, ...]
+    of_members: dict[NodeId, tuple[Lock, ...]]
+    now: int
+
+
+def grant(access: Access, path: VaultPath, wanted: Wanted, demands: Demands) -> Granted:
+    """Lock what is at `path`; make an empty file there if there is nothing (RFC 4918, 9.10.4).
+
+    Raises:
+        LockConflict: another lock is in the way.
+        Locked: there is nothing yet, and the collection's members are locked.
+        LimitExceeded, TooMany, ParentMissing, PreconditionFailed, NotPermitted.
+    """
+    access.require(Scope.LOCK)
+    if len(wanted.owner.encode()) > MAX_OWNER_BYTES:
+        raise LimitExceeded(f"the owner of a lock must not be longer than {MAX_OWNER_BYTES} bytes")
+    with access.database.write() as tx:
+        moment = Moment(access, tx)
+        trail = moment.trail(path)
+        if trail.node is None:
+            place_of(trail)
+            access.require(Scope.WRITE)
+        below = moment.look(trail, tops=[trail] if wanted.infinite else [])
+        moment.judge(demands)
+        in_the_way = [
+            lock for lock in (*moment.covering(trail), *below) if wanted.exclusive or lock.exclusive
+        ]
+        if in_the_way:
+            raise LockConflict("it is locked already", moment.roots(in_the_way))
+        _require_room(access, tx, moment, trail)
+        node = trail.node or place_empty(access, tx, path, demands)
+        row = LockCodec(access.key, access.keyring).new_row(node.id, wanted, now=access.now())
+        tx.locks.insert(row)
+        tx.commit()
+    lock = LockCodec(access.key, access.keyring).open_lock(row)
+    shown = ShownLock(lock, (path.parts, node.is_collection), wanted.seconds)
+    return Granted(shown, created=trail.node is None)
+
+
+def refresh(access: Access, path: VaultPath, seconds: int, demands: Demands) -> ShownLock:
+    """Let a lock last `seconds` from now on: the one among the submitted tokens that covers `path`.
+
+    Raises:
+        NoSuchLock: none does.
+        NotFound, PreconditionFailed, NotPermitted.
+    """
+    access.require(Scope.LOCK)
+    codec = LockCodec(access.key, access.keyring)
+    expires_at = access.now() + min(seconds, MAX_SECONDS)
+    with access.database.write() as tx:
+        moment = Moment(access, tx)
+        trail = moment.trail(path)
+        existing(trail)
+        lock = _held(moment, trail, demands.tokens)
+        moment.judge(demands)
+        rows = tx.locks.find(access.account_id, [lock.node_id], now=access.now())
+        row = next(one for one in rows if one.lock_id == lock.id)
+        changed = codec.refreshed(row, expires_at)
+        tx.locks.replace(changed, expected_version=row.version)
+        root = moment.root_of(lock)
+        tx.commit()
+    return ShownLock(codec.open_lock(changed), root, expires_at - access.now())
+
+
+def release(access: Access, path: VaultPath, token: str) -> None:
+    """Give a lock back; the empty file that it has made goes with it if nothing was put there.
+
+    Args:
+        access: the opened vault.
+        path: anything that the lock covers.
+        token: its token.
+
+    Raises:
+        NoSuchLock: it does not cover `path`.
+        NotFound, NotPermitted.
+    """
+    access.require(Scope.LOCK)
+    with access.database.write() as tx:
+        moment = Moment(access, tx)
+        trail = moment.trail(path)
+        existing(trail)
+        lock = _held(moment, trail, frozenset({token}))
+        tx.locks.delete(access.account_id, [lock.id])
+        _drop_if_lock_born(access, tx, lock.node_id)
+        tx.commit()
+
+
+def locks_here(access: Access, path: VaultPath, *, members: bool) -> LocksHere:
+    """The locks that `lockdiscovery` shows of a resource and, if asked, of its members (RFC 4918, 15.8)."""
+    access.require(Scope.LIST)
+    codec, now = LockCodec(access.key, access.keyring), access.now()
+    of_members: dict[NodeId, tuple[Lock, ...]] = {}
+    with access.database.read() as tx:
+        moment = Moment(access, tx)
+        trail = moment.trail(path)
+        moment.look(trail)
+        covering = tuple(
+            ShownLock(lock, moment.root_of(lock), lock.expires_at - now) for lock in moment.covering(trail)
+        )
+        if members and trail.node is not None:
+            for lock in map(codec.open_lock, tx.locks.of_children(access.account_id, trail.node.id, now=now)):
+                of_members[lock.node_id] = (*of_members.get(lock.node_id, ()), lock)
+    return LocksHere(covering, of_members, now)
+
+
+def sweep(access: Access, lock_ids: list[bytes], node_ids: set[NodeId]) -> None:
+    """Remove expired locks, and the empty files that lived by them. Called by garbage collection."""
+    with access.database.write() as tx:
+        tx.locks.delete(access.account_id, lock_ids)
+        for node_id in node_ids:
+            _drop_if_lock_born(access, tx, node_id)
+        tx.commit()
+
+
+def _held(moment: Moment, trail: Trail, tokens: frozenset[str]) -> Lock:
+    moment.look(trail)
+    for lock in moment.covering(trail):
+        if lock.token in tokens:
+            return lock
+    raise NoSuchLock("the lock token does not match a lock on this resource")
+
+
+def _require_room(access: Access, tx: Transaction, moment: Moment, trail: Trail) -> None:
+    own = [lock for lock in moment.covering(trail) if trail.node and lock.node_id == trail.node.id]
+    if len(own) >= MAX_SHARED:
+        raise TooMany(f"a resource must not have more than {MAX_SHARED} locks")
+    if tx.locks.count(access.account_id, now=access.now()) >= MAX_PER_ACCOUNT:
+        raise TooMany(f"an account must not have more than {MAX_PER_ACCOUNT} locks")
+
+
+def _drop_if_lock_born(access: Access, tx: Transaction, node_id: NodeId) -> None:
+    row = tx.nodes.by_id(access.account_id, node_id)
+    node: Node | None = None if row is None else access.tree.codec.open_node(row)
+    if node is None or not node.lock_born:
+        return
+    if not tx.locks.find(access.account_id, [node.id], now=access.now()):
+        access.tree.delete(tx, node, now=access.now())

@@ -1,0 +1,35 @@
+"""What really is on a server, seen past every client: requests of our own, read strictly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from tests.conformance.client import Client
+from tests.conformance.multistatus import DAV
+from tests.e2e.drive import Device, Drive
+
+LOCKS = f"{DAV}lockdiscovery"
+PATIENCE_SECONDS = 30
+
+
+def witness(drive: Drive, device: Device) -> Client:
+    """The drive of a device, without any program in between."""
+    return Client(("127.0.0.1", drive.port), device.authorization)
+
+
+def locked(client: Client, folder: str = "") -> Iterator[str]:
+    """Paths of all that is locked below a collection; `folder` ends with a slash or is the drive itself."""
+    for name, resource in client.listing(folder, f"{DAV}resourcetype", LOCKS).items():
+        if len(resource.element(LOCKS)):
+            yield folder + name
+        if name.endswith("/"):
+            yield from locked(client, folder + name)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that a client program brings about in its own time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)  # Another process is at work; it tells nobody when it is done.
