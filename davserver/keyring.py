@@ -19,7 +19,6 @@ from davserver.crypto.keys import AccountKey, MasterKey
 from davserver.crypto.primitives import constant_time_equal, random_bytes
 from davserver.crypto.rowmac import Field
 from davserver.crypto.tokens import AppToken
-from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database, Transaction
 from davserver.db.migrate import upgrade
 from davserver.db.rows import Row
@@ -81,7 +80,7 @@ def open_keyring(
 def known_masters(
     secrets: Sequence[MasterSecret], instance_id: bytes, database: Database
 ) -> tuple[MasterKey, ...]:
-    """Those of the file's keys that this database was used with, oldest first; the newest of all is among them.
+    """Those of the file's keys that this database was used with, oldest first; its newest key is among them.
 
     A newer key that the database does not know yet is left out: a rotation has not got further than that.
 
@@ -95,8 +94,8 @@ def known_masters(
         raise MasterKeyError(_WRONG_KEY)
     if masters[-1].kid != max(checks):
         raise MasterKeyError(
-            f"the master key {masters[-1].kid} of this database was replaced by key {max(checks)}: use that one; "
-            "the old one opens only backups from before"
+            f"the master key {masters[-1].kid} of this database was replaced by key {max(checks)}: use that "
+            "one; the old one opens only backups from before"
         )
     return masters
 
@@ -118,8 +117,8 @@ def read_pepper(tx: Transaction, master: MasterKey) -> bytes:
 class Keyring:
     """Keys in use; may be shared by threads.
 
-    While a rotation is unfinished there are two master keys: rows are believed under either, and written under
-    the newer one.
+    While a rotation is unfinished there are two master keys: rows are believed under either, and written
+    under the newer one.
 
     Args:
         masters: the server's key; during a rotation behind the one that it replaces.
@@ -140,8 +139,8 @@ class Keyring:
                 raise MasterKeyError(_WRONG_KEY)
             if missing := in_use - {one.kid for one in masters}:
                 raise MasterKeyError(
-                    f"a rotation of the master key is unfinished and needs key {min(missing)} as well: put its line "
-                    "back into the file, above the newer one"
+                    f"a rotation of the master key is unfinished and needs key {min(missing)} as well: "
+                    "put its line back into the file, above the newer one"
                 )
             self._pepper = read_pepper(tx, masters[-1])
         self._master = masters[-1]

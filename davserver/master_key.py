@@ -119,8 +119,8 @@ def replace_master_keys(path: Path, secrets: Sequence[MasterSecret]) -> None:
         _sync_folder(target.parent)
     except OSError as error:
         raise MasterKeyError(
-            f"cannot replace the master key {path} ({error.strerror}): if it is a systemd credential, stop the "
-            "service and run this as root with --set keys.master_key_file=... and the file that the unit loads"
+            f"cannot replace the master key {path} ({error.strerror}): if it is a systemd credential, stop "
+            "the service, and run this as root with --set keys.master_key_file= and the file that the unit loads"
         ) from None
 
 

@@ -1,8 +1,8 @@
-"""A new master key for a store: account keys and one-time-password secrets are wrapped anew, rows vouched for anew.
+"""A new master key for a store: keys and one-time-password secrets wrapped anew, rows vouched for anew.
 
-No content is touched. It must never let go of the old key while a row may need it: whatever it has done is durable
-before the next step, so it may be stopped at any point and begun again. Nobody else may use the store meanwhile
-(`store_lock.py`). Called by `bootstrap`; the reasons are in docs/adr/0010.
+No content is touched. It must never let go of the old key while a row may need it: whatever it has done is
+durable before the next step, so it may be stopped at any point and begun again. Nobody else may use the store
+meanwhile (`store_lock.py`). Called by `bootstrap`; the reasons are in docs/adr/0010.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from davserver.keyring import TOTP_SEAL_VERSION, Keyring, known_masters, read_pe
 from davserver.master_key import MasterSecret, load_master_keys, replace_master_keys
 
 BATCH_ROWS = 500
-"""Rows written in one transaction."""
+"""Rows written in one transaction, unless told otherwise."""
 
 Progress = Callable[[int, int], None]
 """Called whenever a step has become durable, with how many rows are done and how many there are."""
@@ -38,7 +38,7 @@ class RotationReport:
     Attributes:
         old, new: ids of the master keys.
         rows: rows that were looked at.
-        altered: tables of rows that neither key vouches for; they are as they were, and nothing believes them.
+        altered: tables of rows that neither key vouches for; they stay as they were, and are not believed.
         log_emptied: whether no older version of a row is left in the write-ahead log.
     """
 
@@ -55,16 +55,25 @@ class Rotation:
     Args:
         path: the master key's file.
         database: with `durability="full"`: a key is given up because of what is in it.
+        batch_rows: rows written in one transaction.
     """
 
     def __init__(
-        self, path: Path, database: Database, clock: Clock, audit: AuditSink, progress: Progress
+        self,
+        path: Path,
+        database: Database,
+        clock: Clock,
+        audit: AuditSink,
+        progress: Progress,
+        *,
+        batch_rows: int = BATCH_ROWS,
     ) -> None:
         self._path = path
         self._database = database
         self._clock = clock
         self._audit = audit
         self._progress = progress
+        self._batch_rows = batch_rows
         self._rows = 0
         self._altered: list[str] = []
 
@@ -116,16 +125,14 @@ class Rotation:
             if new.kid in tx.instance.key_checks():
                 return
             sealed = new.seal_pepper(read_pepper(tx, old))
-            tx.instance.add_key(
-                new.kid, new.key_check, now=to_seconds(self._clock()), pepper_sealed=sealed
-            )
+            tx.instance.add_key(new.kid, new.key_check, now=to_seconds(self._clock()), pepper_sealed=sealed)
             tx.commit()
 
     def _walk(self, row_type: type[AuthenticatedRow], old: MasterKey, new: MasterKey, total: int) -> None:
         after: Position | None = None
         while True:
             with self._database.write() as tx:
-                rows = tx.rekeying.batch(row_type, after=after, limit=BATCH_ROWS)
+                rows = tx.rekeying.batch(row_type, after=after, limit=self._batch_rows)
                 if not rows:
                     return
                 tx.wipe_freed()

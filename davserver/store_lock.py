@@ -1,4 +1,4 @@
-"""Who may use a store at the same time: any number of servers and commands, or one rotation of the master key.
+"""Who may use a store at the same time: any number of servers and commands, or one rotation of its key.
 
 A lock on the data folder itself, which the kernel lets go when its holder ends, however it ends. Nothing is
 written. Taken by `bootstrap`.

@@ -1,7 +1,7 @@
-"""Deleting an account: its key and its credentials are destroyed in one transaction, the rest goes afterwards.
+"""Deleting an account: key and credentials are destroyed in one transaction, the rest goes afterwards.
 
-From that transaction on nothing opens the account any more, whatever happens next; `vault/shredding.py` removes
-the rest, the row last. Called by the command line. Backups hold the wrapped key until they expire.
+From that transaction on nothing opens the account any more, whatever happens next; `vault/shredding.py`
+removes the rest, the row last. Called by the command line. Backups hold the wrapped key until they expire.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class AccountDeletion:
         with self._database.write() as tx:
             row = self._keyring.checked(_existing(tx, username))
             tx.wipe_freed()
-            gone = replace(
-                row, state=AccountState.DELETED.value, wrapped_key=None, version=row.version + 1
-            )
+            gone = replace(row, state=AccountState.DELETED.value, wrapped_key=None, version=row.version + 1)
             gone = self._keyring.with_mac(gone)
             tx.accounts.replace(gone, expected_version=row.version)
             tx.deletion.delete_credentials(row.account_id)

@@ -1,7 +1,7 @@
 """Recovery codes: what stands for the second factor when the authenticator is lost. Each is good once.
 
-Stored are keyed hashes, in rows that nobody can plant without the master key; the codes are shown once. A code
-opens nothing but a new enrolment, and only together with the password. Called by the terminal and the site.
+Stored are keyed hashes, in rows that nobody can plant without the master key; the codes are shown once. A
+code opens nothing but a new enrolment, and only together with the password. Called by the command line.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ class Totp:
         return self._prove(principal, code, pending=False)
 
     def reset(self, account: Account) -> None:
-        """Take the second factor away, recovery codes and failures too: for an administrator, when all is lost."""
+        """Take the second factor away with recovery codes and failures: an administrator's last resort."""
         with self._database.write() as tx:
             tx.credentials.delete_devices(account.id)
             tx.recovery_codes.delete(account.id)

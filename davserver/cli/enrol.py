@@ -1,8 +1,8 @@
 """`sealdav enrol NAME`: from nothing to a device that can connect.
 
 It must never issue an app password before a one-time code was right. With `--json` it prints a line with the
-secret, reads the code as a line, and prints lines with recovery codes and, last, the app password: the road of
-tests and scripts.
+secret, reads the code as a line, and prints a line with recovery codes and one with the app password: the
+road of tests and scripts.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ CLIENT = "terminal"
 """What stands for the peer's address when somebody signs in here."""
 
 CODE_ATTEMPTS = 3
+
 
 def enrol(
     context: typer.Context,
@@ -65,9 +66,12 @@ def show_recovery_codes(console: Console, account: Account, codes: list[str]) ->
     lines = "\n".join(f"  {code}" for code in codes)
     console.result(
         {"account": account.username, "recovery_codes": codes},
-        f"\nRecovery codes of {account.username}. They are shown only now: print or save them, apart from the "
-        f"authenticator.\nIf it is lost, each of them replaces it once: sealdav totp recover {account.username}"
-        f"\n\n{lines}\n",
+        f"""
+Recovery codes of {account.username}. They are shown only now: print or save them, apart from the
+authenticator. If it is lost, each of them replaces it once: sealdav totp recover {account.username}
+
+{lines}
+""",
     )
 
 

@@ -33,9 +33,11 @@ def gc(
                 "bytes": report.bytes,
                 "leftovers": report.leftovers,
                 "copies": report.copies,
+                "locks": report.locks,
             },
             f"removed {report.blobs} contents ({ByteSize(report.bytes).human_readable()}), "
-            f"{report.leftovers} leftovers of uploads, {report.copies} unfinished copies",
+            f"{report.leftovers} leftovers of uploads, {report.copies} unfinished copies, "
+            f"{report.locks} expired locks",
         )
 
 

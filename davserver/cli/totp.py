@@ -23,7 +23,9 @@ def recover(
         principal = sign_in(services, console, name)
         account = principal.account
         services.recovery_codes.use(principal, console.secret("Recovery code"))
-        console.note(f"the lost one is out; should this stop here, go on with: sealdav enrol {account.username}")
+        console.note(
+            f"the lost one is out; should this stop here, go on with: sealdav enrol {account.username}"
+        )
         enrol_device(services, console, principal)
         left = services.recovery_codes.left(account)
         console.result(
@@ -36,7 +38,7 @@ def recover(
 def recovery_codes(
     context: typer.Context, name: Name, password_stdin: PasswordStdin = False, as_json: Json = False
 ) -> None:
-    """Make new recovery codes; the old ones are worth nothing then. Asks for the password and a one-time code."""
+    """Make new recovery codes instead of the old ones. Asks for the password and a one-time code."""
     session: Session = context.obj
     console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
     with session.services() as services:
@@ -46,7 +48,7 @@ def recovery_codes(
 
 @app.command()
 def reset(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """Take a lost authenticator and the recovery codes away; the owner enrols again. App passwords stay valid."""
+    """Take authenticator and recovery codes away; the owner enrols again. App passwords stay valid."""
     session: Session = context.obj
     with session.services() as services:
         account = services.accounts.find(name)

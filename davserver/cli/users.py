@@ -1,4 +1,4 @@
-"""`sealdav user add|list|passwd|suspend|resume`: built-in accounts."""
+"""`sealdav user add|list|passwd|quota|suspend|resume`: accounts. `show` and `delete` have their own files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Annotated
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from davserver.cli import user_delete, user_show
 from davserver.cli.console import Console, Usage
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
 from davserver.model import Account
 
 app = typer.Typer(help="Accounts.", no_args_is_help=True)
+app.command()(user_show.show)
+app.command()(user_delete.delete)
+
+NO_QUOTA = "none"
 
 
 @app.command()
@@ -42,10 +47,10 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     console = Console(as_json=as_json)
     with session.services() as services:
         for account in services.accounts.list():
-            quota = "unlimited" if account.quota is None else ByteSize(account.quota).human_readable()
             used = ByteSize(account.used).human_readable()
             console.result(
-                _values(account), f"{account.username:24} {account.state.value:10} {used:>10} of {quota}"
+                _values(account),
+                f"{account.username:24} {account.state.value:10} {used:>10} of {_quota(account)}",
             )
 
 
@@ -62,6 +67,21 @@ def passwd(
             account.id, console.secret(f"New password for {account.username}", repeat=True)
         )
         console.result(_values(account), f"the password of {account.username} was changed")
+
+
+@app.command()
+def quota(
+    context: typer.Context,
+    name: Name,
+    size: Annotated[str, typer.Argument(help=f'Bytes, such as "10GiB", or "{NO_QUOTA}".')],
+    as_json: Json = False,
+) -> None:
+    """Limit what an account may store; what is stored already stays."""
+    session: Session = context.obj
+    limit = None if size.casefold() == NO_QUOTA else _bytes(size)
+    with session.services() as services:
+        account = services.accounts.set_quota(name, limit)
+        Console(as_json=as_json).result(_values(account), f"{account.username} may store: {_quota(account)}")
 
 
 @app.command()
@@ -92,8 +112,12 @@ def _values(account: Account) -> dict[str, object]:
     }
 
 
+def _quota(account: Account) -> str:
+    return "unlimited" if account.quota is None else ByteSize(account.quota).human_readable()
+
+
 def _bytes(text: str) -> int:
     try:
         return int(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError:
-        raise Usage('--quota: give bytes, or a number with a unit such as "10GiB"') from None
+        raise Usage('the quota: give bytes, or a number with a unit such as "10GiB"') from None

@@ -78,5 +78,5 @@ def _associated(account_key: AccountKey, node_id: NodeId, purpose: Purpose) -> l
 def _open(account_key: AccountKey, sealed: bytes, data: list[bytes]) -> bytes:
     try:
         return unpad32(account_key.property_cipher.decrypt(sealed, data))
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # The padding is a part of what must be right.
         raise CorruptRow("a property or lock in the database was altered or belongs elsewhere") from None

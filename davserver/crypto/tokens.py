@@ -120,7 +120,7 @@ def parse_recovery_code(text: str) -> bytes:
 
 
 def recovery_verifier(pepper: bytes, account_id: AccountId, code: bytes) -> bytes:
-    """What is stored in place of a recovery code: 32 bytes, bound to the account, no use without the pepper."""
+    """What is stored in place of a recovery code: 32 bytes, bound to the account."""
     return hmac_sha256(pepper, _RECOVERY_DOMAIN + account_id + code)
 
 

@@ -56,7 +56,7 @@ class Deletion:
             self._connection.execute(statement, {"mine": account_id})
 
     def delete_some_nodes(self, account_id: AccountId, *, limit: int) -> int:
-        """Remove at most `limit` nodes, with their versions and all that hangs on them; returns how many rows."""
+        """Remove at most `limit` nodes with all that hangs on them; returns how many rows that were."""
         parameters = {"mine": account_id, "most": limit}
         return sum(self._connection.execute(statement, parameters).rowcount for statement in _TREE)
 
@@ -68,7 +68,7 @@ class Deletion:
         return [build(BlobRow, found) for found in self._connection.execute(statement, {"mine": account_id})]
 
     def delete_account(self, account_id: AccountId, *, besides: frozenset[BlobId]) -> bool:
-        """Remove the account's row if nothing is left of the rest but the blobs `besides`; else do nothing."""
+        """Remove the account's row if nothing hangs on it but the blobs `besides`; else do nothing."""
         mine = {"mine": account_id}
         blobs = set(self._connection.execute(_BLOB_IDS, mine).scalars())
         if self._connection.execute(_HAS_NODES, mine).scalar_one() or not blobs <= besides:

@@ -72,7 +72,7 @@ class Transaction:
             raise
 
     def wipe_freed(self) -> None:
-        """From here on overwrite with zeros what is deleted; by itself SQLite leaves it on pages that it frees."""
+        """From here on overwrite with zeros what is deleted: else it stays on pages that become free."""
         self._connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     @cached_property

@@ -39,7 +39,7 @@ class Instance:
 
     def key_checks(self) -> dict[int, bytes]:
         """What every master key that was ever used here derives as its check value, by key id."""
-        return {key_id: check for key_id, check in self._connection.execute(_KEY_CHECKS)}
+        return {row.key_id: row.key_check for row in self._connection.execute(_KEY_CHECKS)}
 
     def keys_in_use(self) -> set[int]:
         """Ids of the master keys that rows may be authenticated under: one, or two during a rotation."""

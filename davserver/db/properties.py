@@ -61,6 +61,14 @@ class Properties:
         found = self._connection.execute(_SIZES, {"account": account, "nodes": list(nodes)})
         return {NodeId(node_id): int(size) for node_id, size in found}
 
+    def nodes(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeId]:
+        """At most `limit` nodes that have properties, in order of their ids; `after` None starts."""
+        statement = sa.select(table.c.node_id).distinct().where(table.c.account_id == account)
+        if after is not None:
+            statement = statement.where(table.c.node_id > after)
+        found = self._connection.execute(statement.order_by(table.c.node_id).limit(limit))
+        return [NodeId(node_id) for (node_id,) in found]
+
     def insert(self, rows: Iterable[PropertyRow]) -> None:
         """Add properties that are not there yet."""
         values = [

@@ -9,7 +9,7 @@ from davserver.db.schema import node
 from davserver.model import ROOT_ID, AccountId
 
 _KINDS = (
-    sa.select(node.c.kind, sa.func.count())
+    sa.select(node.c.kind, sa.func.count().label("nodes"))
     .where(node.c.account_id == bindparam("account", type_=sa.LargeBinary), node.c.node_id != ROOT_ID)
     .group_by(node.c.kind)
 )
@@ -24,4 +24,4 @@ class Summary:
     def nodes_by_kind(self, account_id: AccountId) -> dict[int, int]:
         """How many nodes of each kind there are below the root."""
         found = self._connection.execute(_KINDS, {"account": account_id})
-        return {kind: count for kind, count in found}
+        return {row.kind: row.nodes for row in found}

@@ -1,8 +1,8 @@
 """Looking after the store: garbage collection, and the scrub that reads everything back (`scrub.py`).
 
-Garbage is: blobs that no file names, what crashed writers left, copies that were never finished. Both may run
-beside any number of serving processes and never remove what a file names. Called by the command line and by
-the background thread of `sealdav serve`.
+Garbage is: blobs that no file names, what crashed writers left, copies that were never finished, and locks
+whose time is up with the empty files that lived by them. Both may run beside any number of serving processes
+and never remove what a file names. Called by the command line and by the background thread of `sealdav serve`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ from davserver.clock import Clock, to_seconds
 from davserver.db.accounts import AccountRow
 from davserver.db.blob_index import BlobRow
 from davserver.db.engine import Database
+from davserver.db.locks import LockRow
 from davserver.keyring import Keyring
 from davserver.vault.access import Access
 from davserver.vault.garbage import retire
+from davserver.vault.locking import sweep
 from davserver.vault.scrub import Progress, Scrub, VerifyReport, show_nothing
 
 BATCH_BLOBS = 100
 """Blobs claimed in one transaction."""
+
+BATCH_LOCKS = 100
+"""Locks looked at in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,14 @@ class GcReport:
         blobs, bytes: contents that no file names, and their encrypted length.
         leftovers: temporary files of crashed writers.
         copies: COPY requests that a crash interrupted.
+        locks: write locks whose time was up.
     """
 
     blobs: int
     bytes: int
     leftovers: int
     copies: int
+    locks: int
 
 
 class Maintenance:
@@ -74,16 +81,35 @@ class Maintenance:
         """
         moment = self._clock() - grace
         before = to_seconds(moment)
+        locks = self._drop_expired_locks()
         copies = self._drop_unfinished_copies(before)
         removed: list[BlobRow] = []
         while batch := self._collectable(before):
             removed += retire(self._database, self._blobs, self._keyring, batch, before=before)
         leftovers = self._blobs.sweep(moment)
-        return GcReport(len(removed), sum(row.sealed_size for row in removed), leftovers, copies)
+        return GcReport(len(removed), sum(row.sealed_size for row in removed), leftovers, copies, locks)
 
     def _collectable(self, before: int) -> list[BlobRow]:
         with self._database.read() as tx:
             return tx.blobs.collectable(live_before=before, staging_before=before, limit=BATCH_BLOBS)
+
+    def _drop_expired_locks(self) -> int:
+        """Locks of clients that went away (RFC 4918, 6.6); they have long ceased to keep anything."""
+        dropped = 0
+        while rows := self._expired_locks():
+            for account_id in {row.account_id for row in rows}:
+                with self._database.read() as tx:
+                    account = tx.accounts.by_id(account_id)
+                if account is None:  # deleted in between, and its locks with it
+                    continue
+                own = [row for row in rows if row.account_id == account_id]
+                sweep(self._open_access(account), [row.lock_id for row in own], {row.node_id for row in own})
+            dropped += len(rows)
+        return dropped
+
+    def _expired_locks(self) -> list[LockRow]:
+        with self._database.read() as tx:
+            return tx.locks.expired(now=to_seconds(self._clock()), limit=BATCH_LOCKS)
 
     def _drop_unfinished_copies(self, before: int) -> int:
         with self._database.write() as tx:

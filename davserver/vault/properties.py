@@ -53,7 +53,7 @@ def by_node(access: Access, nodes: Sequence[Node]) -> Iterator[tuple[Node, Value
         values: dict[NodeId, dict[str, str]] = {}
         if having:
             with access.database.read() as tx:
-                values = _opened(access.key, tx.properties.of(access.account_id, having))
+                values = opened(access.key, tx.properties.of(access.account_id, having))
         for node in group:
             yield node, values.get(node.id, NONE)
 
@@ -80,7 +80,7 @@ def copy(access: Access, tx: Transaction, pairs: Sequence[tuple[NodeId, NodeId]]
     having = [(source, target) for source, target in pairs if source in sizes]
     for source, target in having:
         rows = tx.properties.of(access.account_id, [source])
-        found = _opened(access.key, rows).get(source, {})
+        found = opened(access.key, rows).get(source, {})
         tx.properties.insert(
             _sealed(access.key, target, name, value.encode()) for name, value in found.items()
         )
@@ -99,7 +99,12 @@ def _groups(nodes: Sequence[Node], sizes: Mapping[NodeId, int]) -> Iterator[list
     yield group
 
 
-def _opened(key: AccountKey, rows: Iterable[PropertyRow]) -> dict[NodeId, dict[str, str]]:
+def opened(key: AccountKey, rows: Iterable[PropertyRow]) -> dict[NodeId, dict[str, str]]:
+    """Decrypt rows, by node and name.
+
+    Raises:
+        CorruptRow: one was altered, or belongs to another node.
+    """
     found: dict[NodeId, dict[str, str]] = {}
     for row in rows:
         name = open_property_name(key, row.node_id, row.name_sealed)

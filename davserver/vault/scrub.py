@@ -6,6 +6,7 @@ Changes nothing. May run beside a serving process: a file that changes meanwhile
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -15,11 +16,13 @@ from davserver.db.accounts import AccountRow
 from davserver.db.blob_index import BlobRow
 from davserver.db.engine import Database
 from davserver.db.nodes import NodeRow
-from davserver.errors import CorruptBlob, CorruptRow, IntegrityError
+from davserver.errors import CorruptBlob, CorruptRow, IntegrityError, NotFound
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, AccountId, BlobId, Node, NodeId
+from davserver.model import ROOT_ID, AccountId, AccountState, BlobId, Node, NodeId
 from davserver.vault.access import Access
 from davserver.vault.download import open_download
+from davserver.vault.locks import LockCodec
+from davserver.vault.properties import opened
 
 BATCH_ROWS = 500
 """Rows looked at in one transaction."""
@@ -36,9 +39,11 @@ class Finding(Enum):
     """What can be wrong."""
 
     ACCOUNT_ALTERED = "an account's row or key was altered"
-    CREDENTIAL_ALTERED = "a password, one-time-code device or app password was altered"
+    CREDENTIAL_ALTERED = "a password, one-time-code device, recovery code or app password was altered"
     NODE_ALTERED = "a file or collection was altered in the database"
     NODE_UNREACHABLE = "a file or collection has lost its parent"
+    PROPERTY_ALTERED = "a dead property of a file or collection was altered"
+    LOCK_ALTERED = "a lock was altered"
     BLOB_ROW_ALTERED = "the row of a content was altered"
     CONTENT_ALTERED = "a content is missing or was altered"
     COUNTER_WRONG = "the count of stored bytes is wrong"
@@ -89,7 +94,11 @@ class Scrub:
             accounts = tx.accounts.all()
         for row in accounts:
             self._report.accounts += 1
-            self._check_account(row, lambda: progress(self._report.nodes, total))
+            found = len(self._report.problems)
+            with suppress(NotFound):
+                self._check_account(row, lambda: progress(self._report.nodes, total))
+            if len(self._report.problems) > found and self._is_deleted(row.account_id):
+                del self._report.problems[found:]
         self._check_blob_rows()
         self._check_store()
         return self._report
@@ -106,6 +115,8 @@ class Scrub:
             self._report.nodes += 1
             self._check_node(access, row)
             step()
+        self._check_properties(access)
+        self._check_locks(access)
         with self._database.read() as tx:
             used, _ = tx.quota.usage(account_id)
             counted = tx.nodes.subtree_bytes(account_id, ROOT_ID)
@@ -115,15 +126,54 @@ class Scrub:
         for node_id in lost:
             self._found(Finding.NODE_UNREACHABLE, account_id, node_id)
 
+    def _is_deleted(self, account_id: AccountId) -> bool:
+        """Whether the account has been, or is being deleted: its key is gone and its rows are going."""
+        with self._database.read() as tx:
+            row = tx.accounts.by_id(account_id)
+        try:
+            return row is None or self._keyring.checked(row).state == AccountState.DELETED.value
+        except CorruptRow:
+            return False
+
     def _check_credentials(self, account_id: AccountId) -> None:
         with self._database.read() as tx:
             identity = tx.accounts.identity(account_id)
-            others = [*tx.credentials.devices(account_id), *tx.credentials.app_passwords(account_id)]
+            others = [
+                *tx.credentials.devices(account_id),
+                *tx.credentials.app_passwords(account_id),
+                *tx.recovery_codes.of(account_id),
+            ]
         for row in others if identity is None else [identity, *others]:
             try:
                 self._keyring.checked(row)
             except CorruptRow:
                 self._found(Finding.CREDENTIAL_ALTERED, account_id, account_id)
+
+    def _check_properties(self, access: Access) -> None:
+        after: NodeId | None = None
+        while True:
+            with self._database.read() as tx:
+                node_ids = tx.properties.nodes(access.account_id, after=after, limit=BATCH_ROWS)
+            for node_id in node_ids:
+                with self._database.read() as tx:
+                    rows = tx.properties.of(access.account_id, [node_id])
+                try:
+                    opened(access.key, rows)
+                except CorruptRow:
+                    self._found(Finding.PROPERTY_ALTERED, access.account_id, node_id)
+            if len(node_ids) < BATCH_ROWS:
+                return
+            after = node_ids[-1]
+
+    def _check_locks(self, access: Access) -> None:
+        codec = LockCodec(access.key, self._keyring)
+        with self._database.read() as tx:
+            rows = tx.locks.scan(access.account_id)
+        for row in rows:
+            try:
+                codec.open_lock(row)
+            except CorruptRow:
+                self._found(Finding.LOCK_ALTERED, access.account_id, row.lock_id)
 
     def _node_rows(self, account_id: AccountId) -> Iterator[NodeRow]:
         after: NodeId | None = None

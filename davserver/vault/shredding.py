@@ -1,7 +1,7 @@
 """What is left of a deleted account: its tree, then its contents, then its row. Nothing of it can be opened.
 
-The account's key is destroyed before (`accounts/deletion.py`). May run beside serving processes, be stopped at
-any point and be begun again.
+The account's key is destroyed before (`accounts/deletion.py`). May run beside serving processes, be stopped
+at any point and be begun again.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Shredder:
     def _remove_blobs(
         self, account_id: AccountId, removed: list[BlobRow], progress: Callable[[], None]
     ) -> tuple[frozenset[BlobId], frozenset[BlobId]]:
-        """Remove contents; returns those whose row was altered, and those that something else names or removes."""
+        """Remove contents; returns those whose row was altered, and those that something else kept."""
         altered, kept = set[BlobId](), set[BlobId]()
         after: BlobId | None = None
         while True:

@@ -178,6 +178,12 @@ class Client:
         found = self.properties(name, f"{DAV}lockdiscovery")
         return multistatus.active_locks(found.element(f"{DAV}lockdiscovery"))
 
+    def only_lock(self, name: str = "") -> ActiveLock:
+        """The one lock that lockdiscovery shows."""
+        found = self.locks(name)
+        assert len(found) == 1
+        return found[0]
+
     def properties(self, name: str, *properties: str) -> Resource:
         """PROPFIND Depth 0 that has to work."""
         return multistatus.only(self.propfind(name, *properties))

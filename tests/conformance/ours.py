@@ -42,7 +42,11 @@ class OurServer:
     """One running server with the account `alice`."""
 
     def __init__(
-        self, folder: Path, patience: float, options: Options = Options(), tls: ssl.SSLContext | None = None
+        self,
+        folder: Path,
+        patience: float,
+        options: Options | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = Settings(
             storage=StorageSettings(data_dir=folder / "data", durability="relaxed"),
@@ -51,7 +55,7 @@ class OurServer:
             gc=GcSettings(interval_minutes=0),
         )
         self._patience = patience
-        self._options = options
+        self._options = options or Options()
         self._tls = tls
         self._numbers = itertools.count(1)
         self._address = ("127.0.0.1", 0)
@@ -121,7 +125,9 @@ class OurServer:
             expires_at=expires_at,
             networks=networks,
         )
-        client = Client(self._address, basic(account.username, issued.token), patience=self._patience, tls=self._tls)
+        client = Client(
+            self._address, basic(account.username, issued.token), patience=self._patience, tls=self._tls
+        )
         return Device(client, issued, account)
 
     def vault(self, account: Account) -> Vault:

@@ -152,7 +152,8 @@ class Drive:
             offered = json.loads(process.stdout.readline())
             process.stdin.write(pyotp.TOTP(offered["secret"]).now() + "\n")
             process.stdin.close()
-            issued = json.loads(process.stdout.read())
+            answers = [json.loads(line) for line in process.stdout]
+            issued = next(answer for answer in answers if "app_password" in answer)
             assert process.wait(COMMAND_SECONDS) == 0
         return Device(username, issued["app_password"], offered["secret"])
 

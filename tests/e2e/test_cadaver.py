@@ -36,23 +36,34 @@ OWN_PROPERTY = "{http://webdav.org/cadaver/custom-properties/}colour"
 """A property that cadaver sets is in this namespace unless it is told another one."""
 
 
-@pytest.fixture
-def server(drive: Drive, device: Device) -> Client:
-    """What the server has, seen past cadaver."""
-    return witness(drive, device)
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Drive, Device]]:
+    """A running server and an account, for all the tests: each works in a collection of its own."""
+    drive = Drive(tmp_path_factory.mktemp("cadaver") / "drive")
+    try:
+        drive.start()
+        yield drive, drive.enrol("alice")
+    finally:
+        drive.close()
 
 
 @pytest.fixture
-def first(drive: Drive, device: Device, tmp_path: Path) -> Iterator[Cadaver]:
+def server(account: tuple[Drive, Device], request: pytest.FixtureRequest) -> Client:
+    """What the server has in that collection, seen past cadaver."""
+    return witness(*account).made_collection(f"ü; #% of {request.node.name}")
+
+
+@pytest.fixture
+def first(account: tuple[Drive, Device], server: Client, tmp_path: Path) -> Iterator[Cadaver]:
     """A cadaver that has come in."""
-    with Cadaver(drive, device, tmp_path / "first") as cadaver:
+    with Cadaver(server.url(), account[1], tmp_path / "first") as cadaver:
         yield cadaver
 
 
 @pytest.fixture
-def second(drive: Drive, device: Device, tmp_path: Path) -> Iterator[Cadaver]:
+def second(account: tuple[Drive, Device], server: Client, tmp_path: Path) -> Iterator[Cadaver]:
     """Another one of the same account, which knows nothing of the locks of the first."""
-    with Cadaver(drive, device, tmp_path / "second") as cadaver:
+    with Cadaver(server.url(), account[1], tmp_path / "second") as cadaver:
         yield cadaver
 
 
@@ -194,7 +205,7 @@ def test_a_lock_on_a_new_name_leaves_nothing_behind(first: Cadaver, second: Cada
     assert not list(locked(server))
 
 
-def test_the_editor_works_under_a_lock(drive: Drive, first: Cadaver, second: Cadaver, server: Client) -> None:
+def test_the_editor_works_under_a_lock(first: Cadaver, second: Cadaver, server: Client) -> None:
     """`edit` locks, fetches, runs the editor, stores and unlocks; meanwhile nobody else can write."""
     (first.home / "file").write_bytes(b"one\n")
     (second.home / "file").write_bytes(b"of the second\n")
@@ -205,7 +216,7 @@ def test_the_editor_works_under_a_lock(drive: Drive, first: Cadaver, second: Cad
 sed -i s/one/two/ "$1"
 touch -d "1 hour" "$1"
 cd "{second.home}"
-echo put file | HOME=$PWD cadaver {drive.url} >said
+echo put file | HOME=$PWD cadaver '{server.url()}' >said
 """)
     editor.chmod(0o700)
     first("set editor ./editor")

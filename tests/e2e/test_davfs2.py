@@ -155,7 +155,7 @@ def test_what_another_program_locked_is_not_written(
     server.made("file")
     with (
         davfs2.mounted(drive, device, tmp_path / "mount") as mount,
-        Cadaver(drive, device, tmp_path / "home") as cadaver,
+        Cadaver(drive.url, device, tmp_path / "home") as cadaver,
     ):
         cadaver.does("lock file")
         assert (mount / "file").read_bytes() == b"content"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from davserver.cli.exits import ExitCode
-from davserver.keyring import create_master_key
+from davserver.master_key import create_master_key
 from tests.e2e.drive import Device, Drive
 
 pytestmark = pytest.mark.e2e

@@ -72,7 +72,7 @@ def test_two_accounts_in_three_programs(drive: Drive, device: Device, tmp_path: 
     with (
         davfs2.mounted(drive, device, tmp_path / "davfs2") as hers,
         Rclone(drive, bob).mounted("drive:", tmp_path / "rclone", REFRESH) as his,
-        Cadaver(drive, bob, tmp_path / "home") as cadaver,
+        Cadaver(drive.url, bob, tmp_path / "home") as cadaver,
         ThreadPoolExecutor(2) as pool,
     ):
         work = pool.map(write, (hers, his), ("same", "same"))

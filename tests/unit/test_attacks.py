@@ -8,7 +8,7 @@ import pytest
 
 from davserver.bootstrap import StoreState, build_services, store_state
 from davserver.errors import DavserverError, MasterKeyError
-from davserver.keyring import create_master_key
+from davserver.master_key import create_master_key
 from davserver.settings import GcSettings, KeySettings, Settings, StorageSettings
 
 

@@ -1,10 +1,8 @@
-"""The master key's file, refusing to start on a wrong one, and the keys of accounts."""
+"""Refusing to start on a wrong master key, and the keys of accounts. The file itself: test_master_key.py."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import stat
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,8 @@ from davserver.crypto.primitives import random_bytes
 from davserver.crypto.rowmac import Field
 from davserver.db.engine import Database
 from davserver.errors import CorruptRow, MasterKeyError, NotFound, NotPermitted, VersionConflict
-from davserver.keyring import Keyring, create_master_key, is_private, load_master_key, open_keyring
+from davserver.keyring import Keyring, open_keyring
+from davserver.master_key import create_master_key, load_master_keys
 from davserver.model import AccountId
 from tests import tamper
 from tests.factories import World, make_database, make_keyring, make_principal
@@ -42,102 +41,6 @@ def snapshot(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and not path.name.endswith(("-wal", "-shm"))
     }
-
-
-# ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_created_key_is_private_and_reads_back(tmp_path: Path) -> None:
-    """The file is 0400 in a folder closed to others, whatever the umask, and holds what was returned."""
-    before = os.umask(0)
-    try:
-        created = create_master_key(tmp_path / "keys" / "master.key")
-    finally:
-        os.umask(before)
-    path = tmp_path / "keys" / "master.key"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o400
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert load_master_key(path) == created
-    assert len(created.secret) == 32
-    assert created.secret.hex() in path.read_text()
-
-
-def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
-    """Creating a key where a file exists fails and leaves that file alone."""
-    path = tmp_path / "master.key"
-    first = create_master_key(path)
-    with pytest.raises(MasterKeyError, match="not overwritten"):
-        create_master_key(path)
-    assert load_master_key(path) == first
-
-
-def test_a_secret_is_not_shown(tmp_path: Path) -> None:
-    """Neither form of the secret appears in a `repr`, where logs and tracebacks would find it."""
-    created = create_master_key(tmp_path / "master.key")
-    assert created.secret.hex() not in repr(created)
-    assert repr(created.secret)[2:-1] not in repr(created)
-
-
-@pytest.mark.parametrize("mode", [0o440, 0o404, 0o640, 0o600 | stat.S_IROTH, 0o420, 0o401])
-def test_a_key_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
-    """Any permission for group or others is refused, and the message says what to do."""
-    path = tmp_path / "master.key"
-    create_master_key(path)
-    path.chmod(mode)
-    os.chown(path, os.getuid(), os.getgid())
-    with pytest.raises(MasterKeyError, match="chmod 0400"):
-        load_master_key(path)
-
-
-@pytest.mark.parametrize(
-    ("owner", "group", "mode", "user", "private"),
-    [
-        (0, 0, 0o440, 1000, True),  # a systemd credential seen by the service's user
-        (0, 0, 0o440, 0, False),  # root would see a credential as 0400
-        (0, 100, 0o440, 1000, False),
-        (1000, 0, 0o440, 1000, False),
-        (0, 0, 0o444, 1000, False),
-        (0, 0, 0o640, 1000, False),
-        (1000, 1000, 0o400, 1000, True),
-        (1000, 1000, 0o600, 1000, True),
-    ],
-)
-def test_what_counts_as_private(owner: int, group: int, mode: int, user: int, *, private: bool) -> None:
-    """Only systemd's way of showing an ACL is let through beside files of the owner alone."""
-    status = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, owner, group, 0, 0, 0, 0))
-    assert is_private(status, user) is private
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\xff\xfe\x00",
-        b"sealdav-master-key-1 1 " + b"00" * 31 + b"\n",
-        b"sealdav-master-key-1 1 " + b"00" * 33 + b"\n",
-        b"sealdav-master-key-1 0 " + b"00" * 32 + b"\n",
-        b"sealdav-master-key-1 -1 " + b"00" * 32 + b"\n",
-        b"sealdav-master-key-2 1 " + b"00" * 32 + b"\n",
-        b"sealdav-master-key-1 1 " + b"0g" * 32 + b"\n",
-        b"sealdav-master-key-1 1 " + b"00" * 32 + b"\n\n",
-        b"sealdav-master-key-1 1 " + b"00" * 32 + b"\nmore\n",
-        b" sealdav-master-key-1 1 " + b"00" * 32 + b"\n",
-        b"sealdav-master-key-1 1 " + b"00" * 32 + b" " * 1000,
-    ],
-)
-def test_a_damaged_key_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Anything but the one exact line is an error of one line that does not repeat the content."""
-    path = tmp_path / "master.key"
-    write_key(path, content)
-    with pytest.raises(MasterKeyError, match="restore it from its backup") as caught:
-        load_master_key(path)
-    assert "\n" not in str(caught.value)
-    assert "0000" not in str(caught.value)
-
-
-def test_a_key_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    """Where no file can be made, the error says so in one line."""
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(MasterKeyError, match="cannot write the master key"):
-        create_master_key(tmp_path / "file" / "master.key")
 
 
 # ── opening a store ─────────────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +86,7 @@ def test_an_existing_key_founds_a_new_store(tmp_path: Path) -> None:
     created = create_master_key(key_file(tmp_path))
     database = make_database(tmp_path)
     make_keyring(tmp_path, database, FrozenClock())
-    assert load_master_key(key_file(tmp_path)) == created
+    assert load_master_keys(key_file(tmp_path)) == (created,)
     database.dispose()
 
 
@@ -203,17 +106,17 @@ def test_two_stores_with_one_key_have_different_keys(tmp_path: Path) -> None:
 def test_a_keyring_checks_the_key_itself(world: World) -> None:
     """However it is built, a keyring with the wrong key does not come into being."""
     with pytest.raises(MasterKeyError):
-        Keyring(MasterKey(1, bytes(16), bytes(32)), world.database)
+        Keyring([MasterKey(1, bytes(16), bytes(32))], world.database)
 
 
 # ── account keys ────────────────────────────────────────────────────────────────────────────────────────────
 def test_account_keys_are_kept_and_pushed_out(tmp_path: Path, world: World) -> None:
     """A key in the cache is the same object again; the one unused for longest makes room."""
-    secret = load_master_key(key_file(tmp_path))
+    (secret,) = load_master_keys(key_file(tmp_path))
     with world.database.read() as tx:
         instance_id = tx.instance.instance_id()
     assert instance_id is not None
-    keyring = Keyring(MasterKey(secret.kid, instance_id, secret.secret), world.database, cached=2)
+    keyring = Keyring([MasterKey(secret.kid, instance_id, secret.secret)], world.database, cached=2)
     one, two, three = (
         make_principal(world.accounts.create(name), world.clock) for name in ("one", "two", "three")
     )

@@ -32,7 +32,7 @@ class Failing(Maintenance):
         if len(self.graces) == 1:
             raise StorageUnavailable("not now")
         self.again.set()
-        return GcReport(0, 0, 0, 0)
+        return GcReport(0, 0, 0, 0, 0)
 
 
 def test_collecting_goes_on_after_a_failure() -> None:

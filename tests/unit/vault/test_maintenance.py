@@ -14,7 +14,7 @@ from tests.unit.vault.store import Drive, Store
 
 LARGE = bytes(range(251)) * 300
 GRACE = timedelta(minutes=30)
-NOTHING = GcReport(blobs=0, bytes=0, leftovers=0, copies=0)
+NOTHING = GcReport(blobs=0, bytes=0, leftovers=0, copies=0, locks=0)
 
 
 def blobs(store: Store) -> int:
@@ -40,7 +40,7 @@ def test_what_was_deleted_and_overwritten_goes(store: Store, alice: Drive) -> No
     ]
     alice.put("/a", b"new")
     alice.delete("/b")
-    assert store.collect() == GcReport(blobs=2, bytes=sum(sizes), leftovers=0, copies=0)
+    assert store.collect() == GcReport(blobs=2, bytes=sum(sizes), leftovers=0, copies=0, locks=0)
     assert store.collect() == NOTHING
     assert blobs(store) == 1
     store.assert_tidy()
@@ -154,7 +154,7 @@ def test_a_copy_that_died_goes(store: Store, alice: Drive, monkeypatch: pytest.M
     store.clock.advance(minutes=29)
     assert store.collect(grace=GRACE) == NOTHING
     store.clock.advance(minutes=2)
-    assert store.collect(grace=GRACE) == GcReport(blobs=0, bytes=0, leftovers=0, copies=1)
+    assert store.collect(grace=GRACE) == GcReport(blobs=0, bytes=0, leftovers=0, copies=1, locks=0)
     assert store.sql("SELECT count(*) FROM node") == [(len(tree) + 2,)]
     assert (alice.used, alice.tree()) == (used, tree)
     store.assert_tidy()
@@ -242,3 +242,19 @@ def test_leftovers_are_swept_by_age(store: Store, alice: Drive) -> None:
     store.clock.advance(minutes=31)
     assert store.collect(grace=GRACE).leftovers == 1
     assert alice.names() == []
+
+
+def test_expired_locks_go_with_the_files_that_lived_by_them(store: Store, alice: Drive) -> None:
+    """Collection removes both, whatever the grace; a lock that lives, and what was put, stay."""
+    alice.put("/kept", b"put")
+    alice.lock("/kept", seconds=10)
+    alice.lock("/born", seconds=10)
+    alice.lock("/put", seconds=10)
+    alice.put("/put", b"", tokens=alice.locks("/put"))
+    alice.lock("/still", seconds=1000)
+    store.clock.advance(seconds=11)
+    assert store.collect(grace=GRACE).locks == 3
+    assert alice.names() == ["kept", "put", "still"]
+    assert store.sql("SELECT count(*) FROM lock") == [(1,)]
+    assert store.sql("SELECT count(*) FROM node") == [(5,)]  # two roots, three files
+    assert store.problems() == []

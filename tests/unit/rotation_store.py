@@ -1,0 +1,183 @@
+"""A whole store with everything in it that a rotation of the master key must carry over, and what to ask of it.
+
+Used by test_rotation.py and test_rotation_keys.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from davserver.accounts.totp import RULE
+from davserver.bootstrap import Services, build_services
+from davserver.db.engine import Database
+from davserver.db.locks import LockRow
+from davserver.errors import AuthenticationError, Throttled
+from davserver.model import ROOT_ID, AuthMethod
+from davserver.rotation import Progress, Rotation, RotationReport
+from davserver.settings import Settings, load_settings
+from davserver.vault.paths import VaultPath
+from tests.factories import make_code, make_principal
+from tests.fakes import FrozenClock, RecordingAudit
+
+PASSWORD = "a password of a test account"
+NAMES = ("alice", "bob")
+SIZES = (10, 100_000)
+"""One content in the database, one in the blob store."""
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@dataclass
+class Store:
+    """A store below a folder, opened by whoever needs it.
+
+    Attributes:
+        tokens, secrets, codes: app password, one-time-password secret and recovery codes by account.
+    """
+
+    folder: Path
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    tokens: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def key_file(self) -> Path:
+        """The master key's file."""
+        return self.folder / "keys" / "master.key"
+
+    @property
+    def settings(self) -> Settings:
+        """Where everything is."""
+        storage = {"data_dir": self.folder / "data", "durability": "relaxed"}
+        return load_settings(flags={"storage": storage, "keys": {"master_key_file": self.key_file}})
+
+    @contextmanager
+    def services(self) -> Iterator[Services]:
+        """The store as a command opens it."""
+        with closing(build_services(self.settings, clock=self.clock)) as services:
+            yield services
+
+    def fill(self) -> None:
+        """Two accounts with every kind of row."""
+        with self.services() as services:
+            for name in NAMES:
+                account = services.accounts.create(name, quota=10**9)
+                services.identity.set_password(account.id, PASSWORD)
+                principal = make_principal(account, self.clock, fresh_totp=False)
+                self.secrets[name] = services.totp.begin(principal).secret
+                principal = services.totp.confirm(principal, make_code(self.secrets[name], self.clock))
+                self.codes[name] = services.recovery_codes.make_first(principal)
+                self.tokens[name] = services.app_passwords.issue(principal, "device").token
+                vault = services.vaults.open(principal)
+                for size in SIZES:
+                    with vault.write(VaultPath.parse(f"{size}.bin")) as upload:
+                        upload.write(content(name, size))
+                        upload.commit()
+                row = LockRow(account.id, os.urandom(16), ROOT_ID, True, True, b"", 0, 2**40, 1)  # noqa: FBT003
+                with services.database.write() as tx:
+                    tx.locks.insert(services.keyring.with_mac(row))
+                    tx.commit()
+
+    def rotate(self, progress: Progress = lambda _done, _total: None) -> RotationReport:
+        """Rotate with every row in a transaction of its own."""
+        database = Database(self.settings.database_url)
+        try:
+            rotation = Rotation(
+                self.key_file, database, self.clock, RecordingAudit(), progress, batch_rows=1
+            )
+            return rotation.run()
+        finally:
+            database.dispose()
+
+    def rotate_until(self, step: int) -> bool:
+        """Rotate and be killed as soon as that many steps are durable; False if there are not so many."""
+        steps = iter(range(1, step + 1))
+
+        def kill(_done: int, _total: int) -> None:
+            if next(steps) == step:
+                raise KilledError
+
+        try:
+            self.rotate(kill)
+        except KilledError:
+            return True
+        except StopIteration:  # pragma: no cover - `kill` is not called after it has raised
+            raise AssertionError("the rotation went on") from None
+        return False
+
+    def blobs(self) -> dict[str, str]:
+        """Every file of the blob store with its digest."""
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (self.folder / "data" / "blobs").rglob("*")
+            if path.is_file()
+        }
+
+    def require_whole(self) -> None:
+        """Everything opens as before: nothing is altered, devices get in, files are what they were."""
+        with self.services() as services:
+            assert services.maintenance.verify().problems == []
+            for name in NAMES:
+                principal = services.authenticator.authenticate(name, self.tokens[name], "192.0.2.1")
+                vault = services.vaults.open(principal)
+                for size in SIZES:
+                    with vault.read(vault.stat(VaultPath.parse(f"{size}.bin"))) as download:
+                        assert b"".join(map(bytes, download.blocks())) == content(name, size)
+                (lock,) = self._locks(services, name)
+                services.keyring.checked(lock)
+
+    def require_people_get_in(self) -> None:
+        """Password, one-time code and recovery code are good, each of the latter once."""
+        with self.services() as services:
+            for name in NAMES:
+                self.clock.advance(seconds=60)
+                principal = services.sign_in.with_password(
+                    name, PASSWORD, client="test", method=AuthMethod.TERMINAL
+                )
+                services.totp.verify(principal, make_code(self.secrets[name], self.clock))
+                code = self.codes[name].pop()
+                services.recovery_codes.use(principal, code)
+                try:
+                    services.recovery_codes.use(principal, code)
+                except AuthenticationError:
+                    continue
+                raise AssertionError("a recovery code was good twice")
+
+    def lock_out(self, name: str) -> None:
+        """Give so many wrong one-time codes that no more are looked at for a while."""
+        with self.services() as services:
+            principal = make_principal(services.accounts.find(name), self.clock, fresh_totp=False)
+            for _ in range(RULE.free):
+                try:
+                    services.totp.verify(principal, "000000")
+                except AuthenticationError:
+                    continue
+
+    def is_locked_out(self, name: str) -> bool:
+        """Whether one-time codes are not looked at."""
+        with self.services() as services:
+            principal = make_principal(services.accounts.find(name), self.clock, fresh_totp=False)
+            try:
+                services.totp.verify(principal, "000000")
+            except Throttled:
+                return True
+            except AuthenticationError:
+                return False
+        raise AssertionError("000000 was right")
+
+    def _locks(self, services: Services, name: str) -> list[LockRow]:
+        with services.database.read() as tx:
+            return tx.locks.scan(services.accounts.find(name).id)
+
+
+def content(name: str, size: int) -> bytes:
+    """What a file of an account holds."""
+    return (name.encode() * size)[:size]
