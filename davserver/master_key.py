@@ -120,7 +120,7 @@ def replace_master_keys(path: Path, secrets: Sequence[MasterSecret]) -> None:
     except OSError as error:
         raise MasterKeyError(
             f"cannot replace the master key {path} ({error.strerror}): if it is a systemd credential, stop "
-            "the service, and run this as root with --set keys.master_key_file= and the file that the unit loads"
+            "the service and run this as root, with keys.master_key_file set to the file that the unit loads"
         ) from None
 
 

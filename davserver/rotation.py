@@ -58,7 +58,7 @@ class Rotation:
         batch_rows: rows written in one transaction.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - parts and a number
         self,
         path: Path,
         database: Database,
@@ -98,7 +98,6 @@ class Rotation:
         emptied = self._database.empty_log()
         replace_master_keys(self._path, [secret])
         self._audit.record(AuditEvent.MASTER_KEY_ROTATED)
-        self._progress(total, total)
         return RotationReport(old.kid, new.kid, self._rows, tuple(self._altered), emptied)
 
     def _keys(self) -> tuple[MasterKey, MasterKey, MasterSecret]:

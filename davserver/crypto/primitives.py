@@ -43,7 +43,7 @@ class AesGcm:
 
     def encrypt_into(self, nonce: bytes, plain: Buffer, associated: bytes, out: Buffer) -> int:
         """Seal `plain` into `out`: other memory, exactly `TAG_BYTES` longer. Returns its length."""
-        return self._cipher.encrypt_into(nonce, plain, associated, out)
+        return self._cipher.encrypt_into(_require_length(nonce, self.NONCE_BYTES), plain, associated, out)
 
     def decrypt_into(self, nonce: bytes, sealed: Buffer, associated: bytes, out: Buffer) -> int:
         """Open `sealed` into `out`: other memory, exactly `TAG_BYTES` shorter. Returns its length.
@@ -52,7 +52,9 @@ class AesGcm:
             InvalidTag: `out` then holds bytes that nobody vouches for: the caller must wipe them.
         """
         try:
-            return self._cipher.decrypt_into(nonce, sealed, associated, out)
+            return self._cipher.decrypt_into(
+                _require_length(nonce, self.NONCE_BYTES), sealed, associated, out
+            )
         except exceptions.InvalidTag:
             raise InvalidTag from None
 
@@ -131,7 +133,7 @@ def constant_time_equal(left: bytes, right: bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
-def _require_length(key: bytes, length: int) -> bytes:
-    if len(key) != length:
-        raise ValueError(f"a key of {length} bytes is needed")
-    return key
+def _require_length(value: bytes, length: int) -> bytes:
+    if len(value) != length:
+        raise ValueError(f"a key or nonce of {length} bytes is needed")
+    return value

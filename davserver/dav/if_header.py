@@ -90,12 +90,13 @@ def parse_if(value: str) -> tuple[IfList, ...]:
 
 
 class _Reader:
-    """Puts tokens together; the only state is which list is open."""
+    """Puts tokens together: lists without tags, or tags with at least one list each, never mixed."""
 
     def __init__(self) -> None:
         self._lists: list[IfList] = []
         self._terms: list[Term] | None = None
         self._resource: str | None = None
+        self._tag_waits = False
         self._negated = False
 
     def take(self, token: re.Match[str]) -> None:
@@ -105,10 +106,11 @@ class _Reader:
             self._in_list(token, self._terms)
 
     def _between_lists(self, token: re.Match[str]) -> None:
+        untagged = bool(self._lists) and self._resource is None
         if token["open"]:
-            self._terms = []
-        elif token["url"]:
-            self._resource = token["url"]
+            self._terms, self._tag_waits = [], False
+        elif token["url"] and not self._tag_waits and not untagged:
+            self._resource, self._tag_waits = token["url"], True
         else:
             raise _malformed()
 
@@ -126,7 +128,7 @@ class _Reader:
             raise _malformed()
 
     def result(self) -> tuple[IfList, ...]:
-        if self._terms is not None or not self._lists:
+        if self._terms is not None or not self._lists or self._tag_waits:
             raise _malformed()
         return tuple(self._lists)
 

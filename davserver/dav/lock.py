@@ -17,7 +17,7 @@ from davserver.dav import multistatus
 from davserver.dav.conditions import Depth, parse_depth
 from davserver.dav.errors import status_line
 from davserver.dav.lockdiscovery import discovery
-from davserver.dav.responses import Blocks, StartResponse, empty
+from davserver.dav.responses import Blocks, Headers, StartResponse, empty
 from davserver.dav.scope import RequestScope
 from davserver.dav.uri import href
 from davserver.dav.xml_body import parse_lockinfo
@@ -47,7 +47,8 @@ def lock(scope: RequestScope, start_response: StartResponse) -> Blocks:
             raise
         return _blocked_below(conflict, scope, start_response)
     status = HTTPStatus.CREATED if granted.created else HTTPStatus.OK
-    return _show(scope, granted.shown, status, start_response)
+    token = ("Lock-Token", f"<{granted.shown.lock.token}>")  # of a new lock only: RFC 4918, 9.10.2
+    return _show(scope, granted.shown, start_response, status, [*multistatus.HEADERS, token])
 
 
 def unlock(scope: RequestScope, start_response: StartResponse) -> Blocks:
@@ -55,7 +56,7 @@ def unlock(scope: RequestScope, start_response: StartResponse) -> Blocks:
     match = _CODED_URL.fullmatch(scope.environ.get("HTTP_LOCK_TOKEN", ""))
     if match is None:
         raise DAVError(HTTP_BAD_REQUEST, "the Lock-Token field must be a URL in angle brackets")
-    scope.vault.unlock(scope.target.path, match[1].lower())
+    scope.vault.unlock(scope.target.path, match[1].lower(), _demands(scope))
     return empty(start_response, HTTPStatus.NO_CONTENT, [])
 
 
@@ -81,7 +82,7 @@ def _refresh(scope: RequestScope, seconds: int, start_response: StartResponse) -
     except NoSuchLock:
         condition = "{DAV:}lock-token-matches-request-uri"
         raise DAVError(HTTP_PRECONDITION_FAILED, err_condition=condition) from None
-    return _show(scope, shown, HTTPStatus.OK, start_response)
+    return _show(scope, shown, start_response, HTTPStatus.OK, multistatus.HEADERS)
 
 
 def _demands(scope: RequestScope) -> Demands:
@@ -94,12 +95,14 @@ def _demands(scope: RequestScope) -> Demands:
     return scope.demands(judge)
 
 
-def _show(scope: RequestScope, shown: ShownLock, status: HTTPStatus, start_response: StartResponse) -> Blocks:
+def _show(
+    scope: RequestScope, shown: ShownLock, start_response: StartResponse, status: HTTPStatus, headers: Headers
+) -> Blocks:
     text = (
         f'<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">'
         f"{discovery([shown], scope.target.prefix)}</D:prop>\n"
     ).encode()
-    start_response(status_line(status), [*multistatus.HEADERS, ("Lock-Token", f"<{shown.lock.token}>")])
+    start_response(status_line(status), headers)
     return [text]
 
 
@@ -111,10 +114,8 @@ def _lies_below(conflict: LockConflict, scope: RequestScope) -> bool:
 
 def _blocked_below(conflict: LockConflict, scope: RequestScope, start_response: StartResponse) -> Blocks:
     prefix = scope.target.prefix
-    rows = [
-        multistatus.failure(href(prefix, names, collection=is_collection), HTTPStatus.LOCKED)
-        for names, is_collection in conflict.roots
-    ]
-    rows.append(multistatus.failure(scope.target.href(collection=True), HTTPStatus.FAILED_DEPENDENCY))
+    failed = {scope.target.href(collection=True): HTTPStatus.FAILED_DEPENDENCY}
+    for names, is_collection in conflict.roots:  # perhaps a lock of its own, too: no href twice (14.24)
+        failed[href(prefix, names, collection=is_collection)] = HTTPStatus.LOCKED
     start_response("207 Multi-Status", multistatus.HEADERS)
-    return [b"".join(multistatus.blocks(rows))]
+    return [b"".join(multistatus.blocks(multistatus.failure(*each) for each in failed.items()))]

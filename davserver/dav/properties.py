@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from davserver.dav.dates import http_date, iso_date
 from davserver.dav.lockdiscovery import SUPPORTED
 from davserver.dav.media import content_type
+from davserver.dav.xml_text import XML_NAMESPACE
 from davserver.model import Node, Scope, Usage
 
 DAV = "{DAV:}"
@@ -24,6 +25,9 @@ PREFIXES = {DAV: "D:", OC: "oc:", WIN32: "Z:"}
 """Namespaces that every answer declares; short, because some clients count bytes."""
 
 DECLARATIONS = " ".join(f'xmlns:{prefix[:-1]}="{namespace[1:-1]}"' for namespace, prefix in PREFIXES.items())
+
+_BOUND = {**PREFIXES, XML_NAMESPACE: "xml:"}
+"""Prefixes that an element may have without declaring them; `xml` is bound in every document."""
 
 Value = str | Callable[[Node], str | None] | None
 """What is inside a property's element, escaped: the same for every node, or computed from it; None where
@@ -146,7 +150,7 @@ class Tag:
     def of(cls, name: str) -> Self:
         """From "{namespace}name", as the XML parser gives it; one without a namespace has no braces."""
         namespace, _, local = name.rpartition("}")
-        if prefix := PREFIXES.get(f"{namespace}}}"):
+        if prefix := _BOUND.get(f"{namespace}}}"):
             return cls(f"<{prefix}{local}>", f"</{prefix}{local}>", f"<{prefix}{local}/>")
         declared = f"{local} xmlns={quoteattr(namespace[1:])}"
         return cls(f"<{declared}>", f"</{local}>", f"<{declared}/>")

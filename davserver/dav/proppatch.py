@@ -24,6 +24,7 @@ from davserver.dav.scope import RequestScope
 from davserver.dav.xml_body import Instruction
 from davserver.errors import TooMany
 from davserver.model import Node
+from davserver.vault.properties import fits
 
 CANNOT_MODIFY = "<D:error><D:cannot-modify-protected-property/></D:error>"
 
@@ -109,7 +110,10 @@ def _apply(instruction: Instruction, node: Node, changes: _Changes) -> HTTPStatu
         return _apply_time(TIMES[name], instruction.text, changes)
     if name in PROTECTED:
         return HTTPStatus.FORBIDDEN
-    changes.dead[name] = instruction.serialised
+    value = instruction.serialised
+    if not fits(name, value):
+        return HTTPStatus.INSUFFICIENT_STORAGE
+    changes.dead[name] = value
     return HTTPStatus.OK
 
 

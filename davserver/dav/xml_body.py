@@ -6,18 +6,23 @@ over, as RFC 4918, 17 wants it; comments and processing instructions do not reac
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
 
 from davserver.dav.xml_text import LANG, write_element
 
 MAX_PROPERTIES = 256
 """More properties than that in one request are refused; clients ask for a dozen."""
+
+MAX_NAME_CHARS = 1024
+"""Longer namespaces, and names of properties with them, are refused: the parser repeats a namespace in every
+name, and a listing repeats every name in every row."""
 
 MAX_NESTING = 32
 """Deeper documents are refused; four levels are in use."""
@@ -88,7 +93,7 @@ def parse_propfind(body: bytes) -> Propfind:
         raise _bad("propfind must hold one of prop, allprop and propname")
     source = {Mode.NAMED: "prop", Mode.ALL: "include"}.get(found[0])
     names = dict.fromkeys(each.tag for each in root.iterfind(f"{DAV}{source}/*")) if source else {}
-    _limit(len(names))
+    _limit(names)
     return Propfind(found[0], tuple(names))
 
 
@@ -108,7 +113,7 @@ def parse_propertyupdate(body: bytes) -> tuple[Instruction, ...]:
     ]
     if not instructions:
         raise _bad("propertyupdate holds no property")
-    _limit(len(instructions))
+    _limit([each.name for each in instructions])
     return tuple(instructions)
 
 
@@ -119,14 +124,12 @@ def parse_lockinfo(body: bytes) -> LockInfo:
         DAVError: 400; also for anything but an exclusive or shared write lock.
     """
     root = _parse(body, "lockinfo")
-    kinds = [each.tag for each in root.iterfind(f"{DAV}locktype/*")]
-    scopes = [each.tag for each in root.iterfind(f"{DAV}lockscope/*")]
-    if kinds != [f"{DAV}write"] or scopes not in ([f"{DAV}exclusive"], [f"{DAV}shared"]):
+    exclusive = root.find(f"{DAV}lockscope/{DAV}exclusive") is not None
+    shared = root.find(f"{DAV}lockscope/{DAV}shared") is not None
+    if root.find(f"{DAV}locktype/{DAV}write") is None or exclusive is shared:
         raise _bad("lockinfo must ask for a write lock that is either exclusive or shared")
     owner = root.find(f"{DAV}owner")
-    return LockInfo(
-        exclusive=scopes == [f"{DAV}exclusive"], owner="" if owner is None else write_element(owner)
-    )
+    return LockInfo(exclusive=exclusive, owner="" if owner is None else write_element(owner, _lang(root)))
 
 
 def _lang(*around: Element) -> str | None:
@@ -136,7 +139,7 @@ def _lang(*around: Element) -> str | None:
 
 def _parse(body: bytes, name: str) -> Element:
     try:
-        root: Element = fromstring(body, forbid_dtd=True)
+        root = _read(body)
     except (ParseError, DefusedXmlException, ValueError, LookupError):  # the last two: strange encodings
         raise _bad("the body is not XML that is accepted here") from None
     if root.tag != DAV + name:
@@ -149,9 +152,25 @@ def _parse(body: bytes, name: str) -> Element:
     return root
 
 
-def _limit(count: int) -> None:
-    if count > MAX_PROPERTIES:
+def _read(body: bytes) -> Element:
+    reader = DefusedXMLParser(target=TreeBuilder(), forbid_dtd=True)
+    reader.parser.StartNamespaceDeclHandler = _check_namespace
+    reader.feed(body)
+    root: Element = reader.close()
+    return root
+
+
+def _check_namespace(_prefix: str | None, namespace: str | None) -> None:
+    """As it is declared: afterwards the memory would be full of it."""
+    if len(namespace or "") > MAX_NAME_CHARS:
+        raise _bad(f"a namespace is longer than {MAX_NAME_CHARS} characters")
+
+
+def _limit(names: Collection[str]) -> None:
+    if len(names) > MAX_PROPERTIES:
         raise _bad(f"more than {MAX_PROPERTIES} properties")
+    if any(len(name) > MAX_NAME_CHARS for name in names):
+        raise _bad(f"the name of a property is longer than {MAX_NAME_CHARS} characters")
 
 
 def _bad(reason: str) -> DAVError:

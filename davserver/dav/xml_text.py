@@ -6,6 +6,7 @@ that are declared elsewhere) survives into an answer to somebody else. Pure; cal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
@@ -18,7 +19,9 @@ _CARRIAGE_RETURN = {"\r": "&#13;"}
 
 
 def write_element(element: Element, lang: str | None = None) -> str:
-    """The element with all that is in it, every namespace declared where it is used.
+    """The element with all that is in it, and every namespace declared once, on the element itself.
+
+    Once only, because declared wherever it is used a long one would make a gigabyte of a small body.
 
     Args:
         element: parsed; what follows it (its tail) is left out.
@@ -27,29 +30,39 @@ def write_element(element: Element, lang: str | None = None) -> str:
     attributes = dict(element.attrib)
     if lang is not None:
         attributes.setdefault(LANG, lang)
-    return _write(element, attributes, "")
+    prefixes = _Prefixes()
+    text = _write(element, attributes, prefixes)
+    start = f"<{prefixes.name(element.tag)}"
+    return start + prefixes.declarations + text.removeprefix(start)
 
 
-def _write(element: Element, attributes: dict[str, str], default: str) -> str:
-    """`default` is the namespace that names without a prefix are in."""
-    namespace, local = _split(element.tag)
-    start = local if namespace == default else f"{local} xmlns={quoteattr(namespace)}"
-    start += "".join(
-        _attribute(name, value, number) for number, (name, value) in enumerate(attributes.items())
-    )
+class _Prefixes:
+    """A prefix for each namespace, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._prefixes = {XML_NAMESPACE[1:-1]: "xml"}
+
+    def name(self, name: str) -> str:
+        """A name as the parser gives it, with a prefix if it is in a namespace."""
+        namespace, local = _split(name)
+        if not namespace:
+            return local
+        return f"{self._prefixes.setdefault(namespace, f'n{len(self._prefixes)}')}:{local}"
+
+    @property
+    def declarations(self) -> str:
+        """All of them as attributes, except the one that must not be declared."""
+        declared = ((namespace, prefix) for namespace, prefix in self._prefixes.items() if prefix != "xml")
+        return "".join(f" xmlns:{prefix}={quoteattr(namespace)}" for namespace, prefix in declared)
+
+
+def _write(element: Element, attributes: Mapping[str, str], prefixes: _Prefixes) -> str:
+    name = prefixes.name(element.tag)
+    start = name + "".join(f" {prefixes.name(key)}={quoteattr(value)}" for key, value in attributes.items())
     inner = _text(element.text) + "".join(
-        _write(child, child.attrib, namespace) + _text(child.tail) for child in element
+        _write(child, child.attrib, prefixes) + _text(child.tail) for child in element
     )
-    return f"<{start}>{inner}</{local}>" if inner else f"<{start}/>"
-
-
-def _attribute(name: str, value: str, number: int) -> str:
-    namespace, local = _split(name)
-    if not namespace:
-        return f" {local}={quoteattr(value)}"
-    if name.startswith(XML_NAMESPACE):
-        return f" xml:{local}={quoteattr(value)}"
-    return f" xmlns:a{number}={quoteattr(namespace)} a{number}:{local}={quoteattr(value)}"
+    return f"<{start}>{inner}</{name}>" if inner else f"<{start}/>"
 
 
 def _split(name: str) -> tuple[str, str]:

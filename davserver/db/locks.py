@@ -49,22 +49,29 @@ _ON_WAY = lock.c.node_id.in_(bindparam("way", expanding=True, type_=sa.LargeBina
 
 
 def _upwards() -> sa.CTE:
-    """Every live lock's root with itself and everything above it, as (root, above).
+    """The roots of live locks and every collection above one, each once, as (id, parent).
 
-    Upwards, because locks are few and what lies below a collection may be much. UNION as in `nodes.py`.
+    Upwards, because locks are few and what lies below a collection may be much; each once, because many locks
+    may lie deep in the same place. UNION as in `nodes.py`.
     """
-    roots = sa.select(lock.c.node_id.label("root"), lock.c.node_id.label("above")).where(_LIVE)
+    of_lock = sa.and_(node.c.account_id == lock.c.account_id, node.c.node_id == lock.c.node_id)
+    roots = sa.select(node.c.node_id, node.c.parent_id).join_from(lock, node, of_lock).where(_LIVE)
     up = roots.cte("up", recursive=True)
-    step = sa.select(up.c.root, node.c.parent_id).where(
-        node.c.account_id == bindparam("account", type_=sa.LargeBinary), node.c.node_id == up.c.above
+    above = sa.select(node.c.node_id, node.c.parent_id).where(
+        node.c.account_id == bindparam("account", type_=sa.LargeBinary), node.c.node_id == up.c.parent_id
     )
-    return up.union(step)
+    return up.union(above)
 
 
 def _below() -> sa.ColumnElement[bool]:
+    """Whether a lock's root is one of `tops` or lies below one: down again, along the same ways."""
     up = _upwards()
-    tops = bindparam("tops", expanding=True, type_=sa.LargeBinary)
-    return lock.c.node_id.in_(sa.select(up.c.root).where(up.c.above.in_(tops)))
+    tops = sa.select(up.c.node_id).where(
+        up.c.node_id.in_(bindparam("tops", expanding=True, type_=sa.LargeBinary))
+    )
+    down = tops.cte("down", recursive=True)
+    down = down.union(sa.select(up.c.node_id).where(up.c.parent_id == down.c.node_id))
+    return lock.c.node_id.in_(sa.select(down.c.node_id))
 
 
 _FIND = _LOCKS.where(_LIVE, _ON_WAY)
@@ -120,10 +127,13 @@ class Locks:
         if self._connection.execute(_REPLACE, change).rowcount != 1:
             raise VersionConflict("the lock was changed by somebody else in between")
 
-    def delete(self, account: AccountId, lock_ids: Collection[bytes]) -> None:
-        """Remove locks; what is gone already is no error."""
+    def delete(
+        self, account: AccountId, lock_ids: Collection[bytes], *, expired_at: int | None = None
+    ) -> None:
+        """Remove locks, or only those whose time is up at `expired_at`; what is gone already is no error."""
+        statement = _DELETE if expired_at is None else _DELETE.where(lock.c.expires_at <= expired_at)
         if lock_ids:
-            self._connection.execute(_DELETE, [{"account": account, "this": one} for one in lock_ids])
+            self._connection.execute(statement, [{"account": account, "this": one} for one in lock_ids])
 
     def expired(self, *, now: int, limit: int) -> list[LockRow]:
         """At most `limit` locks of all accounts whose time is up."""

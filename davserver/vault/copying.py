@@ -134,8 +134,9 @@ class Copying:
         """What is to be copied and where to, if it may be."""
         moment = Moment(self._access, tx)
         source, target = existing(moment.trail(self._source)), moment.trail(self._target)
+        place = place_of(target)
         moment.admit(demands, places=[target])
-        return source, place_of(target)
+        return source, place
 
     def _clear(self, tx: Transaction, source: Node, place: Place) -> None:
         """Make room for the copy; what it replaces is deleted, so the principal must be allowed to."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from davserver.db.engine import Transaction
-from davserver.errors import LimitExceeded, LockConflict, NoSuchLock, TooMany
-from davserver.model import Lock, Node, NodeId, Scope
+from davserver.errors import LimitExceeded, LockConflict, NoSuchLock, NotPermitted, TooMany
+from davserver.model import Lock, NodeId, Scope
 from davserver.vault.access import Access
 from davserver.vault.locks import (
     MAX_OWNER_BYTES,
@@ -19,7 +19,7 @@ from davserver.vault.locks import (
     LockCodec,
     Wanted,
 )
-from davserver.vault.moment import Demands, Moment, Root
+from davserver.vault.moment import NO_DEMANDS, Demands, Moment, Root
 from davserver.vault.paths import VaultPath
 from davserver.vault.tree import Trail, existing, place_of
 from davserver.vault.upload import place_empty
@@ -93,8 +93,7 @@ def refresh(access: Access, path: VaultPath, seconds: int, demands: Demands) -> 
         NotFound, PreconditionFailed, NotPermitted.
     """
     access.require(Scope.LOCK)
-    codec = LockCodec(access.key, access.keyring)
-    expires_at = access.now() + min(seconds, MAX_SECONDS)
+    codec, seconds = LockCodec(access.key, access.keyring), min(seconds, MAX_SECONDS)
     with access.database.write() as tx:
         moment = Moment(access, tx)
         trail = moment.trail(path)
@@ -103,33 +102,35 @@ def refresh(access: Access, path: VaultPath, seconds: int, demands: Demands) -> 
         moment.judge(demands)
         rows = tx.locks.find(access.account_id, [lock.node_id], now=access.now())
         row = next(one for one in rows if one.lock_id == lock.id)
-        changed = codec.refreshed(row, expires_at)
+        changed = codec.refreshed(row, access.now() + seconds)
         tx.locks.replace(changed, expected_version=row.version)
         root = moment.root_of(lock)
         tx.commit()
-    return ShownLock(codec.open_lock(changed), root, expires_at - access.now())
+    return ShownLock(codec.open_lock(changed), root, seconds)
 
 
-def release(access: Access, path: VaultPath, token: str) -> None:
+def release(access: Access, path: VaultPath, token: str, demands: Demands = NO_DEMANDS) -> None:
     """Give a lock back; the empty file that it has made goes with it if nothing was put there.
 
     Args:
         access: the opened vault.
         path: anything that the lock covers.
         token: its token.
+        demands: the client's conditions.
 
     Raises:
         NoSuchLock: it does not cover `path`.
-        NotFound, NotPermitted.
+        NotFound, NotPermitted, PreconditionFailed.
     """
     access.require(Scope.LOCK)
     with access.database.write() as tx:
         moment = Moment(access, tx)
         trail = moment.trail(path)
         existing(trail)
+        moment.judge(demands)
         lock = _held(moment, trail, frozenset({token}))
         tx.locks.delete(access.account_id, [lock.id])
-        _drop_if_lock_born(access, tx, lock.node_id)
+        access.tree.drop_if_lock_born(tx, lock.node_id)
         tx.commit()
 
 
@@ -152,18 +153,24 @@ def locks_here(access: Access, path: VaultPath, *, members: bool) -> LocksHere:
 
 
 def sweep(access: Access, lock_ids: list[bytes], node_ids: set[NodeId]) -> None:
-    """Remove expired locks, and the empty files that lived by them. Called by garbage collection."""
+    """Remove expired locks, and the empty files that lived by them. Called by garbage collection.
+
+    A lock that was refreshed since it was found expired stays: its holder was told so.
+    """
     with access.database.write() as tx:
-        tx.locks.delete(access.account_id, lock_ids)
+        tx.locks.delete(access.account_id, lock_ids, expired_at=access.now())
         for node_id in node_ids:
-            _drop_if_lock_born(access, tx, node_id)
+            access.tree.drop_if_lock_born(tx, node_id)
         tx.commit()
 
 
 def _held(moment: Moment, trail: Trail, tokens: frozenset[str]) -> Lock:
+    """The lock that is meant; one that begins above a device's folder is not the device's to change."""
     moment.look(trail)
     for lock in moment.covering(trail):
         if lock.token in tokens:
+            if moment.begins_outside(lock):
+                raise NotPermitted("the lock begins outside of what this app password reaches")
             return lock
     raise NoSuchLock("the lock token does not match a lock on this resource")
 
@@ -174,12 +181,3 @@ def _require_room(access: Access, tx: Transaction, moment: Moment, trail: Trail)
         raise TooMany(f"a resource must not have more than {MAX_SHARED} locks")
     if tx.locks.count(access.account_id, now=access.now()) >= MAX_PER_ACCOUNT:
         raise TooMany(f"an account must not have more than {MAX_PER_ACCOUNT} locks")
-
-
-def _drop_if_lock_born(access: Access, tx: Transaction, node_id: NodeId) -> None:
-    row = tx.nodes.by_id(access.account_id, node_id)
-    node: Node | None = None if row is None else access.tree.codec.open_node(row)
-    if node is None or not node.lock_born:
-        return
-    if not tx.locks.find(access.account_id, [node.id], now=access.now()):
-        access.tree.delete(tx, node, now=access.now())

@@ -2,7 +2,7 @@
 
 Garbage is: blobs that no file names, what crashed writers left, copies that were never finished, and locks
 whose time is up with the empty files that lived by them. Both may run beside any number of serving processes
-and never remove what a file names. Called by the command line and by the background thread of `sealdav serve`.
+and never remove what a file names. Called by the command line and by the background thread of `serve`.
 """
 
 from __future__ import annotations

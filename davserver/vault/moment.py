@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from davserver.db.engine import Transaction
 from davserver.errors import CorruptRow, Locked
@@ -17,6 +18,10 @@ from davserver.vault.access import Access
 from davserver.vault.locks import LockCodec
 from davserver.vault.paths import VaultPath
 from davserver.vault.tree import Trail
+
+MAX_ROOTS = 10
+"""Locks in the way that a refusal names, though there be more: each costs a look for every name of its path,
+while other writers wait, and one is enough (RFC 4918, 9.10.3 and 16)."""
 
 Root = tuple[tuple[str, ...], bool]
 """Where a lock begins, as the principal addresses it: names, and whether it is a collection."""
@@ -139,10 +144,15 @@ class Moment:
             raise Locked("it is locked, and the lock's token was not submitted", self.roots(blocking))
 
     def unlock(self, moved: Sequence[Trail]) -> None:
-        """Take the locks away that began at or below what was moved: a lock stays behind (RFC 4918, 7.7)."""
+        """Take the locks away that began at or below what was moved: a lock stays behind (RFC 4918, 7.7).
+
+        With them go the empty files further down that only they have kept.
+        """
         gone = {trail.node.id for trail in moved if trail.node is not None}
-        left = [lock for lock in self._locks.values() if lock.node_id in gone or lock in self._below]
+        left = [*(lock for lock in self._locks.values() if lock.node_id in gone), *self._below]
         self._tx.locks.delete(self._access.account_id, [lock.id for lock in left])
+        for node_id in {lock.node_id for lock in left} - gone:
+            self._access.tree.drop_if_lock_born(self._tx, node_id)
 
     # ── which locks are there? ──────────────────────────────────────────────────────────────────────────────
     def look(self, *trails: Trail, tops: Sequence[Trail] = ()) -> list[Lock]:
@@ -191,10 +201,15 @@ class Moment:
             self._outside = ancestors - {root_id}
         return self._outside
 
+    def begins_outside(self, lock: Lock) -> bool:
+        """Whether a lock begins above the principal's root."""
+        return lock.node_id in self._above()
+
     # ── where do they begin? ────────────────────────────────────────────────────────────────────────────────
     def roots(self, locks: Iterable[Lock]) -> tuple[Root, ...]:
-        """Where locks begin, each place once."""
-        return tuple(dict.fromkeys(map(self.root_of, locks)))
+        """Where locks begin, each place once; of many the first few."""
+        one_each = {lock.node_id: lock for lock in locks}
+        return tuple(dict.fromkeys(map(self.root_of, islice(one_each.values(), MAX_ROOTS))))
 
     def root_of(self, lock: Lock) -> Root:
         """Where a lock begins; the principal's root for one that begins above it."""
@@ -202,7 +217,7 @@ class Moment:
             for depth, node in enumerate(trail.nodes):
                 if node.id == lock.node_id:
                     return trail.path.parts[:depth], node.is_collection
-        return ((), True) if lock.node_id in self._above() else self._climb(lock.node_id)
+        return ((), True) if self.begins_outside(lock) else self._climb(lock.node_id)
 
     def _climb(self, node_id: NodeId) -> Root:
         """The names that lead to a node, from the bottom up."""

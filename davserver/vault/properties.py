@@ -44,6 +44,11 @@ Values = Mapping[str, str]
 NONE: Values = MappingProxyType({})
 
 
+def fits(name: str, value: str | None) -> bool:
+    """Whether a property is short enough, taken alone."""
+    return len(name.encode()) <= MAX_NAME_BYTES and len((value or "").encode()) <= MAX_VALUE_BYTES
+
+
 def by_node(access: Access, nodes: Sequence[Node]) -> Iterator[tuple[Node, Values]]:
     """Each node with its dead properties, in the order given; few of them in memory at a time."""
     with access.database.read() as tx:
@@ -67,7 +72,9 @@ def change(access: Access, tx: Transaction, node: Node, changes: Mapping[str, st
     rows = tx.properties.of(access.account_id, [node.id])
     kept = {open_property_name(access.key, node.id, row.name_sealed): len(row.value_sealed) for row in rows}
     wanted = {name: value.encode() for name, value in changes.items() if value is not None}
-    _require_room({name: size for name, size in kept.items() if name not in changes}, wanted)
+    if not all(fits(name, value) for name, value in changes.items()):
+        raise TooMany(f"a property must not be longer than {MAX_VALUE_BYTES} bytes")
+    _require_room([size for name, size in kept.items() if name not in changes], wanted)
     tx.properties.delete(
         access.account_id, node.id, [seal_property_name(access.key, node.id, name) for name in changes]
     )
@@ -119,11 +126,8 @@ def _sealed(key: AccountKey, node_id: NodeId, name: str, value: bytes) -> Proper
     return PropertyRow(key.account_id, node_id, name_sealed, value_sealed)
 
 
-def _require_room(kept: Mapping[str, int], wanted: Mapping[str, bytes]) -> None:
-    for name, value in wanted.items():
-        if len(name.encode()) > MAX_NAME_BYTES or len(value) > MAX_VALUE_BYTES:
-            raise TooMany(f"a property must not be longer than {MAX_VALUE_BYTES} bytes")
+def _require_room(kept: Sequence[int], wanted: Mapping[str, bytes]) -> None:
     if len(kept) + len(wanted) > MAX_PER_NODE:
         raise TooMany(f"a resource must not have more than {MAX_PER_NODE} properties")
-    if sum(kept.values()) + sum(map(len, wanted.values())) > MAX_BYTES_PER_NODE:
+    if sum(kept) + sum(map(len, wanted.values())) > MAX_BYTES_PER_NODE:
         raise TooMany(f"the properties of a resource must not exceed {MAX_BYTES_PER_NODE} bytes")

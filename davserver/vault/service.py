@@ -283,8 +283,8 @@ class Vault:
             moment = Moment(access, tx)
             start, end = moment.trail(source), moment.trail(target)
             node = entry(start)
-            moment.admit(demands, removes=[start], places=[end])
             place = place_of(end)
+            moment.admit(demands, removes=[start], places=[end])
             self._tree.clear_target(tx, node, place, overwrite=overwrite, now=access.now())
             if place.node is not None:
                 access.require(Scope.DELETE)
@@ -345,9 +345,9 @@ class Vault:
         """See `locking.refresh`."""
         return locking.refresh(self._access, path, seconds, demands)
 
-    def unlock(self, path: VaultPath, token: str) -> None:
+    def unlock(self, path: VaultPath, token: str, demands: Demands = NO_DEMANDS) -> None:
         """See `locking.release`."""
-        locking.release(self._access, path, token)
+        locking.release(self._access, path, token, demands)
 
     def locks(self, path: VaultPath, *, members: bool = False) -> LocksHere:
         """See `locking.locks_here`."""

@@ -158,6 +158,13 @@ class Tree:
             tx.quota.raise_structure_version(self._account_id)
         tx.quota.add(self._account_id, -freed)
 
+    def drop_if_lock_born(self, tx: Transaction, node_id: NodeId) -> None:
+        """Remove a file that only locks have kept, if it is one and the last of them is gone."""
+        row = tx.nodes.by_id(self._account_id, node_id)
+        node = None if row is None else self.codec.open_node(row)
+        if node is not None and node.lock_born and self._is_over(tx, node):
+            self.delete(tx, node, now=to_seconds(self._clock()))
+
     def clear_target(self, tx: Transaction, source: Node, place: Place, *, overwrite: bool, now: int) -> None:
         """Make room for `source` at `place`, as COPY and MOVE do (RFC 4918, 9.8.4 and 9.9.3).
 

@@ -85,7 +85,7 @@ def folder(ours: OurServer, dav: Client) -> Client:
 
 @pytest.mark.parametrize("place", ["above", "above/folder"])
 def test_lock_above_the_folder_holds(dav: Client, folder: Client, place: str) -> None:
-    """RFC 4918, 6.1: a lock of the tree covers the folder, though the device cannot see where it was taken."""
+    """RFC 4918, 6.1: a lock of the tree covers the folder, though the device cannot see its root."""
     token = dav.locked(place)
     for answer in (
         folder.put("inside", b"x"),

@@ -21,15 +21,19 @@ from tests.e2e.drive import Device, Drive
 from tests.services import clients
 
 CONFIGURATION = """\
-buf_size 256    # davfs2 before 1.7.2 shows nothing on kernels from 6.16 without it
+buf_size 256
 ask_auth 0
-use_locks 1
-lock_owner {device.username}
+"""
+"""What the README tells people to write, and what keeps a test from waiting for somebody to type.
+
+Without the buffer davfs2 before 1.7.2 cannot list folders on kernels from 6.16.
+"""
+
+AT_ONCE = """\
 delay_upload 0
 dir_refresh 1
-secrets {secrets}
 """
-"""As the README says, but for the delays: a test does not wait for what is done to save traffic."""
+"""For tests that watch the other side: otherwise davfs2 uploads ten seconds late and looks once a minute."""
 
 CACHE = Path("/var/cache/davfs2")
 """davfs2 runs as a user of its own, for whom a test's folder is closed: it must be the default."""
@@ -42,12 +46,12 @@ KILL_SECONDS = 10
 
 
 @contextlib.contextmanager
-def mounted(drive: Drive, device: Device, folder: Path) -> Iterator[Path]:
-    """The drive as a folder. Leaving it unmounts and waits until everything is uploaded."""
+def mounted(drive: Drive, device: Device, folder: Path, more: str = AT_ONCE) -> Iterator[Path]:
+    """The drive as a folder, with `more` lines of configuration. Leaving it waits until all is uploaded."""
     _require_mounting()
     folder.mkdir(parents=True)
     try:
-        _mount(drive, device, folder)
+        _mount(drive, device, folder, more)
         yield folder
         assert not list((folder / LOST).iterdir()), "davfs2 could not upload everything"
         done = subprocess.run(
@@ -66,9 +70,9 @@ def _require_mounting() -> None:
         pytest.skip("mounting davfs2 anywhere needs root")
 
 
-def _mount(drive: Drive, device: Device, folder: Path) -> None:
+def _mount(drive: Drive, device: Device, folder: Path, more: str) -> None:
     configuration, secrets = (folder.with_name(f"{folder.name}.{kind}") for kind in ("conf", "secrets"))
-    configuration.write_text(CONFIGURATION.format(device=device, secrets=secrets))
+    configuration.write_text(f"{CONFIGURATION}{more}secrets {secrets}\n")
     secrets.touch(0o600)
     secrets.write_text(f"{drive.url} {device.username} {device.token}\n")
     command = ["mount", "-t", "davfs", "-o", f"conf={configuration}", drive.url, str(folder)]

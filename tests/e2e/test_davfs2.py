@@ -22,6 +22,7 @@ pytestmark = pytest.mark.e2e
 
 ROUNDS = 5
 AWKWARD_FILES = 60
+MANY = 1200
 
 
 @pytest.fixture
@@ -80,11 +81,14 @@ def insert(path: Path, number: int) -> None:
 
 
 def test_what_people_do_to_files(drive: Drive, device: Device, server: Client, tmp_path: Path) -> None:
-    """The server ends up with exactly what the same work leaves in a local folder, empty files included."""
+    """The server ends up with exactly what the same work leaves in a local folder, empty files included.
+
+    As davfs2 is installed: most of it is uploaded, and unlocked, only by the unmount.
+    """
     source, local = tmp_path / "source", tmp_path / "local"
     plant(source, AWKWARD_FILES)
     work(source, local)
-    with davfs2.mounted(drive, device, tmp_path / "mount") as mount:
+    with davfs2.mounted(drive, device, tmp_path / "mount", more="") as mount:
         work(source, mount / "work")
         # Not at once: after a chmod of an open file, as vim does it, davfs2 calls it empty for a second.
         until(lambda: contents(mount / "work") == contents(local))
@@ -124,6 +128,19 @@ def work(source: Path, folder: Path) -> None:
         log.write("at the end")
     (folder / "gone").write_text("for a moment")
     (folder / "gone").unlink()
+
+
+def test_many_small_files_are_copied_at_once(
+    drive: Drive, device: Device, server: Client, tmp_path: Path
+) -> None:
+    """davfs2 keeps the lock of each until it uploads it, ten seconds later: an account may have that many."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(MANY):
+        (source / str(number)).write_text(str(number))
+    with davfs2.mounted(drive, device, tmp_path / "mount", more="") as mount:
+        run("cp", "-r", source, mount / "copied")
+    assert server.below("copied").tree() == contents(source)
 
 
 def test_a_file_that_is_open_for_writing_is_locked(

@@ -107,7 +107,7 @@ def test_what_counts_as_private(owner: int, group: int, mode: int, user: int, *,
     ],
 )
 def test_a_damaged_key_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Anything but one exact line, or two in the order of their ids, is an error of one line that does not repeat the content."""
+    """Anything but one exact line, or two in order, is an error of one line that does not repeat it."""
     path = tmp_path / "master.key"
     write_key(path, content)
     with pytest.raises(MasterKeyError, match="restore it from its backup") as caught:
@@ -125,7 +125,7 @@ def test_a_key_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 
 # ── replacing it ────────────────────────────────────────────────────────────────────────────────────────────
 def test_two_keys_read_back_in_order(tmp_path: Path) -> None:
-    """During a rotation the file holds both, the newest last, as private as before and with nothing beside it."""
+    """During a rotation the file holds both, the newest last, as private as before and with no other file."""
     path = tmp_path / "keys" / "master.key"
     first = create_master_key(path)
     second = MasterSecret.generate(2)
@@ -175,6 +175,8 @@ def test_a_file_that_cannot_be_replaced_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "master.key"
     first = create_master_key(path)
     (tmp_path / "master.key.new").mkdir()  # stands for a folder that takes no new file, for root too
-    with pytest.raises(MasterKeyError, match="if it is a systemd credential, stop the service, and run this as"):
+    with pytest.raises(
+        MasterKeyError, match="if it is a systemd credential, stop the service and run this as root"
+    ):
         replace_master_keys(path, [first, MasterSecret.generate(2)])
     assert load_master_keys(path) == (first,)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from tests.vectors.vector_file import Vector
 from tests.vectors.writer import BlobWriter, Sealed
@@ -40,13 +41,13 @@ def vector(
     expect: str = "success",
     released: int | None = None,
     data: bytes | None = None,
-    **changes: object,
+    **changes: Any,  # noqa: ANN401 - any field of a vector
 ) -> Vector:
     """A vector of a blob; `released` counts the chunks of `sealed` that may be given out."""
     count = released if released is not None else len(sealed.chunks) if expect == "success" else 0
     plain = b"".join(sealed.plains[:count])
     made = Vector(
-        name=f"{expect.split()[0]}-{name}",
+        name=f"{expect.partition(' ')[0]}-{name}",
         expect=expect,
         comment=comment,
         account=ACCOUNT,
@@ -59,7 +60,7 @@ def vector(
         plain_sha256=hashlib.sha256(plain).digest(),
         data=sealed.blob if data is None else data,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]  # the callers' keywords are fields
+    return replace(made, **changes)
 
 
 def flipped(data: bytes, at: int, bit: int = 0) -> bytes:
@@ -94,7 +95,7 @@ def successes() -> Iterator[Vector]:
 
 
 def headers() -> Iterator[Vector]:
-    """Rules 1 and 2: the first 56 bytes. But for these bytes the blobs are consistent: keys fit the wrong header."""
+    """Rules 1 and 2: the first 24 bytes. Keys and chunks fit the wrong header: nothing else is wrong."""
     expect = "header failure"
     for length in (0, 1, 87):
         yield vector(f"of-{length}-bytes", "Shorter than a header.", expect=expect, data=FILE.blob[:length])
@@ -179,8 +180,8 @@ def lengths() -> Iterator[Vector]:
         "empty-last-chunk", "An empty chunk behind a full one, sealed as the last.", empty_last, expect=expect
     )
     comment = "A byte behind full chunks, that metadata count as well."
-    data, changes = FULL.blob + b"\0", {"pinned_length": len(FULL.blob) + 1}
-    yield vector("extra-byte", comment, FULL, expect=expect, data=data, **changes)
+    data, longer = FULL.blob + b"\0", len(FULL.blob) + 1
+    yield vector("extra-byte", comment, FULL, expect=expect, data=data, pinned_length=longer)
     edges = {
         "header": (88, 0),
         "first-byte": (89, 0),
@@ -197,7 +198,7 @@ def lengths() -> Iterator[Vector]:
         yield vector(f"truncated-{name}", comment, expect=expect, released=released, data=FILE.blob[:length])
     comment = "Metadata name the most chunks that there can be; the storage has two."
     many = WRITER.seal([CHUNK, CHUNK], finals=[False, False])
-    most = {"pinned_length": 88 + MAX_CHUNKS * UNIT, "pinned_size": MAX_CHUNKS * CHUNK}
+    most: dict[str, Any] = {"pinned_length": 88 + MAX_CHUNKS * UNIT, "pinned_size": MAX_CHUNKS * CHUNK}
     yield vector("most-chunks", comment, many, expect=expect, released=2, **most)
 
 
@@ -221,6 +222,16 @@ def altered_chunks() -> Iterator[Vector]:
         yield vector(
             f"bit-{name}", f"One bit of byte {at}.", expect="chunk failure", released=released, data=data
         )
+    many = WRITER.seal([CHUNK] * 16 + [7])
+    data = flipped(many.blob, -1)
+    yield vector(
+        "bit-17th-chunk",
+        "Behind as many chunks as are read at once.",
+        many,
+        expect="chunk failure",
+        released=16,
+        data=data,
+    )
     empty = WRITER.seal([0])
     yield vector(
         "bit-empty",
@@ -236,11 +247,11 @@ def altered_chunks() -> Iterator[Vector]:
 def misplaced_chunks() -> Iterator[Vector]:
     """Rule 6: sound chunks at the wrong place, and metadata that fit."""
     expect, head, (first, second, last) = "chunk failure", FILE.header, FILE.chunks
-    two = {"pinned_length": 88 + UNIT + TAIL + 16, "pinned_size": CHUNK + TAIL}
-    four = {"pinned_length": 88 + 3 * UNIT + TAIL + 16, "pinned_size": 3 * CHUNK + TAIL}
-    cut = {"pinned_length": 88 + 2 * UNIT, "pinned_size": 2 * CHUNK}
-    longer = {"pinned_length": len(FILE.blob) + 1, "pinned_size": 2 * CHUNK + TAIL + 1}
-    shorter = {"pinned_length": len(FILE.blob) - 1, "pinned_size": 2 * CHUNK + TAIL - 1}
+    two: dict[str, Any] = {"pinned_length": 88 + UNIT + TAIL + 16, "pinned_size": CHUNK + TAIL}
+    four: dict[str, Any] = {"pinned_length": 88 + 3 * UNIT + TAIL + 16, "pinned_size": 3 * CHUNK + TAIL}
+    cut: dict[str, Any] = {"pinned_length": 88 + 2 * UNIT, "pinned_size": 2 * CHUNK}
+    longer: dict[str, Any] = {"pinned_length": len(FILE.blob) + 1, "pinned_size": 2 * CHUNK + TAIL + 1}
+    shorter: dict[str, Any] = {"pinned_length": len(FILE.blob) - 1, "pinned_size": 2 * CHUNK + TAIL - 1}
     yield vector(
         "swapped", "The first two chunks change places.", expect=expect, data=head + second + first + last
     )
@@ -267,7 +278,7 @@ def misplaced_chunks() -> Iterator[Vector]:
         data=data,
         **longer,
     )
-    zeros = {"pinned_length": 88 + 2 * UNIT + 20, "pinned_size": 2 * CHUNK + 4}
+    zeros: dict[str, Any] = {"pinned_length": 88 + 2 * UNIT + 20, "pinned_size": 2 * CHUNK + 4}
     data = FULL.blob + bytes(20)
     yield vector(
         "zeros-behind", "Zeros behind the last chunk.", FULL, expect=expect, released=1, data=data, **zeros

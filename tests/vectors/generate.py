@@ -4,9 +4,9 @@ from pathlib import Path
 
 from tests.vectors import vector_file
 from tests.vectors.blob_cases import blob_vectors
-from tests.vectors.row_cases import row_cases
-from tests.vectors.primitive_cases import primitive_cases
 from tests.vectors.case_file import PRIMITIVES, ROWS, text_of
+from tests.vectors.primitive_cases import primitive_cases
+from tests.vectors.row_cases import row_cases
 
 
 def files() -> dict[Path, str]:

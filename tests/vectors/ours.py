@@ -6,11 +6,8 @@ from davserver.crypto import tokens
 from davserver.crypto.keys import AccountKey, MasterKey
 from davserver.crypto.names import seal_name
 from davserver.crypto.properties import Purpose, open_property_name, open_value
-from davserver.db.accounts import AccountRow, IdentityRow
-from davserver.db.blob_index import BlobRow
-from davserver.db.credentials import AppPasswordRow, TotpDeviceRow
-from davserver.db.locks import LockRow
 from davserver.db.nodes import NodeRow
+from davserver.db.rekeying import TABLES
 from davserver.db.rows import AuthenticatedRow, build, column_names
 from davserver.errors import AuthenticationError, CorruptRow
 from davserver.keyring import TOTP_SEAL_VERSION
@@ -19,9 +16,8 @@ from tests.vectors.case_file import Case
 
 REFUSALS = (CorruptRow, AuthenticationError)
 
-ROW_TYPES: dict[str, type[AuthenticatedRow]] = {
-    one.TABLE: one for one in (AccountRow, AppPasswordRow, BlobRow, IdentityRow, LockRow, TotpDeviceRow)
-}
+ROW_TYPES: dict[str, type[AuthenticatedRow]] = {one.TABLE: one for one in TABLES}
+"""Every table whose rows carry an authenticator under the master key."""
 
 
 def read(case: Case) -> object:

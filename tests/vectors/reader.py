@@ -11,7 +11,9 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +30,17 @@ AUTHENTICATED = {
     "blob": "blob_id account_id state inline sealed_size plain_size format key_version wrapped_key version",
     "local_identity": "account_id password_hash changed_at version",
     "lock": "account_id lock_id node_id exclusive infinite owner_sealed created_at expires_at version",
+    "recovery_code": "account_id verifier created_at",
     "totp_device": "account_id device_id sealed_secret confirmed last_step created_at version",
     "app_password": "app_id account_id label scopes root_id networks verifier wrapped_key public_key"
     " key_version created_at expires_at revoked_at version",
 }
 
 
-class Refused(ValueError):
-    """What is wrong: a blob's "header", "commit", "length" or "chunk", or a "row" (or any `ValueError`)."""
-
-
 def require(condition: object, reason: str = "row") -> None:
-    """Refuse for this reason unless the condition holds."""
+    """Refuse unless the condition holds; of a blob, "header", "commit", "length" or "chunk" is the reason."""
     if not condition:
-        raise Refused(reason)
+        raise ValueError(reason)
 
 
 def derive(root: bytes, label: str, size: int, context: bytes = b"") -> bytes:
@@ -92,7 +91,7 @@ def open_blob(blob: bytes, account: bytes, file_key: bytes, pinned: Row) -> Iter
                 AES.new(key, AES.MODE_GCM, nonce).update(head).decrypt_and_verify(sealed[:-16], sealed[-16:])
             )
         except ValueError as error:
-            raise Refused("chunk") from error
+            raise ValueError("chunk") from error
 
 
 def open_node(root: bytes, row: Row) -> Row:
@@ -139,16 +138,18 @@ class Vault:
         found = [dict(row) for row in self._database.execute(statement, (self._id, *values))]
         for row in found if table in AUTHENTICATED else ():
             fields = [row[column] for column in AUTHENTICATED[table].split()]
-            fits = [x for x in self._masters.values() if row_mac(x, MASTER_MAC, table, fields) == row["mac"]]
-            require(fits)
-            row["master"] = fits[0]
+            require(any(row_mac(x, MASTER_MAC, table, fields) == row["mac"] for x in self._masters.values()))
         return found
 
     def totp_secrets(self) -> list[bytes]:
         """One-time-password secrets of all devices."""
-        start, end = [b"EWD1/totp", self._id], (1).to_bytes(8)
-        found = [(x["master"], [*start, x["device_id"], end], x) for x in self.tables["totp_device"]]
-        return [siv_open(root, "EWD1/master/totp", data, row["sealed_secret"]) for root, data, row in found]
+        found, rows = [], self.tables["totp_device"]
+        for row, root in product(rows, self._masters.values()):
+            data = [b"EWD1/totp", self._id, row["device_id"], (1).to_bytes(8)]
+            with suppress(ValueError):
+                found.append(siv_open(root, "EWD1/master/totp", data, row["sealed_secret"]))
+        require(len(found) == len(rows))
+        return found
 
     def walk(self, parent: bytes = ROOT, above: str = "") -> Iterator[tuple[str, Row]]:
         """Path and metadata of everything below, with `content`, `properties` and `owners` of locks."""
@@ -168,8 +169,7 @@ class Vault:
                 yield from self.walk(node, f"{above}/{found['name']}")
 
     def _content(self, pinned: Row) -> bytes:
-        blob_id = pinned["blob_id"]
-        (row,) = self.rows("blob", "blob_id = ?", blob_id)
+        (row,) = self.rows("blob", "blob_id = ?", blob_id := pinned["blob_id"])
         data = [b"EWD1/fk", self._id, blob_id, row["format"].to_bytes(1), row["key_version"].to_bytes(4)]
         file_key = siv_open(self._root, "EWD1/user/file-wrap", data, row["wrapped_key"])
         blob = b"" if row["inline"] else (self._blobs / blob_id.hex()[:2] / blob_id.hex()).read_bytes()

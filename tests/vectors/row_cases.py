@@ -1,4 +1,4 @@
-"""What tests/vectors/rows.json holds: keys, names, metadata, properties, app passwords, rows; each altered once.
+"""What tests/vectors/rows.json holds: keys, names, nodes, properties, app passwords, rows; each altered once.
 
 A case says what is read, the columns or inputs, and what comes out; nothing if it is refused.
 """
@@ -34,7 +34,7 @@ ROOT_KEY = HMAC(ACCOUNT, ACCOUNT_KEY)
 """`R` of the account key."""
 
 
-def case(what: str, title: str, result: object, **inputs: object) -> Case:
+def case(what: str, title: str, /, result: object, **inputs: object) -> Case:
     """A case that succeeds with a result."""
     return {"what": what, "title": title, **inputs, "result": result}
 
@@ -71,7 +71,9 @@ def alterations(value: object) -> Iterator[tuple[str, object]]:
 def keys() -> Iterator[Case]:
     """The key check and everything that is wrapped."""
     master: dict[str, object] = {"instance_id": INSTANCE, "master_key": MASTER_KEY, "kid": 1}
-    check = case("key-check", "key check", True, **master, value=derive(MASTER, "EWD1/master/keycheck", 16))
+    check = case(
+        "key-check", "key check", result=True, **master, value=derive(MASTER, "EWD1/master/keycheck", 16)
+    )
     yield check
     yield from altered(check, ["value"])
     yield refused(check, "other instance", instance_id=OTHER_ID)
@@ -117,7 +119,7 @@ def keys() -> Iterator[Case]:
     )
     tag = HMAC(derive(ROOT_KEY, "EWD1/user/etag", 32), BLOB_ID)[:16]
     value = base64.b32encode(tag).decode().rstrip("=").lower()
-    etag = case("etag", "entity tag", True, **owner, blob_id=BLOB_ID, value=value)
+    etag = case("etag", "entity tag", result=True, **owner, blob_id=BLOB_ID, value=value)
     yield etag
     yield refused(etag, "other blob", blob_id=OTHER_BLOB)
     yield refused(etag, "other account", account_id=OTHER_ACCOUNT)
@@ -159,18 +161,25 @@ def names() -> Iterator[Case]:
         "\U0001f600",
     ):
         made = case(
-            "name", ascii(name), True, **owner, plain=name, sealed=seal_name(ROOT_KEY, ACCOUNT, PARENT, name)
+            "name",
+            ascii(name),
+            result=True,
+            **owner,
+            plain=name,
+            sealed=seal_name(ROOT_KEY, ACCOUNT, PARENT, name),
         )
         yield made
     yield case(
         "name",
         "in the root",
-        True,
+        result=True,
         **owner | {"parent_id": ROOT},
         plain="a",
         sealed=seal_name(ROOT_KEY, ACCOUNT, ROOT, "a"),
     )
-    made = case("name", "name", True, **owner, plain="a", sealed=seal_name(ROOT_KEY, ACCOUNT, PARENT, "a"))
+    made = case(
+        "name", "name", result=True, **owner, plain="a", sealed=seal_name(ROOT_KEY, ACCOUNT, PARENT, "a")
+    )
     yield from altered(made, ["sealed", "plain"])
     yield refused(made, "other collection", parent_id=OTHER_ID)
     yield refused(made, "other account", account_id=OTHER_ACCOUNT)
@@ -195,15 +204,16 @@ def bad_paddings(value: bytes) -> Iterator[tuple[str, bytes]]:
 
 def nodes() -> Iterator[Case]:
     """Rows of the tree."""
-    content = {"blob_id": BLOB_ID, "blob_length": 100_120, "commitment": bytes(range(32))}
     full = Metadata(
         "report.pdf",
         100_000,
         1_700_000_000_123_456_789,
         1_600_000_000_000_000_000,
-        sha1=bytes(range(20)),
-        **content,
-    )  # type: ignore[arg-type]
+        BLOB_ID,
+        100_120,
+        bytes(range(32)),
+        bytes(range(20)),
+    )
     yield node("empty file", Metadata("e", 0, 1, 1, BLOB_ID, 104, bytes(32)))
     yield node("before 1970", Metadata("old", 5, -1, -(2**63), BLOB_ID, 109, b"\xff" * 32))
     yield node("latest", Metadata("new", 2**40, 2**63 - 1, 0, BLOB_ID, 2**41, b"\xff" * 32))
@@ -405,7 +415,7 @@ def rows() -> Iterator[Case]:
             sealed = b"\x33" * 48 if column.endswith(("_sealed", "_secret", "_key", "_commitment")) else at
             values[column] = SAMPLES.get(column, sealed)
         mac = row_mac(MASTER, MASTER_MAC, table, list(values.values()))  # type: ignore[arg-type]
-        made = case("row", table, True, **master, table=table, columns=values, mac=mac)
+        made = case("row", table, result=True, **master, table=table, columns=values, mac=mac)
         yield made
         for column, value in values.items():
             for what, other in alterations(value):

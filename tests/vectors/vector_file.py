@@ -1,6 +1,6 @@
 """The files under tests/vectors/v1: one blob each, what metadata say of it, and what a reader makes of it.
 
-A file is lines `field: value`, an empty line, and the blob in hexadecimal; `HH*N` is a byte that comes N times.
+A file is lines `field: value`, an empty line, and the blob in hexadecimal; `HH*N` is one byte N times.
 """
 
 import re
@@ -72,7 +72,8 @@ def vectors() -> list[Vector]:
 
 
 def _hex_lines(data: bytes) -> list[str]:
-    lines, plain = [], bytearray()
+    lines: list[str] = []
+    plain = bytearray()
 
     def flush() -> None:
         lines.extend(plain[at : at + LINE_BYTES].hex() for at in range(0, len(plain), LINE_BYTES))

@@ -1,7 +1,7 @@
-"""The sealing half of the independent implementation: what the vectors are made with. It imports nothing of ours.
+"""The sealing half of the independent implementation: it makes the vectors and imports nothing of ours.
 
-Only for the generator and tests. Unlike a real writer it seals wrongly when asked to, and chooses plaintexts whose
-ciphertext is one repeated byte, so that vectors of many kilobytes fit on a page.
+Only for the generator and tests. Unlike a real writer it seals wrongly when asked to, and chooses plaintexts
+whose ciphertext is one repeated byte, so that vectors of many kilobytes fit on a page.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cbor2
 from Crypto.Cipher import AES
+from Crypto.Cipher._mode_gcm import GcmMode
 
 from tests.vectors.reader import HMAC, derive
 
@@ -96,7 +97,7 @@ class BlobWriter:
         context = self._head() + self.account if self.context is None else self.context
         return derive(HMAC(self.salt, self.file_key), label, 32, context)
 
-    def _cipher(self, index: int, *, final: bool) -> "AES.GcmMode":
+    def _cipher(self, index: int, *, final: bool) -> GcmMode:
         return AES.new(
             self._derive("EWD1/content"), AES.MODE_GCM, nonce=struct.pack(self.nonce, index, final)
         )

@@ -127,10 +127,11 @@ def test_other_commands_need_a_store(bare_cli: Cli, tmp_path: Path, arguments: l
 def test_enrol_makes_an_account_whose_device_can_connect(cli: Cli) -> None:
     """First the secret, then, for the right code, the app password with commands to paste."""
     done = cli.enrol("alice")
-    offered, issued = done.objects
+    offered, recovery, issued = done.objects
     assert done.code == ExitCode.OK
     assert offered["totp_uri"].startswith("otpauth://totp/Sealdav:alice?secret=" + offered["secret"])
-    assert issued["account"] == "alice"
+    assert issued["account"] == recovery["account"] == "alice"
+    assert len(set(recovery["recovery_codes"])) == 10
     for part in ("url=http://127.0.0.1:8080/dav/", "vendor=owncloud", "user=alice", "--obscure"):
         assert part in issued["commands"]["config"]
     assert issued["app_password"] in issued["commands"]["config"]
@@ -190,7 +191,7 @@ def test_who_is_enrolled_is_told_what_to_do(cli: Cli) -> None:
     done = cli("enrol", "alice", "--json", answers=[PASSWORD])
     assert (done.code, done.out) == (ExitCode.FAILED, "")
     assert "sealdav app-password issue alice" in done.err
-    assert "sealdav totp reset alice" in done.err
+    assert "sealdav totp recover alice" in done.err
 
 
 def test_a_bad_password_leaves_no_account(cli: Cli) -> None:
@@ -293,7 +294,7 @@ def test_app_passwords_that_make_no_sense_are_refused(cli: Cli) -> None:
 
 def test_a_revoked_app_password_opens_nothing(cli: Cli) -> None:
     """From the next request on, and for good."""
-    issued = cli.enrol("alice").objects[1]
+    issued = cli.enrol("alice").objects[-1]
     assert cli("app-password", "revoke", "alice", issued["id"]).code == ExitCode.OK
     assert cli("app-password", "revoke", "alice", issued["id"]).code == ExitCode.FAILED
     assert cli("app-password", "list", "alice").out == ""

@@ -1,23 +1,26 @@
-"""A whole store with everything in it that a rotation of the master key must carry over, and what to ask of it.
+"""A whole store on disk with every kind of row in it, and what to ask it.
 
-Used by test_rotation.py and test_rotation_keys.py.
+Used by test_rotation.py and test_deletion.py, which each copy one that was filled once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from davserver.accounts.totp import RULE
 from davserver.bootstrap import Services, build_services
+from davserver.crypto.properties import Purpose, seal_value
 from davserver.db.engine import Database
 from davserver.db.locks import LockRow
 from davserver.errors import AuthenticationError, Throttled
-from davserver.model import ROOT_ID, AuthMethod
+from davserver.model import AuthMethod, Principal
 from davserver.rotation import Progress, Rotation, RotationReport
 from davserver.settings import Settings, load_settings
 from davserver.vault.paths import VaultPath
@@ -81,25 +84,20 @@ class Store:
                     with vault.write(VaultPath.parse(f"{size}.bin")) as upload:
                         upload.write(content(name, size))
                         upload.commit()
-                row = LockRow(account.id, os.urandom(16), ROOT_ID, True, True, b"", 0, 2**40, 1)  # noqa: FBT003
-                with services.database.write() as tx:
-                    tx.locks.insert(services.keyring.with_mac(row))
-                    tx.commit()
+                self._lock(services, principal)
 
     def rotate(self, progress: Progress = lambda _done, _total: None) -> RotationReport:
         """Rotate with every row in a transaction of its own."""
         database = Database(self.settings.database_url)
         try:
-            rotation = Rotation(
-                self.key_file, database, self.clock, RecordingAudit(), progress, batch_rows=1
-            )
+            rotation = Rotation(self.key_file, database, self.clock, RecordingAudit(), progress, batch_rows=1)
             return rotation.run()
         finally:
             database.dispose()
 
     def rotate_until(self, step: int) -> bool:
         """Rotate and be killed as soon as that many steps are durable; False if there are not so many."""
-        steps = iter(range(1, step + 1))
+        steps = count(1)
 
         def kill(_done: int, _total: int) -> None:
             if next(steps) == step:
@@ -109,8 +107,6 @@ class Store:
             self.rotate(kill)
         except KilledError:
             return True
-        except StopIteration:  # pragma: no cover - `kill` is not called after it has raised
-            raise AssertionError("the rotation went on") from None
         return False
 
     def blobs(self) -> dict[str, str]:
@@ -121,11 +117,17 @@ class Store:
             if path.is_file()
         }
 
-    def require_whole(self) -> None:
+    def copy(self, folder: Path) -> Store:
+        """The same store in another folder, at the time at which all began."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        codes = {name: list(codes) for name, codes in self.codes.items()}
+        return Store(folder, tokens={**self.tokens}, secrets={**self.secrets}, codes=codes)
+
+    def require_whole(self, names: Iterable[str] = NAMES) -> None:
         """Everything opens as before: nothing is altered, devices get in, files are what they were."""
         with self.services() as services:
             assert services.maintenance.verify().problems == []
-            for name in NAMES:
+            for name in names:
                 principal = services.authenticator.authenticate(name, self.tokens[name], "192.0.2.1")
                 vault = services.vaults.open(principal)
                 for size in SIZES:
@@ -172,6 +174,26 @@ class Store:
             except AuthenticationError:
                 return False
         raise AssertionError("000000 was right")
+
+    def _lock(self, services: Services, principal: Principal) -> None:
+        """Lock the small file for longer than any test."""
+        account_id, lock_id = principal.account.id, os.urandom(16)
+        node_id = services.vaults.open(principal).stat(VaultPath.parse(f"{SIZES[0]}.bin")).id
+        owner = seal_value(services.keyring.account_key(principal), node_id, Purpose.LOCK_OWNER, lock_id, b"")
+        row = LockRow(
+            account_id=account_id,
+            lock_id=lock_id,
+            node_id=node_id,
+            exclusive=True,
+            infinite=False,
+            owner_sealed=owner,
+            created_at=0,
+            expires_at=2**40,
+            version=1,
+        )
+        with services.database.write() as tx:
+            tx.locks.insert(services.keyring.with_mac(row))
+            tx.commit()
 
     def _locks(self, services: Services, name: str) -> list[LockRow]:
         with services.database.read() as tx:
