@@ -12,7 +12,7 @@ import re
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -104,19 +104,35 @@ def _write_pair(*files: tuple[Path, bytes, int]) -> None:
     Raises:
         ConfigError: one exists, or the folder cannot be written to.
     """
-    written: list[Path] = []
+    made: list[Path] = []
     try:
         for path, content, mode in files:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with path.open("xb") as file:  # private until it is told otherwise: see `session.harden`
-                written.append(path)
+            with _create(path) as file:
+                made.append(path)
                 os.fchmod(file.fileno(), mode)
                 file.write(content)
-    except OSError as error:
-        for path in written:
+    except BaseException as error:
+        for path in made:
             path.unlink()
-        if isinstance(error, FileExistsError):
+        if isinstance(error, OSError):
+            raise _cannot_write(made[-1], error) from None
+        raise
+
+
+def _create(path: Path) -> BinaryIO:
+    """A new file, private until it is told otherwise: see `session.harden`."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path.open("xb")
+    except OSError as error:
+        if os.path.lexists(path):
             raise ConfigError(
                 f"{path} exists already and is not overwritten: use it, or move it away"
             ) from None
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}); run sealdav as its owner") from None
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{path}: cannot be written ({error.strerror}); make room, or run sealdav as its owner"
+    )

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from davserver.db.rows import AuthenticatedRow, build, columns_of
+from davserver.db.schema import account as accounts
 from davserver.db.schema import lock, node
 from davserver.errors import VersionConflict
-from davserver.model import AccountId, NodeId
+from davserver.model import AccountId, AccountState, NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,12 @@ class Locks:
             self._connection.execute(statement, [{"account": account, "this": one} for one in lock_ids])
 
     def expired(self, *, now: int, limit: int) -> list[LockRow]:
-        """At most `limit` locks of all accounts whose time is up."""
-        return self._rows(_LOCKS.where(lock.c.expires_at <= now).limit(limit), {})
+        """At most `limit` locks whose time is up, of all accounts but those that are being deleted."""
+        of_account = accounts.c.account_id == lock.c.account_id
+        chosen = _LOCKS.join_from(lock, accounts, of_account).where(
+            lock.c.expires_at <= now, accounts.c.state != AccountState.DELETED.value
+        )
+        return self._rows(chosen.limit(limit), {})
 
     def scan(self, account: AccountId) -> list[LockRow]:
         """Every lock of an account, expired ones too, for `verify`."""

@@ -108,7 +108,7 @@ class Connection:
     def communicate(self) -> bool:
         """Answer one request, if its head is there. Returns whether to wait for more on this connection."""
         if self._lingering:
-            return self.reader.discard()
+            return self._in_time() and self.reader.discard()
         try:
             if self._securing is not None:
                 return self._secure(self._securing)
@@ -149,11 +149,21 @@ class Connection:
         self._begun = False
 
     def _begin(self) -> bool:
-        """Something has begun to arrive: from now on more bytes do not extend the deadline."""
+        """Something has begun to arrive: from now on more bytes do not extend the deadline.
+
+        Returns whether to wait for them.
+        """
         if not self._begun:
             self.deadline = time.monotonic() + self._service.head_seconds
             self._begun = True
-        return True
+        return self._in_time()
+
+    def _in_time(self) -> bool:
+        """The selector looks at deadlines too, but not at a connection that is being worked on when it looks.
+
+        One that drips is worked on at just those moments, if nothing else is going on.
+        """
+        return time.monotonic() < self.deadline
 
     def _secure(self, certificate: Certificate) -> bool:
         """One step of the TLS handshake; it never waits. Returns as `communicate` does.

@@ -25,6 +25,7 @@ METHODS = (
     "PROPFIND",
     "PROPPATCH",
     "LOCK",
+    "UNLOCK",
     "BREW",
 )
 CRASHES = fault("answers 500 with the text of the exception")

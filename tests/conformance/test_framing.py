@@ -410,6 +410,8 @@ REFUSALS = [
     pytest.param("BREW", "file", {}, 405, id="405"),
     pytest.param("DELETE", "missing", {}, 404, id="404"),
     pytest.param("GET", "victim", {}, 200, id="200"),
+    pytest.param("LOCK", "victim", {"Depth": "1"}, 400, id="LOCK"),
+    pytest.param("UNLOCK", "victim", {}, 400, id="UNLOCK"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from davserver.errors import InvalidValue
@@ -20,7 +22,7 @@ WRONG = {400, 404, 405, 409, 412, 414}
 """How a request is refused that names nothing; never a 5xx."""
 
 
-def _values(table: list[object]) -> list[object]:
+def _values(table: Sequence[object]) -> list[object]:
     """Rows of another test's table, without what they say of the stock server."""
     return [getattr(row, "values", (row,))[0] for row in table]
 

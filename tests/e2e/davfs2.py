@@ -41,7 +41,7 @@ CACHE = Path("/var/cache/davfs2")
 LOST = "lost+found"
 """A folder that every mount seems to have and no server has: there davfs2 keeps what it could not upload."""
 
-UNMOUNT_SECONDS = 60
+UNMOUNT_SECONDS = 120
 KILL_SECONDS = 10
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 ROUNDS = 5
 AWKWARD_FILES = 60
-MANY = 1200
+MANY = 1100
 
 
 @pytest.fixture
@@ -130,6 +130,7 @@ def work(source: Path, folder: Path) -> None:
     (folder / "gone").unlink()
 
 
+@pytest.mark.timeout(300)
 def test_many_small_files_are_copied_at_once(
     drive: Drive, device: Device, server: Client, tmp_path: Path
 ) -> None:

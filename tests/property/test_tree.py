@@ -1,7 +1,8 @@
 """The vault against plain dictionaries: whatever two accounts and their devices do, both say the same.
 
-A model of a tree with its locks and properties is a page of rules (`tree_model.py`); the vault has encryption,
-quota, shared contents, garbage collection and failing disks behind it, and nobody may be able to tell.
+A model of a tree with its locks and properties is a few pages of rules (`tree_model.py`); the vault has
+encryption, quota, shared contents, garbage collection and failing disks behind it, and nobody may be able to
+tell.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from davserver.vault import copying
 from tests.property.tree_machine import ACCOUNTS, QUOTA, TreeMachine
+from tests.property.tree_requests import OTHERS, REQUESTS
 from tests.unit.vault.store import make_store
 
 RUNS = 40
@@ -21,22 +23,6 @@ STEPS_A_RUN = 60
 FEWEST_STEPS = 1500
 """Hypothesis may end a run early; fewer in all would prove too little."""
 
-KINDS = {
-    "PUT",
-    "GET",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "DELETE",
-    "PROPFIND",
-    "PROPPATCH",
-    "LOCK",
-    "refresh",
-    "UNLOCK",
-    "expiry",
-    "device limited",
-    "garbage collection",
-}
 OUTCOMES = {"done", "Locked", "LockConflict", "NoSuchLock", "NotFound", "fault: as before", "fault: as after"}
 
 
@@ -59,5 +45,5 @@ def test_the_vault_is_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ),
     )
     assert TreeMachine.steps.total() >= FEWEST_STEPS
-    assert set(TreeMachine.steps) == KINDS
+    assert set(TreeMachine.steps) == {*REQUESTS, *OTHERS}
     assert set(TreeMachine.outcomes) >= OUTCOMES

@@ -1,7 +1,7 @@
-"""What one account should hold, in plain dictionaries: the tree, its dead properties, its locks, and their rules.
+"""What one account should hold, in plain dictionaries: the tree, dead properties, locks, and their rules.
 
-Written from RFC 4918 alone; `tree_machine.py` does everything to it that it does to a vault. Each request answers
-with every error that would be right, an empty set if there is none, and changes the model only then.
+Written from RFC 4918 alone; `tree_machine.py` does everything to it that it does to a vault. Each request
+answers with every error that would be right, an empty set if there is none, and changes the model only then.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Held = tuple[str, bool, bool, int]
 """Token, exclusive, infinite, and when it ends."""
 
 Seen = dict[str, tuple[str, bytes | None, int, dict[str, str], set[Held]]]
-"""Everything that a client can find out, by path: name, content, time, dead properties, locks that cover it."""
+"""All that a client can find out, by path: name, content, time, dead properties, locks that cover it."""
 
 
 def parent_of(path: str) -> str:
@@ -240,7 +240,7 @@ class Model:
     def lock(
         self, path: str, tokens: Collection[str], *, exclusive: bool, infinite: bool, seconds: int
     ) -> Wrong:
-        """LOCK; makes an empty file if there is nothing. Whoever learns the token writes it over NEW_TOKEN."""
+        """LOCK; makes an empty file if there is nothing. Its token is NEW_TOKEN for now."""
         key = self.key(path)
         if key not in self.tree and (wrong := self._no_place(key)):
             return wrong
@@ -297,6 +297,9 @@ class Model:
         if key not in self.tree:
             return {NotFound}, []
         held = [lock for lock in self.covering(key) if lock.token == token]
+        reached = [self.tree[one] for one in self.below(self.top or "/")]
+        if any(lock.root not in reached for lock in held):
+            return {NotPermitted}, []
         return _broken((not held, NoSuchLock)), held
 
     def _locked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,37 @@ def test_a_file_in_its_default_place_is_read(tmp_path: Path) -> None:
     assert load_settings().server.port == 7
 
 
+# ── TLS and proxies
+def test_networks_may_be_written_in_every_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list in the file, one string with commas or spaces elsewhere; an address is a network of one."""
+    config = written(tmp_path, '[server]\ntrusted_proxies = ["10.0.0.0/8", "2001:db8::/32"]\n')
+    both = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+    assert load_settings(config).server.trusted_proxies == both
+    monkeypatch.setenv("DAVSERVER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32")
+    assert load_settings().server.trusted_proxies == both
+    flags = {"server": {"trusted_proxies": "127.0.0.1"}}
+    assert load_settings(config, flags).server.trusted_proxies == (ip_network("127.0.0.1/32"),)
+    monkeypatch.setenv("DAVSERVER_SERVER__TRUSTED_PROXIES", "")
+    assert load_settings(config).server.trusted_proxies == ()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "tls", "https"),
+    [
+        ("", False, False),
+        ("", True, True),
+        ("https://dav.example.org", False, True),
+        ("http://dav.example.org", False, False),
+        ("http://dav.example.org", True, False),
+    ],
+)
+def test_whether_clients_come_by_https(public_url: str, tls: bool, https: bool) -> None:  # noqa: FBT001
+    """What the public address says; without one, what is spoken here."""
+    files = {"tls_certificate": "a", "tls_key": "b"} if tls else {}
+    server = load_settings(flags={"server": {"public_url": public_url, **files}}).server
+    assert server.is_https is https
+
+
 # ── secrets
 def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`..._FILE`, and its value is in no representation of the settings."""
@@ -148,6 +180,16 @@ def test_only_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[storage]\ndurability = 'some'\n", 2, "storage.durability: input should be 'full' or 'relaxed'"),
         ("[server]\npublic_url = 'dav.example.org'\n", 2, "server.public_url: string should match"),
         ("[log]\nfolder = ''\n", 2, "log.folder: a path must not be empty"),
+        (
+            "[server]\ntls_key = 'a'\n",
+            2,
+            "server.tls_key: tls_certificate and tls_key are set together, but tls_certificate is not",
+        ),
+        ("[server]\ntls_certificate = 'a'\n", 1, "are set together, but tls_key is not"),
+        ("[server]\n\ntrusted_proxies = ['10.0.0.1/8']\n", 3, "a network is written like 10.0.0.0/8"),
+        ("[server]\ntrusted_proxies = ['a']\n", 2, "server.trusted_proxies: a network is written like"),
+        ("[server]\ntrusted_proxies = [1]\n", 2, "server.trusted_proxies: a network is written like"),
+        ("[server]\ntrusted_proxies = 1\n", 2, "server.trusted_proxies: a list of networks is expected"),
         ("[server]\nport = 1\nport = 2\n", 3, "not valid TOML"),
         ("[server]\nhost = 'a\n", 2, "not valid TOML"),
         ("[server\n", 1, "not valid TOML"),
@@ -171,6 +213,7 @@ def test_an_error_in_the_file_names_its_line(tmp_path: Path, text: str, line: in
     [
         ("DAVSERVER_SERVER__PORT", "x", "server__port: input should be a valid integer"),
         ("DAVSERVER_SERVER__PRT", "1", "server__prt: no such setting"),
+        ("DAVSERVER_SERVER__TRUSTED_PROXIES", "[broken", "server__trusted_proxies: a network is written"),
         ("DAVSERVER_SERVER", "1", "server: no such setting"),
         ("DAVSERVER_NOTHING__AT_ALL", "1", "nothing__at_all: no such setting"),
         ("DAVSERVER_STORAGE__DATABASE_URL_FILE", "/nonexistent", "cannot read the file that it names"),

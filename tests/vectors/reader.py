@@ -11,7 +11,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -180,15 +180,15 @@ class Vault:
 
 def open_store(database: Path, blobs: Path, key_file: Path) -> Iterator[Vault]:
     """The vaults of all accounts."""
-    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-    connection.row_factory = sqlite3.Row
-    keys = {int(kid): bytes.fromhex(key) for _, kid, key in map(str.split, key_file.read_text().splitlines())}
-    (instance,) = connection.execute("SELECT instance_id FROM instance").fetchone()
-    masters = {kid: HMAC(instance, key) for kid, key in keys.items()}
-    for kid, check in connection.execute("SELECT key_id, key_check FROM master_key"):
-        require(kid not in masters or derive(masters[kid], "EWD1/master/keycheck", 16) == check)
-    for row in connection.execute("SELECT * FROM account, (SELECT instance_id FROM instance)").fetchall():
-        yield Vault(connection, blobs, masters, dict(row))
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        (instance,) = connection.execute("SELECT instance_id FROM instance").fetchone()
+        lines = map(str.split, key_file.read_text().splitlines())
+        masters = {int(kid): HMAC(instance, bytes.fromhex(key)) for _, kid, key in lines}
+        for kid, check in connection.execute("SELECT key_id, key_check FROM master_key"):
+            require(kid not in masters or derive(masters[kid], "EWD1/master/keycheck", 16) == check)
+        for row in connection.execute("SELECT * FROM account, (SELECT instance_id FROM instance)").fetchall():
+            yield Vault(connection, blobs, masters, dict(row))
 
 
 if __name__ == "__main__":

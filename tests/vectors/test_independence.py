@@ -30,7 +30,7 @@ from tests.vectors.writer import (
 FOLDER = Path(__file__).parent
 PAGE = (FOLDER.parents[1] / "docs" / "format.md").read_text()
 
-MADE_OF_OURS = {"__init__", "ours"}
+MADE_OF_OURS = {"__init__", "ours", "stored"}
 """Modules beside the tests that may use the server's code."""
 
 WRITER = BlobWriter(sample.ACCOUNT, sample.FILE_KEY, sample.BLOB_ID, sample.SALT, 16)

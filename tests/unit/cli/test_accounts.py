@@ -14,9 +14,8 @@ from tests.unit.cli.conftest import PASSWORD, Cli
 def put(services: Services, cli: Cli, name: str, content: bytes) -> None:
     """Store a file of alice's in a folder of its own."""
     vault = services.vaults.open(make_principal(services.accounts.find("alice"), cli.clock))
-    folder = VaultPath.parse(f"folder-of-{name}")
-    vault.make_collection(folder)
-    with vault.write(folder.child(name)) as upload:
+    vault.make_collection(VaultPath.parse(f"folder-of-{name}"))
+    with vault.write(VaultPath.parse(f"folder-of-{name}/{name}")) as upload:
         upload.write(content)
         upload.commit()
 
@@ -120,6 +119,7 @@ def test_an_unfinished_deletion_is_finished(alice: Cli) -> None:
     """It is shown as what it is, and nobody is asked again."""
     with alice.services() as services:
         services.deletion.shred("alice")
+    alice.capsys.readouterr()  # the log of this process
     assert alice("user", "show", "alice", "--json").objects[0]["state"] == "deleted"
     assert alice("user", "resume", "alice").code == ExitCode.FAILED
     assert alice.enrol("alice").code == ExitCode.FAILED

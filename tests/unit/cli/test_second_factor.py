@@ -23,7 +23,7 @@ def recover(cli: Cli, code: str, *, password: str = PASSWORD) -> tuple[int, list
 
 
 def test_a_recovery_code_replaces_a_lost_authenticator(cli: Cli) -> None:
-    """Password and code lead to a new enrolment; the code is used up, the new authenticator proves, the old not."""
+    """Password and code lead to a new enrolment; the code is used up, and the old authenticator is out."""
     codes = cli.enrol("alice").objects[1]["recovery_codes"]
     lost = cli.secrets["alice"]
     code, (offered, result) = recover(cli, codes[0].upper())

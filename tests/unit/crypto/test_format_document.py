@@ -16,9 +16,7 @@ from davserver.crypto.names import seal_name
 from davserver.crypto.properties import Purpose, seal_property_name, seal_value
 from davserver.crypto.rowmac import Field
 from davserver.crypto.tokens import AppToken
-from davserver.db.accounts import AccountRow, IdentityRow
-from davserver.db.blob_index import BlobRow
-from davserver.db.credentials import AppPasswordRow, TotpDeviceRow
+from davserver.db.rekeying import TABLES
 from davserver.db.rows import AuthenticatedRow, column_names
 from davserver.model import ROOT_ID, Content, NodeKind
 from tests.unit.crypto.samples import (
@@ -56,6 +54,7 @@ def keys_and_content() -> dict[str, str]:
         "wrapped file key": account.wrap_file_key(FILE_KEY, BLOB_ID).hex(),
         "etag": account.etag(BLOB_ID),
         "sealed totp secret": master.seal_totp(ACCOUNT_ID, DEVICE_ID, 7, b"12345678901234567890").hex(),
+        "sealed pepper": master.seal_pepper(bytes(range(32))).hex(),
         "blob commitment": COMMITMENT.hex(),
         "tag of empty chunk": seal_blob(b"")[88:].hex(),
     }
@@ -87,6 +86,8 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         ).hex(),
         "app password": token.text(),
         "app password verifier": tokens.verifier(master.pepper, ACCOUNT_ID, token).hex(),
+        "recovery code": tokens.recovery_text(bytes(range(15))),
+        "recovery verifier": tokens.recovery_verifier(master.pepper, ACCOUNT_ID, bytes(range(15))).hex(),
         "row, master key": master.row_mac("example", FIELDS).hex(),
         "row, account key": account.row_mac("example", FIELDS).hex(),
     }
@@ -132,7 +133,7 @@ def test_the_example_of_a_range_is_right() -> None:
     assert expected in PAGE.replace("\n", " ")
 
 
-@pytest.mark.parametrize("row_type", [AccountRow, AppPasswordRow, BlobRow, IdentityRow, TotpDeviceRow])
+@pytest.mark.parametrize("row_type", TABLES)
 def test_every_authenticated_column_is_listed_in_its_order(row_type: type[AuthenticatedRow]) -> None:
     """The order in which columns are authenticated is part of the format: it is the order on the page."""
     listed = re.search(

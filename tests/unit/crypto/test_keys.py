@@ -211,6 +211,18 @@ def test_a_one_time_password_secret_is_refused_in_any_other_place(
         master.open_totp(account_id, device_id, version, sealed)
 
 
+def test_a_pepper_is_sealed_as_documented() -> None:
+    """SIV under pepper-wrap with label, instance and kid; it opens under no other key, kid or instance."""
+    cipher = AesSiv(expand(MASTER_ROOT, "EWD1/master/pepper-wrap", 64))
+    sealed = master_key().seal_pepper(OTHER_SECRET)
+    assert sealed == cipher.encrypt(OTHER_SECRET, [b"EWD1/pepper", INSTANCE_ID, bytes(3) + b"\x01"])
+    assert master_key().open_pepper(sealed) == OTHER_SECRET
+    others = [MasterKey(1, INSTANCE_ID, OTHER_SECRET), master_key(2), MasterKey(1, bytes(16), MASTER_SECRET)]
+    for master in others:
+        with pytest.raises(CorruptRow):
+            master.open_pepper(sealed)
+
+
 def test_rows_are_authenticated_under_keys_of_their_own() -> None:
     """The same row has another authenticator under every master and account key; each accepts its own."""
     keys: list[MasterKey | AccountKey] = [master_key(), account_key(), account_key(OTHER_ACCOUNT)]

@@ -1,4 +1,4 @@
-"""App passwords: their shape, how forgiving reading them is, and that only the right one is right."""
+"""App passwords and recovery codes: their shape, how forgiving reading them is, and that only the right one is right."""
 
 from __future__ import annotations
 
@@ -166,3 +166,26 @@ def test_an_unknown_id_is_as_much_work_as_a_known_one(monkeypatch: pytest.Monkey
 def test_a_printed_token_does_not_show_its_secret() -> None:
     """Neither as bytes nor as characters."""
     assert repr(TOKEN) == "AppToken(id='0123456789')"
+
+
+# ── recovery codes ──────────────────────────────────────────────────────────────────────────────────────────
+def test_a_recovery_code_reads_back() -> None:
+    """24 characters in six groups, and the same 15 bytes again."""
+    code = tokens.mint_recovery_code()
+    text = tokens.recovery_text(code)
+    assert re.fullmatch("(?:[0-9a-hjkmnp-tv-z]{4}-){5}[0-9a-hjkmnp-tv-z]{4}", text)
+    assert len(code) == 15
+    assert tokens.parse_recovery_code(text) == code
+    assert tokens.mint_recovery_code() != code
+
+
+def test_verifiers_of_recovery_codes_are_bound() -> None:
+    """To pepper, account and code; and none is the verifier of an app password."""
+    code, other = bytes(15), bytes(14) + b"\1"
+    verifiers = {
+        tokens.recovery_verifier(pepper, account_id, each)
+        for pepper in (b"p" * 32, b"q" * 32)
+        for account_id in (ACCOUNT_ID, OTHER_ACCOUNT)
+        for each in (code, other)
+    }
+    assert len(verifiers) == 8

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from davserver.errors import ConfigError, LengthMismatch, StorageUnavailable
-from davserver.serving.connection import Access, Observer
+from davserver.serving.connection import LINGER_SECONDS, Access, Observer
 from davserver.serving.dispatch import one_port
 from davserver.serving.exchange import ACCOUNT_KEY, Environ
 from davserver.serving.server import Options, Server
@@ -412,6 +414,34 @@ def test_a_head_has_a_deadline_that_bytes_do_not_extend(serve: Serve) -> None:
     with connect(server) as client:
         client.send(b"GET / HTTP/1.1\r\n")
         assert client.ended()
+
+
+def dripped(client: socket.socket, byte: bytes) -> float:
+    """Send a little every now and then until the server refuses it; gives the seconds that it took."""
+    client.settimeout(0.02)
+    begun = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() - begun < PATIENCE:
+            client.sendall(byte)
+            with contextlib.suppress(TimeoutError):
+                client.recv(MIB)
+    return time.monotonic() - begun
+
+
+def test_a_head_that_drips_has_the_same_deadline(serve: Serve) -> None:
+    """Though such a connection is in a worker's hands whenever the selector looks at deadlines."""
+    server = serve(hello, Options(threads=1, head_seconds=0.2))
+    with socket.create_connection(server.address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        assert dripped(client, b"x") < PATIENCE / 2
+
+
+def test_what_is_dropped_after_a_refusal_has_a_deadline_too(serve: Serve) -> None:
+    """A client that never stops sending a body that nobody wants is cut off."""
+    with socket.create_connection(serve(hello).address) as client:
+        client.sendall(head("PUT", "/", {"Content-Length": str(64 * MIB)}))
+        drain(client)
+        assert dripped(client, bytes(1000)) < LINGER_SECONDS + PATIENCE / 4
 
 
 def test_an_idle_connection_is_closed(serve: Serve) -> None:

@@ -1,10 +1,16 @@
-"""How a serving process is asked to stop. In a process of its own: handlers belong to a main thread."""
+"""How a serving process is told to stop, or to renew its certificate. Real processes."""
 
 from __future__ import annotations
 
+import signal
+import ssl
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+from tests.certificates import make_pair, write_pair
 
 PROJECT = Path(__file__).parents[3]
 PATIENCE = 20
@@ -22,6 +28,23 @@ server.run(0, on_ready=threading.Timer(0.2, ask).start)
 print("stopped")
 """
 
+CERTIFICATE_RENEWED = """
+import os, signal, ssl, sys
+from pathlib import Path
+from davserver.serving.connection import Observer
+from davserver.serving.server import Options, Server
+from davserver.serving.tls import Certificate
+
+class Told(Observer):
+    def fault(self, text):
+        print("fault", flush=True)
+
+certificate = Certificate(Path(sys.argv[1]), Path(sys.argv[2]))
+server = Server(lambda environ, start_response: [], options=Options(certificate=certificate), observer=Told())
+server.run(0, on_ready=lambda: print(server.address[1], flush=True))
+print("stopped")
+"""
+
 
 def test_a_signal_that_another_thread_receives_stops_the_server() -> None:
     """The main thread sleeps in a lock and is not woken by it: it has to look up by itself."""
@@ -34,3 +57,39 @@ def test_a_signal_that_another_thread_receives_stops_the_server() -> None:
         check=True,
     )
     assert done.stdout == "stopped\n"
+
+
+def test_a_hangup_renews_the_certificate_and_ends_nothing(tmp_path: Path) -> None:
+    """New connections are shown the new one; files that do not fit are noted and leave the one in use."""
+    first, second = make_pair(), make_pair()
+    files = write_pair(tmp_path, first)
+    command = [sys.executable, "-c", CERTIFICATE_RENEWED, *map(str, files)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = ("127.0.0.1", int(process.stdout.readline()))
+            assert shown(address) == first.certificate
+            write_pair(tmp_path, second)
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: shown(address) == second.certificate)
+            files[1].write_bytes(first.key)
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout.readline() == "fault\n"
+            assert shown(address) == second.certificate
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "stopped\n"
+        assert process.wait(PATIENCE) == 0
+
+
+def shown(address: tuple[str, int]) -> bytes:
+    """The certificate that the server shows, as PEM."""
+    return ssl.get_server_certificate(address, timeout=PATIENCE).encode()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Until another process has done something of which only the result can be seen."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

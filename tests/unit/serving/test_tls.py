@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_old_versions_are_refused(serve: Serve, version: ssl.TLSVersion) -> None
     context = client_context()
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
-    with raw(server) as client, pytest.raises(ssl.SSLError, match="(?i)version"):
+    with raw(server) as client, pytest.raises(ssl.SSLError, match=r"(?i)version"):
         context.wrap_socket(client, server_hostname="localhost")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     with Connection(server.address, PATIENCE, context) as again:
@@ -250,7 +251,7 @@ class Dripping:
                 self._incoming.write(self._socket.recv(MIB))
         self._socket.sendall(self._outgoing.read())
 
-    def __enter__(self) -> Dripping:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
