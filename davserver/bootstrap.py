@@ -124,7 +124,11 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
             settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
         )
         blobs = open_blobs()
-        limits = Limits(inline_bytes=storage.inline_limit, max_file_bytes=storage.max_file_size)
+        limits = Limits(
+            inline_bytes=storage.inline_limit,
+            max_file_bytes=storage.max_file_size,
+            max_locks=storage.max_locks,
+        )
         vaults = Vaults(database, blobs, keyring, clock, limits)
         return _services(
             settings,

@@ -216,6 +216,10 @@ class StorageSettings(Section):
     max_file_size: ByteSize = Field(
         ByteSize(1024**4), ge=1, le=1024**4, description='Largest file in bytes; "10GiB" is understood too.'
     )
+    max_locks: Positive = Field(
+        20_000,
+        description="Write locks that one account may hold; davfs2 holds one for each file still to upload.",
+    )
 
 
 class KeySettings(Section):

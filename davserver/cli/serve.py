@@ -157,22 +157,26 @@ def _welcome(services: Services, address: tuple[str, int], *, new: bool) -> None
     typer.echo(f"Sealdav is serving.\n  drive: {base}/dav/\n  page:  {base}/")
     if not services.accounts.list():
         typer.echo(f"\nNobody can sign in yet. In another terminal:\n  {_program()} enrol NAME")
-    if not (server.tls_certificate or server.trusted_proxies):
-        _warn_of_missing_tls(server, address[0])
+    if warning := tls_warning(server, address[0]):
+        typer.echo(f"\n{warning}")
     typer.echo("\nStop with Ctrl-C.")
 
 
-def _warn_of_missing_tls(server: ServerSettings, host: str) -> None:
+def tls_warning(server: ServerSettings, host: str) -> str | None:
+    """What is missing for TLS on a server that listens on this address; None if nothing is."""
+    if server.tls_certificate or server.trusted_proxies:
+        return None
     if server.is_https:
-        typer.echo(
-            "\nEvery client seems to be the TLS proxy: set server.trusted_proxies to its address, so that "
+        return (
+            "Every client seems to be the TLS proxy: set server.trusted_proxies to its address, so that "
             "networks of app passwords and the log mean the clients."
         )
-    elif not _is_loopback(host):
-        typer.echo(
-            "\nAnybody on the network can listen in: set server.tls_certificate and server.tls_key (to try "
-            "it: sealdav tls self-signed), or put a TLS proxy in front and set server.public_url."
-        )
+    if _is_loopback(host):
+        return None
+    return (
+        "Anybody on the network can listen in: set server.tls_certificate and server.tls_key (to try it: "
+        "sealdav tls self-signed), or put a TLS proxy in front and set server.public_url."
+    )
 
 
 def _places(settings: Settings) -> str:

@@ -22,6 +22,10 @@ MAX_FILE_BYTES = 1 << 40
 """Largest file, 1 TiB: keeps the distinguishing advantage of the cipher below 2^-57 (docs/format.md)."""
 
 
+MAX_LOCKS = 20_000
+"""Live write locks of one account: davfs2 holds one on every file that it has not yet uploaded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Numbers that the settings may change.
@@ -29,10 +33,12 @@ class Limits:
     Attributes:
         inline_bytes: content up to this many bytes lives in the database; at most one chunk.
         max_file_bytes: largest file.
+        max_locks: live write locks that one account may have.
     """
 
     inline_bytes: int = CHUNK_BYTES
     max_file_bytes: int = MAX_FILE_BYTES
+    max_locks: int = MAX_LOCKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Copying:
     def _check_beforehand(self, demands: Demands) -> None:
         """Find out what can be refused before a long copy begins; everything is checked again at its end."""
         with self._access.database.write() as tx:
-            source, place = self._admit(tx, demands)
+            _, source, place = self._admit(tx, demands)
             self._clear(tx, source, place)
             tx.quota.add(self._access.account_id, tx.nodes.subtree_bytes(self._access.account_id, source.id))
             # no commit: this was only a rehearsal
@@ -112,7 +112,7 @@ class Copying:
         """Put the copy in its place; `copied_from` is the collection whose content was copied beforehand."""
         access = self._access
         with access.database.write() as tx:
-            source, place = self._admit(tx, demands)
+            moment, source, place = self._admit(tx, demands)
             if copied_from is not None and source.id != copied_from.id:
                 raise VersionConflict("the collection was replaced while it was being copied")
             self._clear(tx, source, place)
@@ -126,17 +126,18 @@ class Copying:
             self._insert(tx, [(source, top)], work)
             if copied_from is not None and not tx.nodes.unhide(access.account_id, self._top_id):
                 raise StorageUnavailable("the copy took too long and was given up")
+            moment.hand_on_locks(moment.trail(self._target), top.id)
             tx.quota.add(access.account_id, work.copied_bytes)
             tx.commit()
         return Placed(top, created=place.node is None)
 
-    def _admit(self, tx: Transaction, demands: Demands) -> tuple[Node, Place]:
+    def _admit(self, tx: Transaction, demands: Demands) -> tuple[Moment, Node, Place]:
         """What is to be copied and where to, if it may be."""
         moment = Moment(self._access, tx)
         source, target = existing(moment.trail(self._source)), moment.trail(self._target)
         place = place_of(target)
         moment.admit(demands, places=[target])
-        return source, place
+        return moment, source, place
 
     def _clear(self, tx: Transaction, source: Node, place: Place) -> None:
         """Make room for the copy; what it replaces is deleted, so the principal must be allowed to."""

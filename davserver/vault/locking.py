@@ -13,7 +13,6 @@ from davserver.model import Lock, NodeId, Scope
 from davserver.vault.access import Access
 from davserver.vault.locks import (
     MAX_OWNER_BYTES,
-    MAX_PER_ACCOUNT,
     MAX_SECONDS,
     MAX_SHARED,
     LockCodec,
@@ -179,5 +178,6 @@ def _require_room(access: Access, tx: Transaction, moment: Moment, trail: Trail)
     own = [lock for lock in moment.covering(trail) if trail.node and lock.node_id == trail.node.id]
     if len(own) >= MAX_SHARED:
         raise TooMany(f"a resource must not have more than {MAX_SHARED} locks")
-    if tx.locks.count(access.account_id, now=access.now()) >= MAX_PER_ACCOUNT:
-        raise TooMany(f"an account must not have more than {MAX_PER_ACCOUNT} locks")
+    most = access.limits.max_locks
+    if tx.locks.count(access.account_id, now=access.now()) >= most:
+        raise TooMany(f"an account must not have more than {most} locks")

@@ -19,9 +19,6 @@ from davserver.model import ID_BYTES, Lock, NodeId
 MAX_SECONDS = 3600
 """Longest time for which a lock is granted or refreshed; who is still there refreshes it."""
 
-MAX_PER_ACCOUNT = 1000
-"""Live locks that one account may have."""
-
 MAX_SHARED = 32
 """Shared locks that one file or collection may bear."""
 
@@ -81,9 +78,9 @@ class LockCodec:
             row.expires_at,
         )
 
-    def new_row(self, node_id: NodeId, wanted: Wanted, *, now: int) -> LockRow:
-        """The row of a lock that is granted now."""
-        lock_id = new_lock_id()
+    def new_row(self, node_id: NodeId, wanted: Wanted, *, now: int, lock_id: bytes | None = None) -> LockRow:
+        """The row of a lock that is granted now; `lock_id` if it has one already."""
+        lock_id = lock_id or new_lock_id()
         owner = wanted.owner.encode()
         row = LockRow(
             account_id=self._key.account_id,
@@ -97,6 +94,11 @@ class LockCodec:
             version=1,
         )
         return self._keyring.with_mac(row)
+
+    def hung_on(self, lock: Lock, node_id: NodeId, *, now: int) -> LockRow:
+        """The row of a lock that goes on, with its token and its end, on another node."""
+        wanted = Wanted(lock.exclusive, lock.infinite, lock.owner, lock.expires_at - now)
+        return self.new_row(node_id, wanted, now=now, lock_id=lock.id)
 
     def refreshed(self, row: LockRow, expires_at: int) -> LockRow:
         """The row with another end."""

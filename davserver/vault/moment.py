@@ -143,16 +143,25 @@ class Moment:
         if blocking:
             raise Locked("it is locked, and the lock's token was not submitted", self.roots(blocking))
 
-    def unlock(self, moved: Sequence[Trail]) -> None:
-        """Take the locks away that began at or below what was moved: a lock stays behind (RFC 4918, 7.7).
+    def leave_locks_behind(self, moved: Trail) -> None:
+        """Take the locks away that began at or below what was moved (RFC 4918, 7.7).
 
-        With them go the empty files further down that only they have kept.
+        A file that a lock has made stays where it went: programs rename folders while what they have just
+        written there is still on its way (davfs2 does).
         """
-        gone = {trail.node.id for trail in moved if trail.node is not None}
-        left = [*(lock for lock in self._locks.values() if lock.node_id in gone), *self._below]
+        top = moved.nodes[-1].id
+        left = [*self.rooted_at(moved), *self._below]
         self._tx.locks.delete(self._access.account_id, [lock.id for lock in left])
-        for node_id in {lock.node_id for lock in left} - gone:
-            self._access.tree.drop_if_lock_born(self._tx, node_id)
+        for node_id in {lock.node_id for lock in left} - {top}:
+            self._access.tree.keep_lock_born(self._tx, node_id)
+
+    def hand_on_locks(self, replaced: Trail, node_id: NodeId) -> None:
+        """Hang the locks of a target that was replaced on what has its name now (RFC 4918, 7.6).
+
+        Programs save under a locked name by renaming another file over it, and go on with their lock.
+        """
+        for lock in self.rooted_at(replaced):
+            self._tx.locks.insert(self._codec.hung_on(lock, node_id, now=self._access.now()))
 
     # ── which locks are there? ──────────────────────────────────────────────────────────────────────────────
     def look(self, *trails: Trail, tops: Sequence[Trail] = ()) -> list[Lock]:
@@ -168,6 +177,11 @@ class Moment:
         below = [lock for lock in found if lock.node_id not in way]
         self._below += below
         return below
+
+    def rooted_at(self, trail: Trail) -> list[Lock]:
+        """Locks that begin at the end of a trail."""
+        own = trail.node.id if trail.node else None
+        return [lock for lock in self._locks.values() if lock.node_id == own]
 
     def covering(self, trail: Trail) -> list[Lock]:
         """Locks on what is at the end of a trail: its own, and infinite ones above it (RFC 4918, 7.4)."""

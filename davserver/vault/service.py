@@ -289,7 +289,8 @@ class Vault:
             if place.node is not None:
                 access.require(Scope.DELETE)
             moved = self._tree.move(tx, node, place, modified_ns=modified_ns)
-            moment.unlock([start])
+            moment.leave_locks_behind(start)
+            moment.hand_on_locks(end, moved.id)
             tx.commit()
         return Placed(moved, created=place.node is None)
 

@@ -165,6 +165,13 @@ class Tree:
         if node is not None and node.lock_born and self._is_over(tx, node):
             self.delete(tx, node, now=to_seconds(self._clock()))
 
+    def keep_lock_born(self, tx: Transaction, node_id: NodeId) -> None:
+        """Let a file stay that only a lock has kept, if it is one."""
+        row = tx.nodes.by_id(self._account_id, node_id)
+        node = None if row is None else self.codec.open_node(row)
+        if node is not None and node.lock_born:
+            self.change(tx, node, lock_born=False)
+
     def clear_target(self, tx: Transaction, source: Node, place: Place, *, overwrite: bool, now: int) -> None:
         """Make room for `source` at `place`, as COPY and MOVE do (RFC 4918, 9.8.4 and 9.9.3).
 

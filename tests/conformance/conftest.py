@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -112,5 +113,10 @@ def ours(server: Server) -> OurServer:
 
 @pytest.fixture
 def dav(server: Server) -> Client:
-    """A client whose names are relative to an empty collection that nobody else uses."""
-    return server.client.made_collection(f"test-{next(_numbers)}")
+    """A client whose names are relative to an empty collection that nobody else uses.
+
+    A slow server may still be busy with what the test before has given up: here, it is waited for.
+    """
+    client = server.client
+    patient = replace(client, patience=max(client.patience, PATIENCE))
+    return replace(patient.made_collection(f"test-{next(_numbers)}"), patience=client.patience)

@@ -25,6 +25,9 @@ from davserver.vault.tree import place_of
 from enroll_web.app import create_app
 from tests.conformance.client import Client, basic
 
+MAX_LOCKS = 1000
+"""Fewer than by default, so that the limit can be reached."""
+
 MAX_APP_PASSWORDS = 1000
 """The main account gets one for nearly every test of scopes."""
 
@@ -49,7 +52,7 @@ class OurServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = Settings(
-            storage=StorageSettings(data_dir=folder / "data", durability="relaxed"),
+            storage=StorageSettings(data_dir=folder / "data", durability="relaxed", max_locks=MAX_LOCKS),
             keys=KeySettings(master_key_file=folder / "keys" / "master.key"),
             login=LoginSettings(app_passwords_per_account=MAX_APP_PASSWORDS),
             gc=GcSettings(interval_minutes=0),

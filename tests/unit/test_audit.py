@@ -25,6 +25,7 @@ from davserver.audit import (
 from davserver.errors import ConfigError
 from tests.logs import restored_logging
 
+RECOVERY_CODE = "000g-40R4-0m30-e209-185g-r38e"
 TOKEN = "ew1-dmnbkdnbs7rzcw1svra9d3rem74vr414d6qwbjc8ey709gtd"
 
 
@@ -72,12 +73,19 @@ def test_only_allowed_keys_are_logged(logs: Logs) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [TOKEN, f"at {TOKEN}.", "Basic YWxpY2U6c2VjcmV0", "Bearer secret", "otpauth://totp/a?secret=SECRET"],
+    [
+        TOKEN,
+        f"at {TOKEN}.",
+        f"with {RECOVERY_CODE}",
+        "Basic YWxpY2U6c2VjcmV0",
+        "Bearer secret",
+        "otpauth://totp/a?secret=SECRET",
+    ],
 )
 def test_secrets_are_cut_out_of_texts(logs: Logs, text: str) -> None:
     """A second net below the first: a secret in an allowed value is recognised by its shape."""
     get_logger("sealdav.test").warning(text, reason=text)
-    for word in (TOKEN[4:], "YWxpY2U6c2VjcmV0", "Bearer", "SECRET"):
+    for word in (TOKEN[4:], RECOVERY_CODE, "YWxpY2U6c2VjcmV0", "Bearer", "SECRET"):
         assert word not in logs.text
     assert "[redacted]" in logs.lines[0]["reason"]
 

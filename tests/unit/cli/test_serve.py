@@ -10,9 +10,10 @@ import qrcode
 
 from davserver.cli.connect import base_url
 from davserver.cli.enrol import draw_qr
-from davserver.cli.serve import Collector, application
+from davserver.cli.serve import Collector, application, tls_warning
 from davserver.dav.app import DavApp
 from davserver.errors import StorageUnavailable
+from davserver.settings import load_settings
 from davserver.vault.maintenance import GcReport, Maintenance
 from tests.unit.cli.conftest import Cli
 
@@ -78,6 +79,35 @@ def test_the_drive_can_be_served_without_the_site(cli: Cli) -> None:
 def test_the_address_that_is_shown_can_be_opened(host: str, url: str) -> None:
     """A wildcard is no address, and an IPv6 address needs brackets."""
     assert base_url(host, 80) == url
+
+
+def test_the_address_of_our_own_tls_is_https() -> None:
+    """As it can be opened."""
+    assert base_url("127.0.0.1", 8443, tls=True) == "https://127.0.0.1:8443"
+    assert base_url("::", 8443, tls=True) == "https://[::1]:8443"
+
+
+TLS = {"tls_certificate": "tls.crt", "tls_key": "tls.key"}
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "words"),
+    [
+        ("127.0.0.1", {}, None),
+        ("::1", {}, None),
+        ("192.0.2.1", {}, "listen in: set server.tls_certificate"),
+        ("192.0.2.1", {"public_url": "http://dav.example.org"}, "listen in: set server.tls_certificate"),
+        ("192.0.2.1", TLS, None),
+        ("192.0.2.1", {"trusted_proxies": "192.0.2.2"}, None),
+        ("127.0.0.1", {"public_url": "https://dav.example.org"}, "set server.trusted_proxies"),
+        ("127.0.0.1", {"public_url": "https://dav.example.org", "trusted_proxies": "127.0.0.1"}, None),
+        ("127.0.0.1", {"public_url": "https://dav.example.org", **TLS}, None),
+    ],
+)
+def test_missing_tls_is_told(host: str, settings: dict[str, str], words: str | None) -> None:
+    """Plain http on the network, and a TLS proxy that nobody was told to believe."""
+    warning = tls_warning(load_settings(flags={"server": settings}).server, host)
+    assert warning is None if words is None else words in str(warning)
 
 
 def test_the_qr_code_on_the_terminal_is_the_one_of_the_text() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import ssl
 import stat
 from datetime import datetime, timedelta
@@ -76,6 +78,22 @@ def test_what_is_no_name_is_refused(bare_cli: Cli, tmp_path: Path, name: str) ->
     """Before anything is made."""
     assert bare_cli("tls", "self-signed", f"--name={name}").code == ExitCode.USAGE
     assert not (tmp_path / "keys").exists()
+
+
+def test_half_a_file_is_not_left(bare_cli: Cli, tmp_path: Path) -> None:
+    """A disk that is full in the middle: another try has to find nothing in its way."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))  # a key fits, a certificate does not
+    try:
+        done = bare_cli("tls", "self-signed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (done.code, done.out) == (ExitCode.CONFIG, "")
+    assert "tls.crt: cannot be written" in done.err
+    assert list((tmp_path / "keys").iterdir()) == []
+    assert bare_cli("tls", "self-signed").code == ExitCode.OK
 
 
 @pytest.mark.parametrize("days", ["0", "826"])

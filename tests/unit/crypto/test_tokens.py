@@ -1,4 +1,4 @@
-"""App passwords and recovery codes: their shape, how forgiving reading them is, and that only the right one is right."""
+"""App passwords and recovery codes: their shape, forgiving reading, and only the right one is right."""
 
 from __future__ import annotations
 

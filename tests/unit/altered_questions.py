@@ -1,0 +1,231 @@
+"""What can be asked of the store of `altered_store.py`, each question answered or refused for itself.
+
+It is asked of a store that was opened anew, as after a restart: nothing is remembered from before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from davserver.accounts.service import Accounts, read_account
+from davserver.blobs.memory import MemoryBlobStore
+from davserver.db.accounts import AccountRow
+from davserver.errors import DavserverError
+from davserver.keyring import Keyring, known_masters
+from davserver.master_key import load_master_keys
+from davserver.model import AuthMethod, Principal
+from davserver.vault.access import Access
+from davserver.vault.locks import Wanted
+from davserver.vault.maintenance import Maintenance
+from davserver.vault.moment import Demands
+from davserver.vault.service import Vault, Vaults
+from tests.factories import (
+    World,
+    make_app_passwords,
+    make_authenticator,
+    make_code,
+    make_principal,
+    make_sign_in,
+    make_totp,
+)
+from tests.fakes import FrozenClock, RecordingAudit
+from tests.unit.altered_store import INSIDE, OUTSIDE, PASSWORD, QUOTA, FullStore, Known, at, recovery_codes
+
+PATHS = ("/", "/docs", "/docs/small", "/docs/large", "/copy", "/locked", "/locked/file", "/shared", "/born")
+TOO_MUCH = QUOTA + 1
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Nothing was answered."""
+
+    error: type[DavserverError]
+
+
+Answers = dict[str, object]
+"""What was answered, by question; answers that may go missing one by one are mappings themselves."""
+
+
+@contextmanager
+def opened(store: FullStore) -> Iterator[Questions | None]:
+    """The store as a new process opens it; None if it is refused."""
+    try:
+        with store.database.read() as tx:
+            instance_id = tx.instance.instance_id() or b""
+        secrets = load_master_keys(store.folder / "keys" / "master.key")
+        keyring = Keyring(known_masters(secrets, instance_id, store.database), store.database)
+    except DavserverError:
+        yield None
+        return
+    blobs = MemoryBlobStore()
+    for blob_id in store.blobs.ids():
+        blobs.insert(blob_id, store.content(blob_id))
+    clock = FrozenClock(store.clock())
+    vaults = Vaults(store.database, blobs, keyring, clock)
+    audit = RecordingAudit()
+    accounts = Accounts(store.database, keyring, clock, audit, vaults.plant_root)
+    yield Questions(World(store.database, blobs, keyring, clock, audit, accounts), vaults, store.known)
+    vaults.close()
+
+
+class Questions:
+    """Asks a store everything, each question answered or refused for itself."""
+
+    def __init__(self, world: World, vaults: Vaults, known: Known) -> None:
+        self._world = world
+        self._vaults = vaults
+        self._known = known
+        self._answers: Answers = {}
+
+    def ask(self) -> Answers:
+        """Everything: first what changes nothing."""
+        self._answers = {}
+        self._ask("verify", self._verify)
+        for device in ("alice", "reads", "keeps", "folder", "office", "over", "revoked", "bob", "carol"):
+            self._ask(f"sign in: {device}", lambda device=device: self._shown(self._device(device)))
+        self._ask("sign in: office, from outside", lambda: self._shown(self._device("office", OUTSIDE)))
+        for name in ("alice", "bob"):
+            self._look(name, PATHS)
+        self._look("folder", ("/", "/small"))
+        self._people()
+        self._writes()
+        self._ask("collect", self._collect)
+        for path in ("/docs/small", "/docs/large", "/copy"):
+            self._ask(f"collected: {path}", lambda path=path: self._file(self._vault("alice"), path))
+        return self._answers
+
+    def _ask(self, question: str, answer: Callable[[], object]) -> None:
+        try:
+            self._answers[question] = answer()
+        except DavserverError as error:
+            self._answers[question] = Refused(type(error))
+
+    # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────
+    def _device(self, name: str, client: str = INSIDE) -> Principal:
+        account = name if name in {"bob", "carol"} else "alice"
+        return make_authenticator(self._world).authenticate(account, self._known.tokens[name], client)
+
+    @staticmethod
+    def _shown(principal: Principal) -> object:
+        account = principal.account
+        who = (account.id, account.username, account.subject, account.state, account.quota, account.sealed)
+        return who, principal.scopes, principal.root_id
+
+    def _vault(self, device: str) -> Vault:
+        return self._vaults.open(self._device(device))
+
+    def _look(self, device: str, paths: tuple[str, ...]) -> None:
+        try:
+            vault = self._vault(device)
+        except DavserverError as error:
+            self._answers[f"look: {device}"] = Refused(type(error))
+            return
+        for path in paths:
+            self._ask(f"{device}: {path}", lambda path=path: self._file(vault, path))
+        for path in (path for path in paths if path in {"/", "/docs", "/locked"}):
+            self._ask(f"{device}: in {path}", lambda path=path: self._listing(vault, path))
+
+    def _file(self, vault: Vault, path: str) -> Answers:
+        """Each fact for itself: a lock may have gone missing, and the file is there."""
+        node = vault.stat(at(path))
+        facts: Answers = {"node": node}
+        if not node.is_collection:
+            with vault.read(node) as download:
+                facts["content"] = hashlib.sha256(b"".join(map(bytes, download.blocks()))).digest()
+        facts |= {f"property {name}": value for name, value in vault.dead_properties(node).items()}
+        here = vault.locks(at(path), members=True)
+        facts |= {shown.lock.token: shown for shown in here.covering}
+        return facts | {one.token: one for locks in here.of_members.values() for one in locks}
+
+    @staticmethod
+    def _listing(vault: Vault, path: str) -> Answers:
+        members = vault.listing_with_properties(vault.stat(at(path)))
+        return {node.name: (node, dict(values)) for node, values in members}
+
+    # ── people ──────────────────────────────────────────────────────────────────────────────────────────────
+    def _people(self) -> None:
+        world, codes = self._world, self._known.codes
+        passwords, totp, recovery = make_app_passwords(world), make_totp(world), recovery_codes(world)
+        for name in ("alice", "bob", "carol"):
+            self._ask(f"account: {name}", lambda name=name: world.accounts.find(name))
+            self._ask(
+                f"devices: {name}",
+                lambda name=name: {one.id: one for one in passwords.list(world.accounts.find(name))},
+            )
+            for right in (PASSWORD, "wrong"):
+                self._ask(
+                    f"password {right}: {name}", lambda name=name, right=right: self._sign_in(name, right)
+                )
+        self._ask("password from outside: bob", lambda: self._sign_in("bob", PASSWORD, OUTSIDE))
+        for name in ("alice", "carol"):
+            now, before = (make_code(self._known.secrets[name], world.clock, steps=step) for step in (0, -1))
+            self._ask(
+                f"used code: {name}", lambda name=name, code=before: totp.verify(self._person(name), code)
+            )
+            self._ask(f"code: {name}", lambda name=name, code=now: self._proved(name, code))
+            self._ask(f"same code again: {name}", lambda name=name, code=now: self._proved(name, code))
+        code = make_code(self._known.secrets["bob's next"], world.clock)
+        self._ask("pending code: bob", lambda: totp.confirm(self._person("bob"), code).account.id)
+        self._ask("recovery codes left: bob", lambda: recovery.left(self._person("bob").account))
+        for kind in ("used", "unused", "unused"):
+            question = f"recovery code: {kind}" + " again" * (f"recovery code: {kind}" in self._answers)
+            self._ask(question, lambda kind=kind: recovery.use(self._person("alice"), codes[kind]))
+
+    def _person(self, name: str) -> Principal:
+        return make_principal(self._world.accounts.find(name), self._world.clock, fresh_totp=False)
+
+    def _proved(self, name: str, code: str) -> object:
+        return make_totp(self._world).verify(self._person(name), code).account.id
+
+    def _sign_in(self, name: str, password: str, client: str = INSIDE) -> object:
+        sign_in = make_sign_in(self._world)
+        return self._shown(sign_in.with_password(name, password, client=client, method=AuthMethod.TERMINAL))
+
+    # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────
+    def _writes(self) -> None:
+        put, alice = self._put, "alice"
+        held = Demands(tokens=frozenset(self._known.locks.values()))
+        foreign = Demands(tokens=frozenset({self._known.locks["bob/locked"]}))
+        self._ask("write: too much", lambda: put(alice, "/new", bytes(TOO_MUCH)))
+        self._ask("write: only reads", lambda: put("reads", "/new", b""))
+        self._ask("delete: keeps", lambda: self._vault("keeps").delete(at("/copy")))
+        self._ask(
+            "delete: under bob's lock token",
+            lambda: self._vault(alice).delete(at("/locked"), demands=foreign),
+        )
+        for path in ("/locked/new", "/locked/file", "/shared/new", "/born"):
+            self._ask(f"write: {path}, without a token", lambda path=path: put(alice, path, b"stolen"))
+            self._ask(f"write: {path}", lambda path=path: put(alice, path, b"", held))
+        wanted = Wanted(exclusive=True, infinite=False, owner="", seconds=60)
+        for path in ("/locked", "/shared", "/docs"):
+            self._ask(f"lock: {path}", lambda path=path: self._vault(alice).lock(at(path), wanted).created)
+        token = self._known.locks["alice/shared"]
+        refreshing = Demands(tokens=frozenset({token}))
+        self._ask(
+            "refresh", lambda: self._vault(alice).refresh_lock(at("/shared"), 60, refreshing).lock.expires_at
+        )
+        self._ask("unlock", lambda: self._vault(alice).unlock(at("/shared"), token))
+
+    def _put(self, device: str, path: str, data: bytes, demands: Demands | None = None) -> str:
+        with self._vault(device).write(at(path), demands=demands or Demands()) as upload:
+            upload.write(data)
+            return "created" if upload.commit().created else "overwritten"
+
+    # ── maintenance ─────────────────────────────────────────────────────────────────────────────────────────
+    def _maintenance(self) -> Maintenance:
+        world = self._world
+
+        def open_access(row: AccountRow) -> Access:
+            return self._vaults.access(make_principal(read_account(world.keyring, row), world.clock))
+
+        return Maintenance(world.database, world.blobs, world.keyring, world.clock, open_access)
+
+    def _verify(self) -> set[object]:
+        return set(self._maintenance().verify().problems)
+
+    def _collect(self) -> None:
+        self._maintenance().collect(grace=timedelta(0))
