@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 
 from davserver.db.engine import Database
@@ -47,3 +48,18 @@ def _other(value: Value) -> Value:
 
 def _connect(database: Database) -> sqlite3.Connection:
     return sqlite3.connect(str(database.engine.url.database))
+
+
+def changed_values(value: Value) -> Iterator[Value]:
+    """What an attacker may put in place of a value, of any type: SQLite takes all of them everywhere."""
+    yield from (0, 3, -1, bytes(16), "text", None)
+    if isinstance(value, bytes):
+        yield from (value + b"\0", value[:-1], value.hex())
+        for place in (0, -1) if value else ():
+            altered = bytearray(value)
+            altered[place] ^= 1
+            yield bytes(altered)
+    elif isinstance(value, int):
+        yield from (value + 1, f"{value}x")
+    elif isinstance(value, str):
+        yield from (value + "x", value.encode())

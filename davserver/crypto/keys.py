@@ -284,7 +284,7 @@ def _totp_data(account_id: AccountId, device_id: bytes, version: int) -> list[by
 def _unwrap(cipher: AesSiv, wrapped: bytes, data: list[bytes], what: str) -> bytes:
     try:
         return cipher.decrypt(wrapped, data)
-    except InvalidTag:
+    except (InvalidTag, TypeError):  # SQLite also stores what a column's type does not allow.
         raise CorruptRow(f"{what} in the database was altered or belongs elsewhere") from None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from davserver.db.accounts import Accounts
 from davserver.db.blob_index import BlobIndex
@@ -33,7 +33,7 @@ from davserver.db.recovery_codes import RecoveryCodesTable
 from davserver.db.rekeying import Rekeying
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
-from davserver.errors import StorageFull, StorageUnavailable, VersionConflict
+from davserver.errors import CorruptRow, StorageFull, StorageUnavailable, VersionConflict
 from davserver.model import Durability
 
 BUSY_TIMEOUT_MS = 30_000
@@ -220,6 +220,8 @@ def _translated() -> Iterator[None]:
         if isinstance(error, sa.exc.IntegrityError):
             raise VersionConflict("somebody else changed the same rows in between") from None
         raise StorageUnavailable(f"the database refused ({_reason(error)})") from None
+    except StatementError:  # an id that a row gave, of a type that only SQLite allows there
+        raise CorruptRow("a row names another one by something that is no id") from None
 
 
 def _reason(error: DBAPIError) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from davserver.db.schema import property_ as table
+from davserver.errors import CorruptRow
 from davserver.model import AccountId, NodeId
 
 
@@ -52,9 +53,16 @@ class Properties:
         self._connection = connection
 
     def of(self, account: AccountId, nodes: Collection[NodeId]) -> list[PropertyRow]:
-        """Every property of these nodes."""
+        """Every property of these nodes.
+
+        Raises:
+            CorruptRow: one is of a type that only SQLite allows there.
+        """
         found = self._connection.execute(_OF_NODES, {"account": account, "nodes": list(nodes)})
-        return [PropertyRow(*one) for one in found]
+        rows = [PropertyRow(*one) for one in found]
+        if not all(isinstance(one, bytes) for row in rows for one in (row.name_sealed, row.value_sealed)):
+            raise CorruptRow("a property in the database was altered")
+        return rows
 
     def sizes(self, account: AccountId, nodes: Collection[NodeId]) -> dict[NodeId, int]:
         """Bytes of all values of each of these nodes that has any."""

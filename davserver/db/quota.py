@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from davserver.db.schema import account
-from davserver.errors import NotFound, QuotaExceeded
+from davserver.errors import CorruptRow, NotFound, QuotaExceeded
 from davserver.model import AccountId
 
 _MINE = account.c.account_id == bindparam("id")
@@ -39,10 +39,17 @@ class Quota:
             raise QuotaExceeded("the account's quota has no room for this")
 
     def usage(self, account_id: AccountId) -> tuple[int, int | None]:
-        """Bytes used, and the quota (None: unlimited)."""
+        """Bytes used, and the quota (None: unlimited).
+
+        Raises:
+            NotFound: there is no such account.
+            CorruptRow: one is of a type that only SQLite allows there.
+        """
         found = self._connection.execute(_USAGE, {"id": account_id}).one_or_none()
         if found is None:
             raise NotFound("no such account")
+        if not isinstance(found.used, int) or not isinstance(found.quota, int | None):
+            raise CorruptRow("the count of stored bytes was altered")
         return found.used, found.quota
 
     def raise_structure_version(self, account_id: AccountId) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.sqlite import insert
 
 from davserver.db.schema import throttle
+from davserver.errors import CorruptRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,16 @@ class ThrottleTable:
         self._connection = connection
 
     def find(self, purpose: str, subject: bytes) -> ThrottleRow | None:
-        """The counter, if there were failures."""
+        """The counter, if there were failures.
+
+        Raises:
+            CorruptRow: it is of a type that only SQLite allows there.
+        """
         found = self._connection.execute(
             _FIND, {"for_purpose": purpose, "for_subject": subject}
         ).one_or_none()
+        if found is not None and not all(isinstance(value, int) for value in found):
+            raise CorruptRow("a counter of failures was altered")
         return None if found is None else ThrottleRow(purpose, subject, *found)
 
     def put(self, row: ThrottleRow) -> None:

@@ -158,13 +158,6 @@ class TlsWire(Wire):
     # ── sending
     def send(self, *parts: Block) -> None:
         """See `Wire`. Short parts share a record, long ones are not copied."""
-        try:
-            self._send(parts)
-        except OSError:
-            self._ended = True
-            raise
-
-    def _send(self, parts: tuple[Block, ...]) -> None:
         record = bytearray()
         for part in parts:
             with memoryview(part) as view:
@@ -195,13 +188,11 @@ class TlsWire(Wire):
     def _say_goodbye(self) -> None:
         """Send close_notify, so that the end cannot be taken for a cut (RFC 8446, 6.1); waits for no answer.
 
-        After a failed `send` it would be a lie.
+        After a `send` that failed it would be a lie: then the TLS layer, in the middle of a record, refuses.
         """
         if self._ended:
             return
         self._ended = True
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # said, or nobody is there; what the peer says is dropped
+        with contextlib.suppress(OSError, ValueError):  # it does not wait, and nobody may be there
             self._tls.settimeout(0)
             self._tls.unwrap()

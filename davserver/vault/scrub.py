@@ -155,9 +155,9 @@ class Scrub:
             with self._database.read() as tx:
                 node_ids = tx.properties.nodes(access.account_id, after=after, limit=BATCH_ROWS)
             for node_id in node_ids:
-                with self._database.read() as tx:
-                    rows = tx.properties.of(access.account_id, [node_id])
                 try:
+                    with self._database.read() as tx:
+                        rows = tx.properties.of(access.account_id, [node_id])
                     opened(access.key, rows)
                 except CorruptRow:
                     self._found(Finding.PROPERTY_ALTERED, access.account_id, node_id)

@@ -117,6 +117,14 @@ def test_lock_above_the_folder_names_nothing_above(dav: Client, folder: Client) 
         assert dav.root.split("/")[-2].encode() not in answer.body
 
 
+def test_lock_above_the_folder_is_not_the_devices_to_end(dav: Client, folder: Client) -> None:
+    """T44: with its token a device may write within its folder, and no more: 403 for refresh and UNLOCK."""
+    token = dav.locked("above", timeout="Second-100")
+    assert folder.refresh("inside", token, "Second-3000").status == 403
+    assert folder.unlock("inside", token).status == 403
+    assert dav.only_lock("above").seconds <= 100
+
+
 def test_lock_of_depth_0_above_the_folder_does_not_concern_it(dav: Client, folder: Client) -> None:
     """RFC 4918, 6.1: nor does one beside it."""
     dav.made("above/beside")

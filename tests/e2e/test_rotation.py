@@ -16,7 +16,7 @@ from tests.e2e.drive import COMMAND_SECONDS, Device, Drive, sealdav
 
 pytestmark = pytest.mark.e2e
 
-ROUNDS = 12
+ROUNDS = 8
 FILES = 300
 """Rows that the rotation has to go through, one a file."""
 

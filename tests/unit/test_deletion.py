@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from davserver.audit import AuditEvent
 from davserver.bootstrap import Services
 from davserver.db.engine import Database
+from davserver.db.recovery_codes import RecoveryCodeRow
 from davserver.errors import AlreadyExists, AuthenticationError, DavserverError, NotFound
 from davserver.model import AccountState, AuthMethod, Principal
 from davserver.vault.paths import VaultPath
@@ -97,6 +99,20 @@ def test_the_wrapped_key_is_overwritten(store: Store) -> None:
         stored = b"".join(path.read_bytes() for path in data.iterdir() if path.is_file())
         assert row.account_id in stored
         assert row.wrapped_key not in stored
+
+
+def test_what_lay_on_pages_that_become_free_is_overwritten(store: Store) -> None:
+    """Of so many verifiers that their pages are given back whole, not one is left in the file."""
+    verifiers = [hashlib.sha256(b"%d" % number).digest() for number in range(2000)]
+    with store.services() as services:
+        account = services.accounts.find("alice")
+        with services.database.write() as tx:
+            tx.recovery_codes.insert([RecoveryCodeRow(account.id, verifier, 0) for verifier in verifiers])
+            tx.commit()
+        services.deletion.shred("alice")
+        assert services.database.empty_log()
+        stored = Path(store.settings.database_url.removeprefix("sqlite:///")).read_bytes()
+    assert not [verifier for verifier in verifiers if verifier in stored]
 
 
 def test_a_reader_keeps_the_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

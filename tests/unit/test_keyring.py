@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from davserver.crypto import tokens
 from davserver.crypto.keys import MasterKey
 from davserver.crypto.primitives import random_bytes
 from davserver.crypto.rowmac import Field
 from davserver.db.engine import Database
 from davserver.errors import CorruptRow, MasterKeyError, NotFound, NotPermitted, VersionConflict
 from davserver.keyring import Keyring, open_keyring
-from davserver.master_key import create_master_key, load_master_keys
+from davserver.master_key import MasterSecret, create_master_key, load_master_keys, replace_master_keys
 from davserver.model import AccountId
 from tests import tamper
 from tests.factories import World, make_database, make_keyring, make_principal
@@ -107,6 +108,58 @@ def test_a_keyring_checks_the_key_itself(world: World) -> None:
     """However it is built, a keyring with the wrong key does not come into being."""
     with pytest.raises(MasterKeyError):
         Keyring([MasterKey(1, bytes(16), bytes(32))], world.database)
+
+
+# ── two master keys ─────────────────────────────────────────────────────────────────────────────────────────
+def rotated(world: World, folder: Path, *, retired: bool) -> tuple[Keyring, MasterKey]:
+    """The keyring of a store with a second master key, both of which are in its file; and the older one."""
+    (secret,) = load_master_keys(key_file(folder))
+    with world.database.write() as tx:
+        instance_id = tx.instance.instance_id()
+        assert instance_id is not None
+        new = MasterSecret.generate(2)
+        older, newer = (MasterKey(one.kid, instance_id, one.secret) for one in (secret, new))
+        sealed = newer.seal_pepper(older.pepper)
+        tx.instance.add_key(newer.kid, newer.key_check, now=0, pepper_sealed=sealed)
+        if retired:
+            tx.instance.retire_key(older.kid, now=0)
+        tx.commit()
+    replace_master_keys(key_file(folder), [secret, new])
+    return make_keyring(folder, world.database, world.clock), older
+
+
+def test_both_keys_are_believed_until_the_older_one_is_retired(tmp_path: Path, world: World) -> None:
+    """What was sealed before opens; what is written is under the newer key."""
+    principal = make_principal(world.accounts.create("alice"), world.clock)
+    device = b"d" * 16
+    sealed = world.keyring.seal_totp(principal.account.id, device, b"secret")
+    keyring, older = rotated(world, tmp_path, retired=False)
+    keyring.check_row("table", world.keyring.row_mac("table", 1), 1)
+    assert keyring.open_totp(principal.account.id, device, sealed) == b"secret"
+    assert keyring.account_key(principal).secret == world.keyring.account_key(principal).secret
+    with pytest.raises(CorruptRow):
+        older.verify_row("table", [1], keyring.row_mac("table", 1))
+
+
+def test_a_retired_key_is_not_believed(tmp_path: Path, world: World) -> None:
+    """Even if its line is still in the file: whoever got hold of it can vouch for nothing."""
+    principal = make_principal(world.accounts.create("alice"), world.clock)
+    forged = world.keyring.row_mac("table", 1)
+    keyring, _ = rotated(world, tmp_path, retired=True)
+    with pytest.raises(CorruptRow):
+        keyring.check_row("table", forged, 1)
+    with pytest.raises(CorruptRow):
+        keyring.account_key(principal)
+
+
+def test_verifiers_and_private_ids_outlive_the_key(tmp_path: Path, world: World) -> None:
+    """They come from the store's pepper, which the newer key has taken over."""
+    account_id, token = AccountId(b"a" * 16), tokens.mint()
+    keyring, _ = rotated(world, tmp_path, retired=True)
+    assert keyring.verify_token(account_id, token, world.keyring.verifier(account_id, token))
+    assert keyring.private_id("purpose", "alice") == world.keyring.private_id("purpose", "alice")
+    code = tokens.mint_recovery_code()
+    assert keyring.recovery_verifier(account_id, code) == world.keyring.recovery_verifier(account_id, code)
 
 
 # ── account keys ────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import ssl
 import subprocess
@@ -102,6 +103,30 @@ def wires(folder: Path) -> Iterator[tuple[ssl.SSLSocket, TlsWire]]:
     yield client, wire
     client.close()
     wire.close()
+
+
+def test_a_handshake_waits_for_room_without_a_thread(tmp_path: Path) -> None:
+    """A chain of certificates that is larger than what the socket takes: the selector waits for room."""
+    pair = one_pair()
+    certificate, key = write_pair(tmp_path, pair)
+    certificate.write_bytes(pair.certificate * 100)
+    near, far = socket.socketpair()
+    with near, far:
+        near.settimeout(5)
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        wire = TlsWire(near, Certificate(certificate, key).context)
+        client = client_context().wrap_bio(incoming := ssl.MemoryBIO(), outgoing := ssl.MemoryBIO())
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        far.sendall(outgoing.read())
+        assert not wire.secure()
+        assert wire.waits_for == selectors.EVENT_WRITE
+        for _ in range(100):
+            incoming.write(far.recv(1 << 20))
+            if not wire.secure() and wire.waits_for == selectors.EVENT_READ:
+                break
+        assert wire.waits_for == selectors.EVENT_READ
+        wire.close()
 
 
 def test_a_wire_tells_of_what_the_selector_cannot_see(tmp_path: Path) -> None:

@@ -422,8 +422,8 @@ def dripped(client: socket.socket, byte: bytes) -> float:
     begun = time.monotonic()
     with contextlib.suppress(ConnectionError):
         while time.monotonic() - begun < PATIENCE:
-            client.sendall(byte)
             with contextlib.suppress(TimeoutError):
+                client.sendall(byte)
                 client.recv(MIB)
     return time.monotonic() - begun
 

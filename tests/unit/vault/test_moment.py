@@ -1,4 +1,4 @@
-"""What locks keep from being done, judged inside the transaction, also for a device that sees only a folder."""
+"""What locks keep from being done, and what conditions ask of them, also for a device with a folder."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ STOPPED: dict[tuple[str, bool], set[str]] = {
 def test_a_lock_stops_what_it_covers_and_nothing_else(
     full: Drive,
     root: str,
-    infinite: bool,
-    write: str,  # noqa: FBT001
+    infinite: bool,  # noqa: FBT001
+    write: str,
 ) -> None:
     """Without its token nothing happens and the refusal names its root; with it the write is done."""
     token = full.lock(root, infinite=infinite)
@@ -196,16 +196,6 @@ def test_names_of_roots_are_those_of_the_tree(full: Drive, name: str) -> None:
         with pytest.raises(Locked) as caught:
             write()
         assert caught.value.roots == ((("c", name), True),)
-
-
-def test_a_root_that_was_renamed_has_its_new_name(full: Drive) -> None:
-    """A lock that stays where it is while a collection above it moves is of another path then."""
-    with pytest.raises(Locked):
-        full.lock("/c/sub/g")
-        full.delete("/c")
-    tokens = full.locks("/c/sub/g")
-    full.move("/c/sub", "/renamed", tokens=list(tokens))
-    assert full.locks("/renamed/g") == set()
 
 
 # ── conditions ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -373,16 +363,3 @@ def test_an_altered_lock_does_not_let_anybody_through(store: Store, full: Drive,
     store.sql("UPDATE lock SET infinite = 1")
     with pytest.raises(CorruptRow):
         WRITES[write](full, [token])
-
-
-def test_a_lock_whose_way_up_is_a_ring_is_reported(store: Store, full: Drive) -> None:
-    """Rows tied into a ring do not keep a request busy for ever."""
-    full.lock("/c/sub/g")
-    device = full.narrowed(root="/d")
-    sub, c, d = full.stat("/c/sub").id, full.stat("/c").id, full.stat("/d").id
-    store.sql("UPDATE node SET parent_id = ? WHERE node_id = ?", d, c)
-    with pytest.raises((CorruptRow, NotFound, Locked)):
-        device.vault.delete(VaultPath(("c",)))
-    store.sql("UPDATE node SET parent_id = ? WHERE node_id = ?", sub, c)
-    with pytest.raises((CorruptRow, NotFound)):
-        full.delete("/c")

@@ -18,6 +18,7 @@ from davserver.errors import CorruptRow, DavserverError, IntegrityError, NotFoun
 from davserver.model import Node
 from davserver.vault.scrub import Finding
 from tests.factories import make_principal
+from tests.tamper import changed_values
 from tests.unit.vault.store import Drive, Store
 
 LARGE = bytes(range(251)) * 300
@@ -121,21 +122,6 @@ def is_intact(drive: Drive, truth: Truth) -> bool:
         )
     except IntegrityError:
         return False
-
-
-def changed_values(value: object) -> Iterator[object]:
-    """What an attacker may put in place of a value, of any type: SQLite takes all of them everywhere."""
-    yield from (0, 3, -1, bytes(16), "text", None)
-    if isinstance(value, bytes):
-        yield from (value + b"\0", value[:-1], value.hex())
-        for place in (0, -1) if value else ():
-            altered = bytearray(value)
-            altered[place] ^= 1
-            yield bytes(altered)
-    elif isinstance(value, int):
-        yield from (value + 1, f"{value}x")
-    elif isinstance(value, str):
-        yield from (value + "x", value.encode())
 
 
 def each_change(store: Store, table: str, column: str, where: str, *which: object) -> Iterator[Any]:

@@ -1,0 +1,266 @@
+"""Every column of every row altered, one at a time, by somebody who can write to the database and has no key.
+
+Whatever is asked then is answered as before or not at all, and `verify` says that something was altered. What
+is not authenticated is named in docs/format.md, "Rows", and decides nothing but what is named here.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from davserver.db.schema import metadata
+from davserver.errors import (
+    AuthenticationError,
+    Conflict,
+    DavserverError,
+    IntegrityError,
+    Locked,
+    NotFound,
+    NotPermitted,
+)
+from davserver.identity import local
+from tests.tamper import Value, changed_values
+from tests.unit.altered_questions import Answers, Refused, opened
+from tests.unit.altered_store import FullStore
+
+FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
+
+ROWS = 1
+"""Rows of each table that are altered."""
+
+FEWEST_ALTERATIONS = 1000
+
+Column = tuple[str, str]
+
+COLUMNS: list[Column] = [
+    (table.name, column.name) for table in metadata.sorted_tables for column in table.columns
+]
+
+RESERVED = {"node_version"}
+"""Tables that nothing is written to yet."""
+
+THROTTLED = ("password ", "code: ", "used code: ", "same code again: ", "pending code: ", "recovery code: ")
+
+UNAUTHENTICATED: dict[Column, tuple[str, ...]] = {
+    ("instance", "created_at"): (),
+    ("master_key", "created_at"): (),
+    ("master_key", "retired_at"): (),
+    ("account", "used"): ("write: too much",),
+    ("account", "structure_version"): (),
+    ("app_password", "last_used_at"): ("devices: ",),
+    ("app_password", "last_used_from"): ("devices: ",),
+    ("app_password", "last_used_client"): (),
+    ("throttle", "purpose"): THROTTLED,
+    ("throttle", "subject"): THROTTLED,
+    ("throttle", "failures"): THROTTLED,
+    ("throttle", "blocked_until"): THROTTLED,
+    ("throttle", "updated_at"): THROTTLED,
+    ("hidden_tree", "account_id"): (),
+    ("hidden_tree", "node_id"): (),
+    ("hidden_tree", "heartbeat_at"): (),
+    ("blob", "heartbeat_at"): (),
+    ("blob", "unreferenced_at"): (),
+}
+"""Columns that nothing vouches for, and beginnings of the questions whose answers they may change."""
+
+ON_NAMES = ("write: /", "lock: /")
+ON_LOCKS = ("write: /", "lock: /", "delete: under")
+
+HIDING: dict[Column, tuple[str, ...]] = {
+    ("node", "account_id"): ON_NAMES,
+    ("node", "parent_id"): ON_NAMES,
+    ("node", "name_sealed"): ON_NAMES,
+    ("node", "node_id"): ON_LOCKS,
+    ("lock", "account_id"): ON_LOCKS,
+    ("lock", "node_id"): ON_LOCKS,
+    ("lock", "expires_at"): ON_LOCKS,
+}
+"""Columns by which rows are searched for. With another value there, a row is not found, as if it were deleted:
+a name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """A new value for one column of the row with this key."""
+
+    column: Column
+    key: tuple[tuple[str, Value], ...]
+    value: Value
+
+
+class Target:
+    """The store, put back after each alteration.
+
+    Attributes:
+        truth: what was answered before any.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.store = FullStore(folder)
+        self._file = sqlite3.connect(folder / "sealdav.db")
+        self._untouched = sqlite3.connect(":memory:")
+        self._file.backup(self._untouched)
+        with self.altered(None):
+            self.truth = self.ask() or {}
+
+    def ask(self) -> Answers | None:
+        """Everything; None if the store was not even opened."""
+        with opened(self.store) as questions:
+            return None if questions is None else questions.ask()
+
+    @contextmanager
+    def altered(self, alteration: Alteration | None) -> Iterator[None]:
+        """Change a row in the file; in the end everything is as it was, whatever was done meanwhile."""
+        try:
+            if alteration is not None:
+                with self._file:
+                    self._file.execute(*_update(alteration))
+            yield
+        finally:
+            self._untouched.backup(self._file)
+
+    def alterations(self, column: Column) -> Iterator[Alteration]:
+        """What there is to try on some rows, as far as the schema lets it in."""
+        table, name = column
+        keys = [one.name for one in metadata.tables[table].primary_key]
+        names = ", ".join([*keys, name])
+        rows = self._untouched.execute(f"SELECT {names} FROM {table} ORDER BY {names}").fetchall()  # noqa: S608
+        others = [row[-1] for row in rows]
+        for row in rows[:: max(1, len(rows) // ROWS)][:ROWS]:
+            key = tuple(zip(keys, row, strict=False))
+            for value in dict.fromkeys([*_unlike(row[-1], others), *changed_values(row[-1])]):
+                if self._is_another(alteration := Alteration(column, key, value)):
+                    yield alteration
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._file.close()
+        self._untouched.close()
+        self.store.database.dispose()
+
+    def _is_another(self, alteration: Alteration) -> bool:
+        """Whether the schema takes the value, and does not make of it what is there already."""
+        table = alteration.column[0]
+        before = self._untouched.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+        try:
+            self._untouched.execute(*_update(alteration))
+            return bool(self._untouched.execute(f"SELECT * FROM {table}").fetchall() != before)  # noqa: S608
+        except sqlite3.IntegrityError:
+            return False
+        finally:
+            self._untouched.rollback()
+
+
+def _update(alteration: Alteration) -> tuple[str, tuple[Value, ...]]:
+    table, name = alteration.column
+    where = " AND ".join(f"{key} = ?" for key, _ in alteration.key)
+    values = (alteration.value, *(value for _, value in alteration.key))
+    return f"UPDATE {table} SET {name} = ? WHERE {where}", values  # noqa: S608
+
+
+def _unlike(value: Value, others: list[Value]) -> list[Value]:
+    """One value of another row."""
+    return [other for other in others if other != value][:1]
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The store with something in every column."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "TIME_COST", 1)  # a password is asked for thousands of times
+        patch.setattr(local, "MEMORY_KIB", 8 * local.LANES)
+        with closing(Target(tmp_path_factory.mktemp("altered"))) as made:
+            yield made
+
+
+# Each may come instead of an answer: it is damaged, not there, or not allowed.
+REFUSALS = (IntegrityError, NotFound, AuthenticationError, NotPermitted, Conflict, Locked)
+
+
+def is_allowed(before: object, after: object) -> bool:
+    """Whether nothing but what was answered before is answered, and everything else refused or gone."""
+    if isinstance(after, Refused):
+        return before == after or issubclass(after.error, REFUSALS)
+    if isinstance(before, dict) and isinstance(after, dict):
+        return all(key in before and before[key] == value for key, value in after.items())
+    return before == after
+
+
+def wrong_answers(target: Target, alteration: Alteration, answers: Answers) -> list[str]:
+    """Questions that were answered with something else, save for those that the column may change."""
+    column = alteration.column
+    excused = UNAUTHENTICATED.get(column, ()) + HIDING.get(column, ())
+    return [
+        f"{question}: {after} after {before}"
+        for question, after in answers.items()
+        if question != "verify" and not question.startswith(excused)
+        if not is_allowed(before := target.truth.get(question), after)
+    ]
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=".".join)
+def test_an_altered_column(target: Target, column: Column) -> None:
+    """No other answer than before; and `verify` tells of it, if anything vouches for the column."""
+    tried = 0
+    for alteration in target.alterations(column):
+        with target.altered(alteration):
+            answers = target.ask()
+        tried += 1
+        if answers is None:  # the server does not even start
+            continue
+        assert wrong_answers(target, alteration, answers) == [], alteration
+        if column not in UNAUTHENTICATED and not reads_the_same(alteration, target, answers):
+            assert answers["verify"], alteration
+    assert tried >= 3 or column[0] in RESERVED
+    with target.altered(None):
+        assert target.ask() == target.truth
+
+
+def reads_the_same(alteration: Alteration, target: Target, answers: Answers) -> bool:
+    """Whether a truth value was written differently, and is read as it was (SQLite has no type for them)."""
+    table, name = alteration.column
+    return metadata.tables[table].c[name].type.python_type is bool and answers == target.truth
+
+
+def test_how_much_is_altered(target: Target) -> None:
+    """Enough, and something of each column."""
+    assert sum(1 for column in COLUMNS for _ in target.alterations(column)) >= FEWEST_ALTERATIONS
+
+
+def test_the_list_is_that_of_the_format() -> None:
+    """docs/format.md, "Rows" names every column of every table, and says of the same ones that nothing vouches."""
+    listed = dict(documented())
+    listed |= {(table, "mac"): "itself" for table, name in COLUMNS if name == "mac"}
+    assert set(listed) == set(COLUMNS)
+    nothing = {column for column, reason in listed.items() if reason.startswith("nothing")}
+    assert nothing == set(UNAUTHENTICATED)
+    reserved = {table for (table, _), reason in listed.items() if reason.startswith("reserved")}
+    assert reserved == RESERVED
+
+
+def documented() -> Iterator[tuple[Column, str]]:
+    """Columns with what vouches for each, in the order of the table; the last line on a column counts."""
+    section = FORMAT.read_text().partition("\n## Rows\n")[2].partition("\n## ")[0]
+    table = ""
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and "`" in line:
+            table = cells[0].strip("`") or table
+            for name in re.findall(r"`(\w+)`", cells[1]):
+                yield (table, name), cells[2]
+
+
+def test_an_error_of_the_storage_is_no_refusal() -> None:
+    """What is altered is damaged or gone; "try again later" would be wrong."""
+    assert not is_allowed(1, Refused(DavserverError))
+    assert not is_allowed(Refused(NotFound), 1)
+    assert is_allowed({"a": 1, "b": 2}, {"a": 1})
+    assert not is_allowed({"a": 1}, {"a": 2})
+    assert not is_allowed({"a": 1}, {"a": 1, "b": 2})
