@@ -78,7 +78,7 @@ def open_keyring(
 
 
 def known_masters(
-    secrets: Sequence[MasterSecret], instance_id: bytes, database: Database
+    secrets: Sequence[MasterSecret], instance_id: object, database: Database
 ) -> tuple[MasterKey, ...]:
     """Those of the file's keys that this database was used with, oldest first; its newest key is among them.
 

@@ -252,9 +252,21 @@ def _app_password(row: AppPasswordRow) -> AppPassword:
         networks=read_networks(row.networks),
         created_at=from_seconds(row.created_at),
         expires_at=from_seconds(row.expires_at),
-        last_used_at=None if row.last_used_at is None else from_seconds(row.last_used_at),
+        last_used_at=None if row.last_used_at is None else _read_note(row.last_used_at),
         last_used_from=row.last_used_from,
     )
+
+
+def _read_note(last_used_at: int) -> datetime:
+    """The time of the last use, which no authenticator covers.
+
+    Raises:
+        CorruptRow: it is no time.
+    """
+    try:
+        return from_seconds(last_used_at)
+    except (TypeError, ValueError, OverflowError):
+        raise CorruptRow("the note of an app password's last use was altered") from None
 
 
 def _require_collection(tx: Transaction, row: AppPasswordRow) -> None:

@@ -15,8 +15,8 @@ from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
 from davserver.model import Node
 
 MAX_IF_CHARS = 12 * 1024
-"""Longer fields are refused, because each tagged resource costs a look-up. davfs2 names every file that it has
-not yet uploaded when it renames the folder above them (docs/adr/0014-limits-that-clients-need.md)."""
+"""Longer fields are refused, because each tagged resource costs a look-up. davfs2 names each file
+still to be uploaded when it renames the folder above them (docs/adr/0014-limits-that-clients-need.md)."""
 
 _TOKEN = re.compile(
     r"""\s*(?: (?P<open>\() | (?P<close>\)) | (?P<negation>Not(?=[\s<\[])) | <(?P<url>[^<>\s]+)>

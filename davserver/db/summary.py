@@ -1,11 +1,11 @@
-"""What an account has, in numbers: for `sealdav user show`. Reads only."""
+"""What accounts have, in numbers, and what belongs to none: for `user show` and `verify`. Reads only."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from davserver.db.schema import node
+from davserver.db.schema import account, metadata, node
 from davserver.model import ROOT_ID, AccountId
 
 _KINDS = (
@@ -13,10 +13,17 @@ _KINDS = (
     .where(node.c.account_id == bindparam("account", type_=sa.LargeBinary), node.c.node_id != ROOT_ID)
     .group_by(node.c.kind)
 )
+_STRAY = sa.union(
+    *(
+        sa.select(table.c.account_id).where(table.c.account_id.not_in(sa.select(account.c.account_id)))
+        for table in metadata.sorted_tables
+        if table is not account and "account_id" in table.c
+    )
+)
 
 
 class Summary:
-    """Counts over the tables of one account."""
+    """Looks over many tables at once."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -25,3 +32,7 @@ class Summary:
         """How many nodes of each kind there are below the root."""
         found = self._connection.execute(_KINDS, {"account": account_id})
         return {row.kind: row.nodes for row in found}
+
+    def unknown_owners(self) -> list[AccountId]:
+        """Accounts that rows of any table belong to and that do not exist: no program of ours leaves any."""
+        return [AccountId(found) for (found,) in self._connection.execute(_STRAY)]

@@ -47,6 +47,7 @@ class Finding(Enum):
     BLOB_ROW_ALTERED = "the row of a content was altered"
     CONTENT_ALTERED = "a content is missing or was altered"
     COUNTER_WRONG = "the count of stored bytes is wrong"
+    OWNER_UNKNOWN = "rows of the database that belong to no account"
     ORPHAN = "a stored blob that the database does not know"
 
 
@@ -99,6 +100,7 @@ class Scrub:
                 self._check_account(row, lambda: progress(self._report.nodes, total))
             if len(self._report.problems) > found and self._is_deleted(row.account_id):
                 del self._report.problems[found:]
+        self._check_owners()
         self._check_blob_rows()
         self._check_store()
         return self._report
@@ -211,6 +213,12 @@ class Scrub:
             current = tx.nodes.by_id(row.account_id, row.node_id)
         return current is not None and current.blob_id == row.blob_id
 
+    def _check_owners(self) -> None:
+        with self._database.read() as tx:
+            unknown = tx.summary.unknown_owners()
+        for account_id in unknown:
+            self._found(Finding.OWNER_UNKNOWN, None, account_id)
+
     def _check_blob_rows(self) -> None:
         after: BlobId | None = None
         while True:
@@ -247,4 +255,6 @@ class Scrub:
         return True
 
     def _found(self, finding: Finding, account_id: AccountId | None, object_id: bytes) -> None:
-        self._report.problems.append(Problem(finding, account_id, object_id))
+        """Note it; an id that was altered may be of any type, and is then left out."""
+        shown = object_id if isinstance(object_id, bytes) else b""
+        self._report.problems.append(Problem(finding, account_id, shown))

@@ -19,10 +19,10 @@ from davserver.model import AccountId, BlobId
 from davserver.vault.garbage import retire
 
 BATCH_NODES = 1000
-"""Nodes removed in one transaction."""
+"""Nodes removed in one transaction, unless told otherwise."""
 
 BATCH_BLOBS = 100
-"""Contents removed in one go."""
+"""Contents removed in one go, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,24 @@ class Shredded:
 
 
 class Shredder:
-    """Removes what belongs to accounts that are deleted."""
+    """Removes what belongs to accounts that are deleted.
 
-    def __init__(self, database: Database, blobs: BlobStore, keyring: Keyring, clock: Clock) -> None:
+    Args:
+        batch_nodes, batch_blobs: how much is removed at a time.
+    """
+
+    def __init__(  # noqa: PLR0913 - parts and two numbers
+        self,
+        database: Database,
+        blobs: BlobStore,
+        keyring: Keyring,
+        clock: Clock,
+        *,
+        batch_nodes: int = BATCH_NODES,
+        batch_blobs: int = BATCH_BLOBS,
+    ) -> None:
+        self._batch_nodes = batch_nodes
+        self._batch_blobs = batch_blobs
         self._database = database
         self._blobs = blobs
         self._keyring = keyring
@@ -78,7 +93,7 @@ class Shredder:
         total = 0
         while True:
             with self._database.write() as tx:
-                count = tx.deletion.delete_some_nodes(account_id, limit=BATCH_NODES)
+                count = tx.deletion.delete_some_nodes(account_id, limit=self._batch_nodes)
                 tx.commit()
             if not count:
                 return total
@@ -93,7 +108,7 @@ class Shredder:
         after: BlobId | None = None
         while True:
             with self._database.read() as tx:
-                rows = tx.deletion.blobs(account_id, after=after, limit=BATCH_BLOBS)
+                rows = tx.deletion.blobs(account_id, after=after, limit=self._batch_blobs)
             if not rows:
                 return frozenset(altered), frozenset(kept)
             after = rows[-1].blob_id

@@ -18,7 +18,7 @@ PATIENCE = "0.5"
 LIMIT = 100
 """Seconds for the whole run."""
 
-AT_LEAST = 400
+AT_LEAST = 900
 """Fewer marked tests than that have not been found, whatever the reason."""
 
 RULES = ("AssertionError", "assert ", "Failed: DID NOT RAISE", "tests.conformance.http.")

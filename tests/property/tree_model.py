@@ -197,7 +197,7 @@ class Model:
         return wrong
 
     def move(self, source: str, target: str, tokens: Collection[str], *, overwrite: bool) -> Wrong:
-        """MOVE: what was locked is so no more; an empty file that a LOCK has made becomes an ordinary one."""
+        """MOVE: what was locked is so no more; empty files that a LOCK has made become ordinary ones."""
         start, end = self.key(source), self.key(target)
         wrong = (
             self._no_entry(start)
@@ -209,10 +209,8 @@ class Model:
         )
         if not wrong:
             moved = {end + one.removeprefix(start): self.tree[one] for one in self.below(start)}
-            self._remove([*self.below(start), *self.below(end)])
-            self.tree |= moved
-            self.tree[end].name, self.tree[end].born = name_of(target), False
-            self._settle()
+            self._remove(self.below(start))
+            self._replace(end, moved, name_of(target))
         return wrong
 
     def copy(
@@ -224,17 +222,15 @@ class Model:
             return {NotFound}
         if wrong := self._no_place(end):
             return wrong
-        taken, replaced = self.below(start) if deep else [start], self.below(end)
+        taken = self.below(start) if deep else [start]
         more = self._bytes(taken)
         wrong = self._wrong_way(start, end, overwrite=overwrite) | _broken(
             (self._locked(tokens, gone=[end], members=[end]), Locked),
-            (more > 0 and self.used - self._bytes(replaced) + more > self.quota, QuotaExceeded),
+            (more > 0 and self.used - self._bytes(self.below(end)) + more > self.quota, QuotaExceeded),
         )
         if not wrong:
             copies = {end + one.removeprefix(start): _copied(self.tree[one]) for one in taken}
-            self._remove(replaced)
-            self.tree |= copies
-            self.tree[end].name = name_of(target)
+            self._replace(end, copies, name_of(target))
         return wrong
 
     def lock(
@@ -328,6 +324,18 @@ class Model:
         gone = [self.tree.pop(key) for key in keys if key in self.tree]
         self.locks = [lock for lock in self.locks if lock.root not in gone]
 
+    def _replace(self, end: str, new: dict[str, Entry], name: str) -> None:
+        """Put something in a place; locks that begin there go on (RFC 4918, 7.6)."""
+        going_on = [lock for lock in self.locks if lock.root is self.tree.get(end)]
+        self._remove(self.below(end))
+        self.tree |= new
+        self.tree[end].name = name
+        for entry in new.values():
+            entry.born = False
+        for lock in going_on:
+            lock.root = self.tree[end]
+        self.locks += going_on
+
     def _settle(self) -> None:
         """What is over is gone: expired locks, and empty files that lived by a lock."""
         self.locks = [lock for lock in self.locks if lock.until > self.now]
@@ -339,7 +347,7 @@ class Model:
 
 
 def _copied(entry: Entry) -> Entry:
-    return replace(entry, born=False, properties=dict(entry.properties))
+    return replace(entry, properties=dict(entry.properties))
 
 
 def _broken(*rules: tuple[bool, type[DavserverError]]) -> Wrong:

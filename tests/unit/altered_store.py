@@ -10,6 +10,7 @@ from pathlib import Path
 from davserver.accounts.recovery import RecoveryCodes
 from davserver.errors import DavserverError
 from davserver.model import AuthMethod, BlobId, NodeId, Scope
+from davserver.rotation import Rotation
 from davserver.vault.locks import Wanted
 from davserver.vault.moment import Demands
 from davserver.vault.paths import VaultPath
@@ -84,6 +85,7 @@ class FullStore:
         world.accounts.suspend("carol")
         self._fail(world)
         self._leave_unfinished(world)
+        self._rotate(world)
         self.clock.advance(seconds=30)  # the codes above are used up, and would still be accepted
 
     def _enrol(self, world: World, account_name: str) -> None:
@@ -180,6 +182,11 @@ class FullStore:
             for token in self.known.tokens.values():
                 tx.credentials.record_use(token.removeprefix("ew1-")[:10], now=1, client=INSIDE)
             tx.commit()
+
+    def _rotate(self, world: World) -> None:
+        """Another master key, which takes the pepper over."""
+        key_file = self.folder / "keys" / "master.key"
+        Rotation(key_file, world.database, self.clock, world.audit, lambda _done, _total: None).run()
 
     def content(self, blob_id: BlobId) -> bytes:
         """What the blob store holds."""

@@ -26,13 +26,13 @@ from davserver.errors import (
     NotPermitted,
 )
 from davserver.identity import local
-from tests.tamper import Value, changed_values
+from tests.tamper import Value
 from tests.unit.altered_questions import Answers, Refused, opened
 from tests.unit.altered_store import FullStore
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 
-ROWS = 1
+ROWS = 2
 """Rows of each table that are altered."""
 
 FEWEST_ALTERATIONS = 1000
@@ -46,7 +46,7 @@ COLUMNS: list[Column] = [
 RESERVED = {"node_version"}
 """Tables that nothing is written to yet."""
 
-THROTTLED = ("password ", "code: ", "used code: ", "same code again: ", "pending code: ", "recovery code: ")
+THROTTLED = ("password", "code: ", "used code: ", "same code again: ", "pending code: ", "recovery code: ")
 
 UNAUTHENTICATED: dict[Column, tuple[str, ...]] = {
     ("instance", "created_at"): (),
@@ -82,8 +82,8 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("lock", "node_id"): ON_LOCKS,
     ("lock", "expires_at"): ON_LOCKS,
 }
-"""Columns by which rows are searched for. With another value there, a row is not found, as if it were deleted:
-a name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""
+"""Columns by which rows are searched for. With another value a row is not found, as if it were deleted: a
+name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,17 @@ class Target:
         others = [row[-1] for row in rows]
         for row in rows[:: max(1, len(rows) // ROWS)][:ROWS]:
             key = tuple(zip(keys, row, strict=False))
-            for value in dict.fromkeys([*_unlike(row[-1], others), *changed_values(row[-1])]):
+            for value in dict.fromkeys(_values(row[-1], others)):
                 if self._is_another(alteration := Alteration(column, key, value)):
                     yield alteration
+
+    def read(self, alteration: Alteration) -> Value:
+        """What is altered, as it was."""
+        table, name = alteration.column
+        where = " AND ".join(f"{key} = ?" for key, _ in alteration.key)
+        values = [value for _, value in alteration.key]
+        (old,) = self._untouched.execute(f"SELECT {name} FROM {table} WHERE {where}", values).fetchone()  # noqa: S608
+        return old  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let go of the database."""
@@ -165,9 +173,23 @@ def _update(alteration: Alteration) -> tuple[str, tuple[Value, ...]]:
     return f"UPDATE {table} SET {name} = ? WHERE {where}", values  # noqa: S608
 
 
-def _unlike(value: Value, others: list[Value]) -> list[Value]:
-    """One value of another row."""
-    return [other for other in others if other != value][:1]
+def _values(value: Value, others: list[Value]) -> Iterator[Value]:
+    """That of another row, and some of every kind."""
+    yield from [other for other in others if other != value][:1]
+    yield from (None, 0)
+    if isinstance(value, bytes):
+        yield from (
+            bytes([*value[:-1], value[-1] ^ 1]) if value else b"x",
+            value + b"\0",
+            value[:-1],
+            value.hex(),
+        )
+    elif isinstance(value, int):
+        yield from (value + 1, 2**62, f"{value}x")
+    elif isinstance(value, str):
+        yield from (value + "x", value.encode())
+    else:
+        yield from (1, b"x", "x")
 
 
 @pytest.fixture(scope="module")
@@ -216,17 +238,29 @@ def test_an_altered_column(target: Target, column: Column) -> None:
         if answers is None:  # the server does not even start
             continue
         assert wrong_answers(target, alteration, answers) == [], alteration
-        if column not in UNAUTHENTICATED and not reads_the_same(alteration, target, answers):
+        if column not in UNAUTHENTICATED and not (
+            reads_the_same(alteration, target) and answers == target.truth
+        ):
             assert answers["verify"], alteration
     assert tried >= 3 or column[0] in RESERVED
     with target.altered(None):
         assert target.ask() == target.truth
 
 
-def reads_the_same(alteration: Alteration, target: Target, answers: Answers) -> bool:
-    """Whether a truth value was written differently, and is read as it was (SQLite has no type for them)."""
+def reads_the_same(alteration: Alteration, target: Target) -> bool:
+    """Whether the format says that it means what was there before.
+
+    SQLite has no type for a truth value; what lies behind the length of a blob is not read; nor is a master key
+    that was replaced.
+    """
     table, name = alteration.column
-    return metadata.tables[table].c[name].type.python_type is bool and answers == target.truth
+    old = target.read(alteration)
+    if metadata.tables[table].c[name].type.python_type is bool:
+        return bool(old) == bool(alteration.value)
+    if table == "master_key":
+        return alteration.key == (("key_id", 1),)
+    both = isinstance(old, bytes) and isinstance(alteration.value, bytes)
+    return alteration.column == ("inline_blob", "data") and both and alteration.value.startswith(old)
 
 
 def test_how_much_is_altered(target: Target) -> None:
@@ -235,7 +269,7 @@ def test_how_much_is_altered(target: Target) -> None:
 
 
 def test_the_list_is_that_of_the_format() -> None:
-    """docs/format.md, "Rows" names every column of every table, and says of the same ones that nothing vouches."""
+    """docs/format.md, "Rows" names every column, and says of the same ones that nothing vouches."""
     listed = dict(documented())
     listed |= {(table, "mac"): "itself" for table, name in COLUMNS if name == "mac"}
     assert set(listed) == set(COLUMNS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def store(filled: Store, tmp_path: Path) -> Iterator[Store]:
+def store(filled: Store, tmp_path: Path) -> Store:
     """A store of its own."""
     return filled.copy(tmp_path / "store")
 

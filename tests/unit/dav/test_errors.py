@@ -81,3 +81,35 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         answer = respond(translate(make(kind)), "PUT")
         assert answer.status.startswith("503")
         assert dict(answer.headers)["Retry-After"].isdigit()
+
+
+@pytest.mark.parametrize("kind", [ours.Locked, ours.LockConflict])
+def test_what_is_in_the_way_is_named(kind: type[ours.Locked]) -> None:
+    """RFC 4918, 16: an href for the root of each lock, encoded and escaped, with a slash for collections."""
+    roots: tuple[tuple[tuple[str, ...], bool], ...] = (
+        ((), True),
+        (("a b", "<&>\"'%"), False),
+        (("ü", "\U0001f512"), True),
+        ((";?#[]",), False),
+    )
+    answer = respond(translate(kind(SECRET, roots), "/remote.php/webdav"), "PUT")
+    assert answer.status == "423 Locked"
+    assert SECRET.encode() not in answer.body
+    (condition,) = fromstring(answer.body)
+    assert [(each.tag, each.text) for each in condition] == [
+        ("{DAV:}href", "/remote.php/webdav" + rest)
+        for rest in ("/", "/a%20b/%3C%26%3E%22'%25", "/%C3%BC/%F0%9F%94%92/", "/%3B%3F%23%5B%5D")
+    ]
+
+
+def test_a_lock_that_is_nowhere_is_named_nowhere() -> None:
+    """Without roots the condition is there all the same."""
+    (condition,) = fromstring(respond(translate(ours.Locked(SECRET)), "PUT").body)
+    assert (condition.tag, len(condition)) == ("{DAV:}lock-token-submitted", 0)
+
+
+def test_refusals_do_not_remember_each_other() -> None:
+    """Each names its own locks only."""
+    for name in ("a", "b"):
+        body = respond(translate(ours.Locked(SECRET, (((name,), False),)), "/dav"), "PUT").body
+        assert [each.text for each in fromstring(body)[0]] == [f"/dav/{name}"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsgidav.dav_error import DAVError
 
-from davserver.dav.if_header import MAX_IF_CHARS, any_holds, parse_if
+from davserver.dav.if_header import MAX_IF_CHARS, any_holds, parse_if, submitted
 from davserver.model import Node
 from tests.unit.dav.nodes import make_collection, make_file
 
@@ -102,6 +102,9 @@ def test_empty_tag_matches_no_collection() -> None:
         '["now"]',
         "<urn:uuid:1>",
         "(Not)",
+        '(["now"]) </other> (["else"])',
+        '</other> </none> (["now"])',
+        '</other> (["else"]) </none>',
         '(Not Not ["now"])',
         '(["now"]))',
         '(("now"))',
@@ -144,3 +147,41 @@ def test_if_is_capped_and_linear(unit: str) -> None:
         return time.process_time() - begun
 
     assert min(seconds() for _ in range(3)) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('(["now"])', set()),
+        ("(<urn:uuid:1>)", {"urn:uuid:1"}),
+        ("(<URN:UUID:A>)", {"urn:uuid:a"}),
+        ("(Not <urn:uuid:1>)", {"urn:uuid:1"}),
+        (
+            '(<urn:uuid:1> ["now"] <urn:uuid:2>) (Not <DAV:no-lock>)',
+            {"urn:uuid:1", "urn:uuid:2", "dav:no-lock"},
+        ),
+        ("</urn:uuid:1> (<urn:uuid:2>) </x> (<urn:uuid:3>)", {"urn:uuid:2", "urn:uuid:3"}),
+    ],
+)
+def test_a_token_that_is_named_is_submitted(value: str, expected: set[str]) -> None:
+    """RFC 4918, 10.4.1: wherever it stands and whether or not its list holds; a resource tag is no token."""
+    assert submitted(parse_if(value)) == expected
+
+
+def test_a_token_may_stand_where_nothing_is() -> None:
+    """A lock of a collection covers what is not there yet: a condition about it can hold."""
+    state = Resource(None, frozenset({"urn:uuid:held"}))
+    assert any_holds(parse_if("(<urn:uuid:held>)"), lambda _: state)
+    assert not any_holds(parse_if('(<urn:uuid:held> ["now"])'), lambda _: state)
+
+
+def test_only_what_is_needed_is_looked_up() -> None:
+    """A list that holds ends the search: each tagged resource costs a look."""
+    asked: list[str | None] = []
+
+    def state_of(url: str | None) -> Resource:
+        asked.append(url)
+        return Resource(FILE)
+
+    assert any_holds(parse_if('</a> (["x"]["y"]) </b> (["now"]) </c> (["now"])'), state_of)
+    assert asked == ["/a", "/b"]

@@ -11,8 +11,9 @@ from defusedxml.ElementTree import fromstring
 
 from davserver.dav.get import COLLECTION_PAGE
 from davserver.dav.multistatus import ROWS_A_BLOCK
-from davserver.dav.properties import DAV, OC, WIN32
+from davserver.dav.properties import DAV, OC
 from davserver.dav.put import Digests
+from davserver.vault.properties import MAX_PER_NODE
 from tests.unit.dav.door import Door, make_door
 
 CONTENT = b"content"
@@ -231,6 +232,101 @@ def test_protected_property_is_named_as_such(door: Door) -> None:
     for name, expected in ((b"getetag", True), (b"nonsense", False)):
         answer = door.ask("PROPPATCH", "file", {}, body % (name, name))
         assert ("cannot-modify-protected-property" in answer.text) is expected
+
+
+SET_A = "<D:set><D:prop><a xmlns='u'>1</a></D:prop></D:set>"
+
+
+def dead(door: Door, name: str) -> dict[str, str | None]:
+    """Text of every property of a namespace "u"."""
+    found = fromstring(door.ask("PROPFIND", name, {"Depth": "0"}).body)
+    return {each.tag: each.text for each in found.iterfind(f".//{DAV}prop/*") if each.tag.startswith("{u}")}
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        (SET_A, {"{u}a": "1", "{u}b": "0"}),
+        (
+            f"{SET_A}<D:remove><D:prop><a xmlns='u'/></D:prop></D:remove>",
+            {"{u}b": "0"},
+        ),
+        (
+            f"<D:remove><D:prop><b xmlns='u'/><a xmlns='u'/></D:prop></D:remove>{SET_A}",
+            {"{u}a": "1"},
+        ),
+        (
+            "<D:set><D:prop><b xmlns='u'>1</b><b xmlns='u'>2</b></D:prop></D:set>",
+            {"{u}b": "2"},
+        ),
+        ("<D:remove><D:prop><b xmlns='u'><c/></b></D:prop></D:remove>", {}),
+    ],
+)
+def test_instructions_are_carried_out_in_order(door: Door, inner: str, expected: dict[str, str]) -> None:
+    """RFC 4918, 9.2: in document order; what is set last counts, and what is removed is gone."""
+    door.put("file")
+    assert proppatch(door, "file", "<D:set><D:prop><b xmlns='u'>0</b></D:prop></D:set>") == {"{u}b": 200}
+    assert set(proppatch(door, "file", inner).values()) == {200}
+    assert dead(door, "file") == expected
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        ("<a xmlns='u'>1</a><D:getetag/>", {"{u}a": 424, f"{DAV}getetag": 403}),
+        (
+            "<D:supportedlock/><D:lockdiscovery/>",
+            dict.fromkeys([f"{DAV}supportedlock", f"{DAV}lockdiscovery"], 403),
+        ),
+        (f"<a xmlns='u'>{'v' * 70_000}</a><b xmlns='u'>1</b>", {"{u}a": 507, "{u}b": 424}),
+        (f"<a xmlns='u'>{'v' * 70_000}</a><D:getetag/>", {"{u}a": 507, f"{DAV}getetag": 403}),
+        ("<D:lastmodified>soon</D:lastmodified><a xmlns='u'>1</a>", {f"{DAV}lastmodified": 409, "{u}a": 424}),
+    ],
+)
+def test_one_that_cannot_be_set_fails_all(door: Door, inner: str, expected: dict[str, int]) -> None:
+    """RFC 4918, 9.2.1: each with its own reason, the others 424, and nothing is kept."""
+    door.put("file")
+    proppatch(door, "file", "<D:set><D:prop><a xmlns='u'>0</a></D:prop></D:set>")
+    assert proppatch(door, "file", f"<D:set><D:prop>{inner}</D:prop></D:set>") == expected
+    assert dead(door, "file") == {"{u}a": "0"}
+
+
+def test_more_properties_than_fit_are_507(door: Door) -> None:
+    """T28: told for those that were to be set; a removal beside them is a 424."""
+    door.put("file")
+    many = "".join(f"<p{number} xmlns='u'/>" for number in range(MAX_PER_NODE))
+    proppatch(door, "file", f"<D:set><D:prop>{many}</D:prop></D:set>")
+    found = proppatch(
+        door,
+        "file",
+        "<D:set><D:prop><a xmlns='u'/></D:prop></D:set><D:remove><D:prop><x xmlns='u'/></D:prop></D:remove>",
+    )
+    assert found == {"{u}a": 507, "{u}x": 424}
+    assert len(dead(door, "file")) == MAX_PER_NODE
+
+
+@pytest.mark.parametrize("name", ["xml:x", "x xmlns='%s &amp;&lt;&quot;'", "x xmlns=''", "x xmlns='urn:ü'"])
+def test_no_name_of_a_property_breaks_an_answer(door: Door, name: str) -> None:
+    """T28: the listing of everybody who asks stays well-formed, and says the value."""
+    door.put("file")
+    tag = name.partition(" ")[0]
+    (status,) = proppatch(door, "file", f"<D:set><D:prop><{name}>%s</{tag}></D:prop></D:set>").values()
+    assert status == 200
+    for body in (b"", b'<propfind xmlns="DAV:"><propname/></propfind>'):
+        answer = fromstring(door.ask("PROPFIND", "", {"Depth": "1"}, body).body)
+        texts = [each.text for each in answer.iterfind(f".//{DAV}prop/*") if each.tag.endswith("x")]
+        assert texts == (["%s"] if not body else [None])
+
+
+def test_proppatch_of_what_is_locked_is_423(door: Door) -> None:
+    """RFC 4918, 7: as a whole, whether or not its properties could be set."""
+    door.put("file")
+    info = b'<lockinfo xmlns="DAV:"><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>'
+    token = door.ask("LOCK", "file", {}, info).headers["lock-token"]
+    for inner in ("<lastmodified>5</lastmodified>", '<x xmlns="u"/>', "<getetag/>"):
+        body = (PROPPATCH % f"<set><prop>{inner}</prop></set>").encode()
+        assert door.ask("PROPPATCH", "file", {}, body).status == 423
+        assert door.ask("PROPPATCH", "file", {"If": f"({token})"}, body).status == 207
 
 
 @pytest.mark.parametrize("value", ["5", "yesterday"])

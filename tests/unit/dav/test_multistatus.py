@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from http import HTTPStatus
 from xml.etree.ElementTree import Element
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from davserver.dav import multistatus
-from davserver.dav.multistatus import ROWS_A_BLOCK, RowWriter
+from davserver.dav.multistatus import MAX_BLOCK_CHARS, ROWS_A_BLOCK, RowWriter
 from davserver.dav.properties import ALLPROP, DAV, LIVE, OC, QUOTA, facts
 from davserver.dav.uri import encode
 from davserver.dav.xml_body import Mode, Propfind
@@ -73,7 +75,8 @@ def test_collection_has_no_content() -> None:
     """RFC 4918, 15: a collection has a type, times and a name; what it does not have is not mentioned."""
     found = read(Propfind(Mode.ALL), make_collection())
     assert set(found) == {
-        f"{DAV}{name}" for name in (
+        f"{DAV}{name}"
+        for name in (
             "creationdate",
             "displayname",
             "getlastmodified",
@@ -206,3 +209,89 @@ def test_blocks_hold_all_rows_and_no_more_than_their_share(rows: int) -> None:
     assert [element.findtext(f"{DAV}href") for element in fromstring(b"".join(blocks))] == [
         f"/{number}" for number in range(rows)
     ]
+
+
+@given(
+    st.lists(
+        st.sampled_from([1, 1000, MAX_BLOCK_CHARS // 2, MAX_BLOCK_CHARS - 1, MAX_BLOCK_CHARS, 3_000_000])
+    )
+)
+def test_blocks_are_bounded_whatever_the_rows(lengths: list[int]) -> None:
+    """A block ends with the row that fills it: none is longer than its share and one row; none is lost."""
+    rows = [f"<a{number}>{'x' * length}</a{number}>" for number, length in enumerate(lengths)]
+    blocks = list(multistatus.blocks(iter(rows)))
+    assert len(blocks) >= 2
+    assert b"".join(blocks).decode() == multistatus.HEAD + "".join(rows) + multistatus.END
+    for block in blocks:
+        inside = block.decode().removeprefix(multistatus.HEAD).removesuffix(multistatus.END)
+        last = next((row for row in rows if inside.endswith(row)), "")
+        assert len(inside) - len(last) < MAX_BLOCK_CHARS
+
+
+def test_blocks_are_made_as_they_are_asked_for() -> None:
+    """Of a long listing with large values only one block is in memory at a time."""
+    value = "v" * 1_000_000
+
+    def rows() -> Iterator[str]:
+        for number in range(50):
+            yield f"<a{number}>{value}</a{number}>"
+
+    tracemalloc.start()
+    assert sum(map(len, multistatus.blocks(rows()))) > 50 * len(value)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * len(value)
+
+
+# ── what a node has of its own ──────────────────────────────────────────────────────────────────────────────
+OWN = {
+    "{u}a": '<n0:a xmlns:n0="u">100% %s %(x)d</n0:a>',
+    "bare": "<bare/>",
+    "{%s}b": '<n0:b xmlns:n0="%s"/>',
+    f"{DAV}lockdiscovery": "<D:lockdiscovery/>",
+}
+
+
+def own_of(wanted: Propfind, *, minimal: bool = False) -> dict[str, tuple[str, str | None]]:
+    """Status and text of the properties of a file that has `OWN`, and of no others."""
+    writer = RowWriter(wanted, facts(Scope.FULL, None), minimal=minimal)
+    (response,) = document([writer.row("/a", FILE, OWN)])
+    return {
+        each.tag: ((propstat.findtext(f"{DAV}status") or "").split()[1], each.text)
+        for propstat in response.iterfind(f"{DAV}propstat")
+        for each in propstat.iterfind(f"{DAV}prop/*")
+        if each.tag not in LIVE
+    }
+
+
+def test_dead_properties_are_among_all() -> None:
+    """RFC 4918, 9.1.5 and 9.1.6: all of them with allprop; asked for besides, each once."""
+    expected = {name: ("200", "100% %s %(x)d" if name == "{u}a" else None) for name in OWN}
+    assert own_of(Propfind(Mode.ALL)) == expected
+    assert own_of(Propfind(Mode.ALL, ("{u}a", f"{DAV}getetag", "{u}no"))) == expected | {
+        "{u}no": ("404", None)
+    }
+
+
+def test_names_of_dead_properties_are_among_the_names() -> None:
+    """RFC 4918, 9.1.4: without their values."""
+    assert own_of(Propfind(Mode.NAMES)) == dict.fromkeys(OWN, ("200", None))
+
+
+@pytest.mark.parametrize("minimal", [False, True])
+def test_dead_properties_are_found_by_name(*, minimal: bool) -> None:
+    """In any mixture with live ones and such that nobody has; a percent sign is nothing special."""
+    wanted = ("{%s}b", f"{DAV}getetag", "{%s}no", "{u}a", f"{DAV}quota-used-bytes")
+    found = own_of(Propfind(Mode.NAMED, wanted), minimal=minimal)
+    expected = {"{%s}b": ("200", None), "{u}a": ("200", "100% %s %(x)d")}
+    assert found == (expected if minimal else expected | {"{%s}no": ("404", None)})
+
+
+def test_rows_with_and_without_own_properties_can_alternate() -> None:
+    """One writer serves all nodes of a listing."""
+    writer = RowWriter(
+        Propfind(Mode.NAMED, ("{u}a", f"{DAV}getetag")), facts(Scope.FULL, None), minimal=False
+    )
+    rows = [writer.row("/a", FILE, own) for own in (OWN, {}, OWN, {})]
+    assert rows[:2] == rows[2:]
+    assert ["404" in row for row in rows[:2]] == [False, True]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wsgidav.dav_error import DAVError
 
+from davserver.dav.body import MAX_XML_BYTES
 from davserver.dav.xml_body import (
+    MAX_NAME_CHARS,
     MAX_NESTING,
     MAX_PROPERTIES,
+    LockInfo,
     Mode,
     Propfind,
+    parse_lockinfo,
     parse_propertyupdate,
     parse_propfind,
 )
@@ -76,6 +81,16 @@ HOSTILE = [
     NAMED % b"<x>",
     NAMED % b"<y:x/>",
     NAMED % b'<x xmlns:a=""/>',
+    NAMED % (b'<x xmlns="%b"/>' % (b"u" * (MAX_NAME_CHARS + 1))),
+    NAMED % (b'<x xmlns="%b"/>' % (b"u" * MAX_NAME_CHARS)),
+    NAMED % (b"<%b/>" % (b"x" * (MAX_NAME_CHARS + 1))),
+    NAMED % b'<x xmlns="http://www.w3.org/2000/xmlns/"/>',
+    NAMED % b'<x xmlns="http://www.w3.org/XML/1998/namespace"/>',
+    NAMED % b"<xmlns:x/>",
+    NAMED % b'<a:b:c xmlns:a="u"/>',
+    NAMED % b"<:x/>",
+    NAMED
+    % (b'<x xmlns:L="%b">' % (b"u" * 60_000) + b"".join(b"<L:a%d/>" % n for n in range(6_000)) + b"</x>"),
     b"not xml",
     b"\x00",
     b" ",
@@ -83,13 +98,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("body", HOSTILE)
-@pytest.mark.parametrize("parse", [parse_propfind, parse_propertyupdate])
+@pytest.mark.parametrize("parse", [parse_propfind, parse_propertyupdate, parse_lockinfo])
 def test_hostile_xml_is_400_at_once(parse: object, body: bytes) -> None:
     """T23: bombs, external entities, depth, masses and broken encodings end as a plain 400, soon."""
     assert callable(parse)
+    roots = {parse_propertyupdate: b"propertyupdate", parse_lockinfo: b"lockinfo"}
     begun = time.process_time()
     with pytest.raises(DAVError) as caught:
-        parse(body.replace(b"propfind", b"propertyupdate") if parse is parse_propertyupdate else body)
+        parse(body.replace(b"propfind", roots.get(parse, b"propfind")))
     assert caught.value.value == 400
     assert time.process_time() - begun < 0.5
 
@@ -140,6 +156,91 @@ def test_propertyupdate_that_says_nothing_is_400(body: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_lead_to_another_error(body: bytes) -> None:
     """Anything at all is understood or a 400."""
-    for parse in (parse_propfind, parse_propertyupdate):
+    for parse in (parse_propfind, parse_propertyupdate, parse_lockinfo):
         with contextlib.suppress(DAVError):
             parse(body)
+
+
+def test_the_longest_names_and_the_deepest_elements_are_read() -> None:
+    """The limits are where they are said to be."""
+    name = "n" * (MAX_NAME_CHARS - 3)
+    assert parse_propfind(NAMED % b'<%b xmlns="u"/>' % name.encode()).names == (f"{{u}}{name}",)
+    inside = MAX_NESTING - 3  # propfind, prop and the property itself are three
+    deep = b"<x>" + b"<a>" * inside + b"</a>" * inside + b"</x>"
+    assert parse_propfind(NAMED % deep).names == ("{DAV:}x",)
+    with pytest.raises(DAVError):
+        parse_propfind(NAMED % (b"<a>" + deep + b"</a>"))
+    many = b"".join(b"<p%d/>" % number for number in range(MAX_PROPERTIES))
+    assert len(parse_propfind(NAMED % many).names) == MAX_PROPERTIES
+
+
+def test_a_property_in_the_namespace_of_xml_is_read() -> None:
+    """`xml` is a prefix that nobody has to declare; such a name is as good as any."""
+    assert parse_propfind(NAMED % b"<xml:x/>").names == ("{http://www.w3.org/XML/1998/namespace}x",)
+
+
+def test_a_long_namespace_does_not_fill_the_memory() -> None:
+    """T23: every name repeats it, so it is refused when it is declared, and not when it has been repeated."""
+    body = b'<propfind xmlns="DAV:" xmlns:L="%b"><x>' % (b"u" * 60_000)
+    body += b"".join(b"<L:a%d/>" % number for number in range(6_000)) + b"</x><allprop/></propfind>"
+    assert len(body) <= MAX_XML_BYTES
+    tracemalloc.start()
+    with pytest.raises(DAVError):
+        parse_propfind(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * MAX_XML_BYTES
+
+
+# ── LOCK ────────────────────────────────────────────────────────────────────────────────────────────────────
+INFO = b'<D:lockinfo xmlns:D="DAV:">%b</D:lockinfo>'
+SCOPE = b"<D:lockscope><D:%b/></D:lockscope>"
+WRITE = b"<D:locktype><D:write/></D:locktype>"
+OWNER = b'<D:owner xml:lang="de">ich <x xmlns="u" y="1">&lt;b&gt;</x></D:owner>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        (SCOPE % b"exclusive" + WRITE, LockInfo(exclusive=True, owner="")),
+        (WRITE + SCOPE % b"shared", LockInfo(exclusive=False, owner="")),
+        (
+            SCOPE % b"shared" + WRITE + OWNER,
+            LockInfo(
+                exclusive=False,
+                owner='<n1:owner xmlns:n1="DAV:" xmlns:n2="u" xml:lang="de">ich '
+                '<n2:x y="1">&lt;b&gt;</n2:x></n1:owner>',
+            ),
+        ),
+        (
+            b'<more xmlns="u"><D:locktype/></more><!-- a -->' + SCOPE % b"shared" + WRITE + b"<D:owner/>",
+            LockInfo(exclusive=False, owner='<n1:owner xmlns:n1="DAV:"/>'),
+        ),
+    ],
+)
+def test_lockinfo_is_understood(inside: bytes, expected: LockInfo) -> None:
+    """RFC 4918, 14.11 and 17: in any order, with or without an owner; what is unknown is passed over."""
+    assert parse_lockinfo(INFO % inside) == expected
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"",
+        WRITE,
+        SCOPE % b"shared",
+        SCOPE % b"exclusive" + SCOPE % b"shared" + WRITE,
+        b"<D:lockscope><D:exclusive/><D:shared/></D:lockscope>" + WRITE,
+        b"<D:lockscope/>" + WRITE,
+        SCOPE % b"local" + WRITE,
+        SCOPE % b"shared" + b"<D:locktype><D:read/></D:locktype>",
+        SCOPE % b"shared" + b"<D:locktype/>",
+        b'<lockscope xmlns="u"><shared/></lockscope>' + WRITE,
+        b"<D:lockscope><shared/></D:lockscope>" + WRITE,
+    ],
+)
+def test_lockinfo_that_asks_for_no_lock_of_ours_is_400(inside: bytes) -> None:
+    """RFC 4918, 14.11: a scope and a type that we know, and not both scopes."""
+    with pytest.raises(DAVError) as caught:
+        parse_lockinfo(INFO % inside)
+    assert caught.value.value == 400

@@ -1,10 +1,10 @@
-"""Elements written back: what a client sent, in a form that stands by itself and cannot break what it stands in."""
+"""Elements written back: what a client sent, standing by itself, and unable to break what it stands in."""
 
 from __future__ import annotations
 
 import time
 import tracemalloc
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -91,6 +91,7 @@ NAMESPACES = st.sampled_from(
     ["", "DAV:", "u", "v", XML, "http://x/?%s&\"'<>", "urn:schemas-microsoft-com:", "n0", "a b", "{"]
 )
 QUALIFIED = st.builds(lambda space, name: f"{{{space}}}{name}" if space else name, NAMESPACES, NAMES)
+ATTRIBUTES = QUALIFIED.filter(lambda name: name != "xmlns")
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.sampled_from("\t\n\r<>&\"'%]"),
     max_size=12,
@@ -100,7 +101,7 @@ TEXTS = st.text(
 @st.composite
 def elements(draw: st.DrawFn, depth: int = 3) -> Element:
     """Any tree that an XML parser can give."""
-    element = Element(draw(QUALIFIED), draw(st.dictionaries(QUALIFIED, TEXTS, max_size=3)))
+    element = Element(draw(QUALIFIED), draw(st.dictionaries(ATTRIBUTES, TEXTS, max_size=3)))
     element.text = draw(TEXTS)
     for _ in range(draw(st.integers(0, 3)) if depth else 0):
         child = draw(elements(depth - 1))
@@ -226,4 +227,3 @@ def test_a_property_is_written_with_all_that_was_declared_around_it() -> None:
     assert instruction.serialised is not None
     found = parse(instruction.serialised)
     assert (found.tag, found.attrib, found[0].tag) == ("{u}a", {"{v}b": "1", LANG: "de"}, "{v}c")
-    assert tostring(found)

@@ -1,4 +1,4 @@
-"""Dead properties: all or nothing, within limits, few in memory at a time, and with their node where it goes."""
+"""Dead properties: all or nothing, within limits, few in memory at a time, and always with their node."""
 
 from __future__ import annotations
 

@@ -16,10 +16,17 @@ from davserver.errors import (
     TargetInsideSource,
 )
 from davserver.model import AccountState, Scope
+from davserver.vault.moment import Demands
 from davserver.vault.paths import VaultPath
 from tests.unit.vault.store import Drive, Store
 
 Attempt = Callable[[Drive], object]
+
+
+def locked_by_full(drive: Drive) -> str:
+    """The token of a lock that another device of the account has taken."""
+    return drive.narrowed(Scope.FULL).lock("/h")
+
 
 READS: dict[str, Attempt] = {
     "find": lambda drive: drive.find("/c/f"),
@@ -27,6 +34,9 @@ READS: dict[str, Attempt] = {
     "listing": lambda drive: drive.listing("/c"),
     "read": lambda drive: drive.get("/c/f"),
     "usage": lambda drive: drive.used,
+    "locks": lambda drive: drive.vault.locks(VaultPath(("c",)), members=True),
+    "properties": lambda drive: drive.properties("/c/f"),
+    "listing with properties": lambda drive: list(drive.vault.listing_with_properties(drive.stat("/c"))),
 }
 WRITES: dict[str, Attempt] = {
     "put": lambda drive: drive.put("/new", b"1"),
@@ -36,6 +46,14 @@ WRITES: dict[str, Attempt] = {
     "move": lambda drive: drive.move("/c/f", "/g"),
     "move collection": lambda drive: drive.move("/c", "/d"),
     "copy": lambda drive: drive.copy("/c", "/d"),
+    "set properties": lambda drive: drive.patch("/c", {"{u}a": "<a/>"}),
+    "lock": lambda drive: drive.lock("/c/f"),
+    "lock a new name": lambda drive: drive.lock("/new"),
+    "lock a tree": lambda drive: drive.lock("/", infinite=True),
+    "refresh": lambda drive: drive.vault.refresh_lock(
+        VaultPath(("h",)), 9, Demands(tokens=frozenset({locked_by_full(drive)}))
+    ),
+    "unlock": lambda drive: drive.unlock("/h", locked_by_full(drive)),
 }
 REMOVALS: dict[str, Attempt] = {
     "delete": lambda drive: drive.delete("/c/f"),
@@ -93,7 +111,14 @@ def test_no_delete_removes_nothing(full: Drive, attempt: Attempt) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "attempt"),
-    [(Scope.LIST, "find"), (Scope.LIST, "stat"), (Scope.LIST, "listing"), (Scope.READ, "read")],
+    [
+        (Scope.LIST, "find"),
+        (Scope.LIST, "stat"),
+        (Scope.LIST, "listing"),
+        (Scope.LIST, "locks"),
+        (Scope.LIST, "properties"),
+        (Scope.READ, "read"),
+    ],
 )
 def test_each_way_of_looking_has_its_scope(full: Drive, missing: Scope, attempt: str) -> None:
     """Without LIST nothing is found, without READ nothing is read."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from davserver.vault.moment import Demands, Look
+from davserver.vault.paths import VaultPath
 from davserver.vault.tree import LISTING_PAGE
 from davserver.vault.upload import RUN_BYTES
 from tests.unit.vault.store import Drive, Store
@@ -84,6 +86,15 @@ COSTS: dict[str, tuple[Callable[[Drive], object], int, int]] = {
     "delete file": (lambda drive: drive.delete("/a/g"), 6, 1),
     # as a file, and its bytes counted, structure version
     "delete collection": (lambda drive: drive.delete("/a/b"), 8, 1),
+    # path 2, locks, count, row
+    "lock": (lambda drive: drive.lock("/a/g"), 5, 1),
+    # the same: what lies below is looked up with it
+    "lock tree": (lambda drive: drive.lock("/a/b", infinite=True), 5, 1),
+    # as lock, and the file: path 2, locks, blob, inline bytes, node, quota
+    "lock new": (lambda drive: drive.lock("/a/new"), 12, 1),
+    # path 2, locks, names, deleted, inserted
+    "properties": (lambda drive: drive.patch("/a/g", {"a": "1", "b": "2", "c": None}), 6, 1),
+    "only remove properties": (lambda drive: drive.patch("/a/g", {"a": None}), 5, 1),
 }
 
 
@@ -123,3 +134,61 @@ def test_an_upload_in_pieces_costs_nothing_while_it_lasts(store: Store, full: Dr
         upload.write(bytes(RUN_BYTES + 1))
         assert cost(store, lambda: upload.write(bytes(4 * RUN_BYTES))) == (0, 0)
         upload.commit()
+
+
+def test_a_lock_costs_nothing_more_where_many_are(store: Store, full: Drive) -> None:
+    """Nor does a change that has to look for those below, or a listing that shows them."""
+    full.mkdir("/a/many")
+    full.plant("/a/many", [f"n{number}" for number in range(30)])
+    few = [full.lock("/a/many/n0")]
+    actions: dict[str, Callable[[], object]] = {
+        "lock": lambda: few.append(full.lock("/a/many/n1")),
+        "times": lambda: full.times("/a/many", modified_ns=1),
+        "locks": lambda: full.vault.locks(VaultPath(("a", "many")), members=True),
+        "mkdir": lambda: full.mkdir(f"/a/many/{len(few)}"),
+    }
+    before = {name: cost(store, action) for name, action in actions.items()}
+    full.unlock("/a/many/n1", few.pop())
+    few += [full.lock(f"/a/many/n{number}") for number in range(2, 30)]
+    assert {name: cost(store, action) for name, action in actions.items()} == before
+    assert before["locks"] == (4, 0)  # path 2, its locks, those of its members
+    assert cost(store, lambda: full.delete("/a/many", tokens=few)) == (8, 1)
+
+
+def test_what_ends_a_lock_costs(store: Store, full: Drive) -> None:
+    """Path, locks, its row, and whether the file is one that only the lock has kept."""
+    token = full.lock("/a/g")
+    refreshed = Demands(tokens=frozenset({token}))
+    path = VaultPath(("a", "g"))
+    assert cost(store, lambda: full.vault.refresh_lock(path, 9, refreshed)) == (5, 1)  # path 2, locks, row 2
+    assert cost(store, lambda: full.unlock("/a/g", token)) == (5, 1)
+    token = full.lock("/a/new")
+    # path 2, is it over?, locks, row, the file, is it over?, blobs marked, rows, quota
+    assert cost(store, lambda: full.unlock("/a/new", token)) == (10, 1)
+
+
+def test_a_device_with_a_folder_looks_above_it_once(store: Store, full: Drive) -> None:
+    """For locks that reach down to it: root, the name, what is above, the locks."""
+    device = full.narrowed(root="/a/b")
+    full.lock("/a", infinite=True)
+    assert cost(store, lambda: device.locks("/c")) == (4, 0)
+
+
+def test_several_paths_of_one_condition_cost_a_look_each(store: Store, full: Drive) -> None:
+    """Each resource once, however often a condition asks for it."""
+
+    def judge(look: Look) -> None:
+        for _ in range(5):
+            for name in ("a", "b", "c"):
+                look(VaultPath((name,))).is_locked_with("urn:uuid:1")
+
+    assert cost(store, lambda: full.vault.check(Demands(judge))) == (3 + 2, 0)  # names; locks of / and /a
+
+
+def test_members_with_properties_cost_two_a_page(store: Store, full: Drive) -> None:
+    """Their sizes and their values, however many members have some."""
+    node = full.stat("/a")
+    full.patch("/a/g", {"a": "1"})
+    one = cost(store, lambda: list(full.vault.listing_with_properties(node)))
+    full.patch("/a/b", {"a": "1", "b": "2"})
+    assert cost(store, lambda: list(full.vault.listing_with_properties(node))) == one == (3, 0)
