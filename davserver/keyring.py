@@ -114,7 +114,11 @@ def read_pepper(tx: Transaction, master: MasterKey) -> bytes:
         CorruptRow: what the database holds of it was altered.
     """
     sealed = tx.instance.sealed_pepper(master.kid)
-    return master.pepper if sealed is None else master.open_pepper(sealed)
+    if sealed is not None:
+        return master.open_pepper(sealed)
+    if master.kid != min(tx.instance.key_checks()):
+        raise CorruptRow("the pepper that this master key has taken over from the first one is gone")
+    return master.pepper
 
 
 class Keyring:

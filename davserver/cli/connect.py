@@ -20,7 +20,7 @@ DAVFS2_CERTIFICATE = "/etc/davfs2/certs/sealdav.pem"
 
 RCLONE_TITLE = "Connect rclone with it, copy a folder, mount the drive:"
 NEEDS_HTTPS = (
-    "davfs2, Finder and Windows need https. A certificate for trying it out: sealdav tls self-signed"
+    "Over https, the commands for davfs2, Finder and Windows are shown too. To try it out: sealdav tls self-signed"
 )
 
 

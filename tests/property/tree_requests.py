@@ -99,8 +99,9 @@ class Asking:
     def tokens(self) -> list[str]:
         """Every token that was ever given out, none, some of them, or somebody else's."""
         mine = list(self.given)
-        some = st.lists(st.sampled_from(mine), unique=True) if mine else st.just(mine)
-        chosen = st.just(mine) | some | st.just([]) | st.just([]) | st.just(list(self.foreign))
+        nothing: list[str] = []
+        some = st.lists(st.sampled_from(mine), unique=True) if mine else st.just(nothing)
+        chosen = st.just(mine) | some | st.just(nothing) | st.just(nothing) | st.just(list(self.foreign))
         return self.draw(chosen, "tokens")
 
     def token(self) -> str:

@@ -34,7 +34,7 @@ def token_of(answer: Answer) -> str:
 
 def active(answer: Answer) -> Any:  # noqa: ANN401 - an Element
     """The one lock in the answer to LOCK."""
-    (found,) = fromstring(answer.body).find(f"{DAV}lockdiscovery")
+    (found,) = fromstring(answer.body).findall(f"{DAV}lockdiscovery/*")
     return found
 
 

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from davserver.db import schema
 from davserver.db.accounts import AccountRow, IdentityRow
 from davserver.db.credentials import AppPasswordRow, TotpDeviceRow
+from davserver.db.locks import LockRow
 from davserver.db.rows import NO_MAC, AuthenticatedRow, build, column_names
 from davserver.keyring import Keyring
 from tests.factories import World
 
-ROWS = [AccountRow, IdentityRow, AppPasswordRow, TotpDeviceRow]
+ROWS = [AccountRow, IdentityRow, AppPasswordRow, TotpDeviceRow, LockRow]
 
 COUNTERS = {
     "account": {"used", "structure_version"},

@@ -23,8 +23,9 @@ from davserver.blobs.base import BlobReader, BlobStore, BlobWriter, BytesLike
 from davserver.blobs.local import LocalBlobStore
 from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database, Transaction
+from davserver.errors import StorageFull
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, BlobId, Node, NodeId, Principal, Scope
+from davserver.model import ROOT_ID, BlobId, Durability, Lock, Node, NodeId, Principal, Scope
 from davserver.vault.access import Access, Limits
 from davserver.vault.download import Download
 from davserver.vault.locks import Wanted
@@ -118,7 +119,7 @@ class Tripwire:
         def watch(step: str) -> None:
             reached = len(self.steps) - 1
             if reached == at or (for_good and reached > at):
-                raise as_database_error(step) if step == "commit" or step.startswith("sql") else error
+                raise as_database_error(step, error) if step == "commit" or step.startswith("sql") else error
 
         return watch
 
@@ -133,9 +134,12 @@ class Tripwire:
         return watch
 
 
-def as_database_error(step: str) -> sa.exc.OperationalError:
-    """What SQLAlchemy raises when SQLite reports a broken disk."""
-    return sa.exc.OperationalError(step, None, sqlite3.OperationalError("disk I/O error"))
+def as_database_error(step: str, error: Exception) -> sa.exc.OperationalError:
+    """What SQLAlchemy raises when SQLite reports a full disk, if `error` is that, or else a broken one."""
+    full = isinstance(error, StorageFull)
+    reported = sqlite3.OperationalError("database or disk is full" if full else "disk I/O error")
+    reported.sqlite_errorcode = sqlite3.SQLITE_FULL if full else sqlite3.SQLITE_IOERR
+    return sa.exc.OperationalError(step, None, reported)
 
 
 class WatchedBlobs(BlobStore):
@@ -308,14 +312,14 @@ class Store:
         assert list((self.folder / "blobs" / "staging").iterdir()) == []
 
 
-def make_store(folder: Path, limits: Limits | None = None) -> Store:
+def make_store(folder: Path, limits: Limits | None = None, *, durability: Durability = "relaxed") -> Store:
     """The store in `folder`, or a new one with accounts for "alice" and "bob"."""
     tripwire, clock = Tripwire(), FrozenClock()
     database = GuardedDatabase(f"sqlite:///{folder / DATABASE}")
     keyring = make_keyring(folder, database, clock)
     event.listen(database.engine, "before_cursor_execute", lambda *args: tripwire(f"sql {args[2]}"))
     event.listen(database.engine, "commit", lambda _connection: tripwire("commit"))
-    local = LocalBlobStore(folder / "blobs", durability="relaxed")
+    local = LocalBlobStore(folder / "blobs", durability=durability)
     local.prepare()
     blobs = WatchedBlobs(local, tripwire)
     vaults = Vaults(database, blobs, keyring, clock, limits)
@@ -324,6 +328,16 @@ def make_store(folder: Path, limits: Limits | None = None) -> Store:
         accounts.create("alice")
         accounts.create("bob")
     return Store(folder, database, blobs, keyring, clock, accounts, vaults, tripwire)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is at a path: the node, its content if it is a file, its dead properties, locks that cover it."""
+
+    node: Node
+    content: bytes | None
+    properties: dict[str, str]
+    locks: set[Lock]
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +399,16 @@ class Drive:
             found[below] = None if node.is_collection else self.get(below)
             if node.is_collection:
                 found |= self.tree(below)
+        return found
+
+    def everything(self, path: str = "/") -> dict[str, Found]:
+        """All that a client can find out, by path."""
+        node = self.stat(path)
+        content = None if node.is_collection else self.get(path)
+        locks = {shown.lock for shown in self.vault.locks(VaultPath.parse(path)).covering}
+        found = {path: Found(node, content, self.properties(path), locks)}
+        for child in self.listing(path) if node.is_collection else ():
+            found |= self.everything(f"{path.rstrip('/')}/{child.name}")
         return found
 
     def mkdir(self, path: str, **options: Any) -> Node:  # noqa: ANN401
@@ -483,7 +507,7 @@ class Drive:
 
 
 def demanding(path: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Options of a vault's method, where `condition` (on the node at `path`) and `tokens` stand for demands."""
+    """Options of a vault's method; `condition` (on the node at `path`) and `tokens` stand for demands."""
     condition, tokens = options.pop("condition", None), frozenset(options.pop("tokens", ()))
     if condition is None:
         return {**options, "demands": Demands(tokens=tokens)}

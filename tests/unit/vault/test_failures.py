@@ -1,7 +1,8 @@
 """Every operation, failing at every single step: what raised has changed nothing, and nothing is left behind.
 
 Once with one step failing and once with everything failing from there on, as when the process dies; then the
-disk is whole again and garbage is collected.
+disk is whole again and garbage is collected. Locks and dead properties are in test_failures_of_locks.py, what
+the system's own calls do in test_failures_of_the_disk.py.
 """
 
 from __future__ import annotations

@@ -329,6 +329,13 @@ def test_a_file_is_made_in_a_locked_collection_with_its_token(full: Drive) -> No
         full.lock("/c/sub/new", tokens=[deep])
 
 
+def dress_and_unlock(drive: Drive, token: str) -> None:
+    """PROPPATCH of both kinds, which is not putting anything there."""
+    drive.patch("/new", {"{u}a": "<a/>"}, tokens=[token])
+    drive.times("/new", modified_ns=1, tokens=[token])
+    drive.unlock("/new", token)
+
+
 ENDS: dict[str, Callable[[Drive, str], object]] = {
     "unlock": lambda drive, token: drive.unlock("/new", token),
     "unlock of a device that may not delete": lambda drive, token: drive.narrowed(Scope.NO_DELETE).unlock(
@@ -344,11 +351,7 @@ ENDS: dict[str, Callable[[Drive, str], object]] = {
     "expiry and move to": lambda drive, _token: over(drive).move("/e", "/new"),
     "expiry and copy to": lambda drive, _token: over(drive).copy("/e", "/new"),
     "expiry and sweeping": lambda drive, _token: over(drive).store.collect(),
-    "properties and unlock": lambda drive, token: (
-        drive.patch("/new", {"{u}a": "<a/>"}, tokens=[token]),
-        drive.times("/new", modified_ns=1, tokens=[token]),
-        drive.unlock("/new", token),
-    ),
+    "properties and unlock": dress_and_unlock,
 }
 AFTERWARDS: dict[str, bytes | None] = {
     "move over": b"old",
@@ -703,11 +706,14 @@ def test_threads_refreshing_and_unlocking(store: Store, full: Drive) -> None:
     """Refresh against UNLOCK: a lock that was given back never comes to life again."""
     for _ in range(ROUNDS):
         token = full.lock("/c/f")
-        errors = at_once(
-            lambda _round, token=token: refresh(full, "/c/f", token),
-            lambda _round, token=token: full.unlock("/c/f", token),
-            rounds=1,
-        )
+
+        def again(_round: int, token: str = token) -> None:
+            refresh(full, "/c/f", token)
+
+        def end(_round: int, token: str = token) -> None:
+            full.unlock("/c/f", token)
+
+        errors = at_once(again, end, rounds=1)
         assert kinds(errors) <= {NoSuchLock}
         assert len(errors) <= 1
         assert rows(store) == 0

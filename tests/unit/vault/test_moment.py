@@ -8,7 +8,7 @@ import pytest
 
 from davserver.errors import CorruptRow, Locked, NotFound, NotPermitted, ParentMissing, PreconditionFailed
 from davserver.model import Scope
-from davserver.vault.moment import MAX_ROOTS, Demands, Look
+from davserver.vault.moment import MAX_ROOTS, NO_DEMANDS, Demands, Look, Moment
 from davserver.vault.paths import VaultPath
 from davserver.vault.tree import Placed
 from tests.unit.vault.store import Drive, Store
@@ -245,6 +245,18 @@ def test_asking_for_a_lock_does_not_make_it_forgotten(full: Drive, asked: list[s
     with pytest.raises(Locked):
         actions[write]()
     assert full.tree() == before
+
+
+def test_what_was_looked_up_before_does_not_hide_what_lies_below(store: Store, full: Drive) -> None:
+    """Each path is looked up once, but what lies below a collection that goes is always looked for."""
+    full.lock("/c/sub/g")
+    access = store.vaults.access(full.principal)
+    with store.database.read() as tx:
+        moment = Moment(access, tx)
+        path = VaultPath.parse("/c")
+        assert not moment.state(path).is_locked_with(UNKNOWN)
+        with pytest.raises(Locked):
+            moment.admit(NO_DEMANDS, removes=[moment.trail(path)])
 
 
 def test_the_condition_comes_before_the_lock(full: Drive) -> None:

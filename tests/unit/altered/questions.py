@@ -1,4 +1,4 @@
-"""What can be asked of the store of `altered_store.py`, each question answered or refused for itself.
+"""What can be asked of the store of `store.py`, each question answered or refused for itself.
 
 It is asked of a store that was opened anew, as after a restart: nothing is remembered from before.
 """
@@ -33,7 +33,7 @@ from tests.factories import (
     make_totp,
 )
 from tests.fakes import FrozenClock, RecordingAudit
-from tests.unit.altered_store import INSIDE, OUTSIDE, PASSWORD, QUOTA, FullStore, Known, at, recovery_codes
+from tests.unit.altered.store import INSIDE, OUTSIDE, PASSWORD, QUOTA, FullStore, Known, at, recovery_codes
 
 PATHS = ("/", "/docs", "/docs/small", "/docs/large", "/copy", "/locked", "/locked/file", "/shared", "/born")
 TOO_MUCH = QUOTA + 1
@@ -88,8 +88,8 @@ class Questions:
         self._answers = {}
         self._ask("verify", self._verify)
         for device in ("alice", "reads", "keeps", "folder", "office", "over", "revoked", "bob", "carol"):
-            self._ask(f"sign in: {device}", lambda device=device: self._shown(self._device(device)))
-        self._ask("sign in: office, from outside", lambda: self._shown(self._device("office", OUTSIDE)))
+            self._ask(f"sign in: {device}", self._device_shown, device)
+        self._ask("sign in: office, from outside", self._device_shown, "office", OUTSIDE)
         self._look("alice", PATHS, ("/", "/locked/file", "/shared", "/born"))
         self._look("bob", ("/", "/docs/small", "/locked"))
         self._look("folder", ("/", "/small"))
@@ -97,12 +97,12 @@ class Questions:
         self._writes()
         self._ask("collect", self._collect)
         for path in ("/docs/small", "/copy"):
-            self._ask(f"collected: {path}", lambda path=path: self._file(self._vault("alice"), path))
+            self._ask(f"collected: {path}", lambda path: self._file(self._vault("alice"), path), path)
         return self._answers
 
-    def _ask(self, question: str, answer: Callable[[], object]) -> None:
+    def _ask(self, question: str, answer: Callable[..., object], *arguments: object) -> None:
         try:
-            self._answers[question] = answer()
+            self._answers[question] = answer(*arguments)
         except DavserverError as error:
             self._answers[question] = Refused(type(error))
 
@@ -110,6 +110,9 @@ class Questions:
     def _device(self, name: str, client: str = INSIDE) -> Principal:
         account = name if name in {"bob", "carol"} else "alice"
         return self._authenticator.authenticate(account, self._known.tokens[name], client)
+
+    def _device_shown(self, name: str, client: str = INSIDE) -> object:
+        return self._shown(self._device(name, client))
 
     @staticmethod
     def _shown(principal: Principal) -> object:
@@ -129,11 +132,11 @@ class Questions:
             self._answers[f"look: {device}"] = Refused(type(error))
             return
         for path in paths:
-            self._ask(f"{device}: {path}", lambda path=path: self._file(vault, path))
+            self._ask(f"{device}: {path}", self._file, vault, path)
         for path in (path for path in paths if path in {"/", "/docs"}):
-            self._ask(f"{device}: in {path}", lambda path=path: self._listing(vault, path))
+            self._ask(f"{device}: in {path}", self._listing, vault, path)
         for path in locked:
-            self._ask(f"{device}: locks on {path}", lambda path=path: self._locks(vault, path))
+            self._ask(f"{device}: locks on {path}", self._locks, vault, path)
 
     @staticmethod
     def _file(vault: Vault, path: str) -> object:
@@ -152,8 +155,8 @@ class Questions:
 
     @staticmethod
     def _listing(vault: Vault, path: str) -> Answers:
-        members = vault.listing_with_properties(vault.stat(at(path)))
         """Each fact for itself."""
+        members = vault.listing_with_properties(vault.stat(at(path)))
         facts: Answers = {}
         for node, values in members:
             facts |= {node.name: node, **{f"{node.name}: {name}": value for name, value in values.items()}}
@@ -162,23 +165,18 @@ class Questions:
     # ── people ──────────────────────────────────────────────────────────────────────────────────────────────
     def _people(self) -> None:
         world, codes = self._world, self._known.codes
-        passwords, totp, recovery = make_app_passwords(world), make_totp(world), recovery_codes(world)
+        totp, recovery = make_totp(world), recovery_codes(world)
         for name in ("alice", "bob", "carol"):
-            self._ask(f"account: {name}", lambda name=name: replace(world.accounts.find(name), used=0))
-            self._ask(
-                f"devices: {name}",
-                lambda name=name: {one.id: one for one in passwords.list(world.accounts.find(name))},
-            )
-            self._ask(f"password: {name}", lambda name=name: self._sign_in(name, PASSWORD))
-        self._ask("password wrong: alice", lambda: self._sign_in("alice", "wrong"))
-        self._ask("password from outside: bob", lambda: self._sign_in("bob", PASSWORD, OUTSIDE))
+            self._ask(f"account: {name}", lambda name: replace(world.accounts.find(name), used=0), name)
+            self._ask(f"devices: {name}", self._devices, name)
+            self._ask(f"password: {name}", self._sign_in, name, PASSWORD)
+        self._ask("password wrong: alice", self._sign_in, "alice", "wrong")
+        self._ask("password from outside: bob", self._sign_in, "bob", PASSWORD, OUTSIDE)
         for name in ("alice", "carol"):
             now, before = (make_code(self._known.secrets[name], world.clock, steps=step) for step in (0, -1))
-            self._ask(
-                f"used code: {name}", lambda name=name, code=before: totp.verify(self._person(name), code)
-            )
-            self._ask(f"code: {name}", lambda name=name, code=now: self._proved(name, code))
-            self._ask(f"same code again: {name}", lambda name=name, code=now: self._proved(name, code))
+            self._ask(f"used code: {name}", self._proved, name, before)
+            self._ask(f"code: {name}", self._proved, name, now)
+            self._ask(f"same code again: {name}", self._proved, name, now)
         code = make_code(self._known.secrets["bob's next"], world.clock)
         self._ask("pending code: bob", lambda: totp.confirm(self._person("bob"), code).account.id)
         self._ask(
@@ -187,7 +185,10 @@ class Questions:
         )
         for kind in ("used", "unused", "unused"):
             question = f"recovery code: {kind}" + " again" * (f"recovery code: {kind}" in self._answers)
-            self._ask(question, lambda kind=kind: recovery.use(self._person("alice"), codes[kind]))
+            self._ask(question, lambda code: recovery.use(self._person("alice"), code), codes[kind])
+
+    def _devices(self, name: str) -> Answers:
+        return {one.id: one for one in make_app_passwords(self._world).list(self._world.accounts.find(name))}
 
     def _person(self, name: str) -> Principal:
         return make_principal(self._world.accounts.find(name), self._world.clock, fresh_totp=False)
@@ -201,28 +202,32 @@ class Questions:
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────
     def _writes(self) -> None:
-        put, alice = self._put, "alice"
+        put = self._put
         held = Demands(tokens=frozenset(self._known.locks.values()))
         foreign = Demands(tokens=frozenset({self._known.locks["bob/locked"]}))
-        self._ask("write: too much", lambda: put(alice, "/new", bytes(TOO_MUCH)))
-        self._ask("write: only reads", lambda: put("reads", "/new", b""))
+        self._ask("write: too much", put, "alice", "/new", bytes(TOO_MUCH))
+        self._ask("write: only reads", put, "reads", "/new", b"")
         self._ask("delete: keeps", lambda: self._vault("keeps").delete(at("/copy")))
         self._ask(
             "delete: under bob's lock token",
-            lambda: self._vault(alice).delete(at("/locked"), demands=foreign),
+            lambda: self._vault("alice").delete(at("/locked"), demands=foreign),
         )
         for path in ("/locked/new", "/locked/file", "/shared/new", "/born"):
-            self._ask(f"write: {path}, without a token", lambda path=path: put(alice, path, b"stolen"))
-            self._ask(f"write: {path}", lambda path=path: put(alice, path, b"", held))
-        wanted = Wanted(exclusive=True, infinite=False, owner="", seconds=60)
+            self._ask(f"write: {path}, without a token", put, "alice", path, b"stolen")
+            self._ask(f"write: {path}", put, "alice", path, b"", held)
         for path in ("/locked", "/shared", "/docs"):
-            self._ask(f"lock: {path}", lambda path=path: self._vault(alice).lock(at(path), wanted).created)
+            self._ask(f"lock: {path}", self._lock, path)
         token = self._known.locks["alice/shared"]
         refreshing = Demands(tokens=frozenset({token}))
         self._ask(
-            "refresh", lambda: self._vault(alice).refresh_lock(at("/shared"), 60, refreshing).lock.expires_at
+            "refresh",
+            lambda: self._vault("alice").refresh_lock(at("/shared"), 60, refreshing).lock.expires_at,
         )
-        self._ask("unlock", lambda: self._vault(alice).unlock(at("/shared"), token))
+        self._ask("unlock", lambda: self._vault("alice").unlock(at("/shared"), token))
+
+    def _lock(self, path: str) -> bool:
+        wanted = Wanted(exclusive=True, infinite=False, owner="", seconds=60)
+        return self._vault("alice").lock(at(path), wanted).created
 
     def _put(self, device: str, path: str, data: bytes, demands: Demands | None = None) -> str:
         with self._vault(device).write(at(path), demands=demands or Demands()) as upload:
@@ -242,6 +247,6 @@ class Questions:
         return set(self._maintenance().verify().problems)
 
     def _collect(self) -> None:
-        """An hour later, when locks have ended."""
+        """Hours later, when locks have ended."""
         self._world.clock.advance(hours=2)
         self._maintenance().collect(grace=timedelta(0))

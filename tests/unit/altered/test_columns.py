@@ -7,10 +7,8 @@ is not authenticated is named in docs/format.md, "Rows", and decides nothing but
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,18 +24,13 @@ from davserver.errors import (
     NotPermitted,
 )
 from davserver.identity import local
-from tests.tamper import Value
-from tests.unit.altered_questions import Answers, Refused, opened
-from tests.unit.altered_store import FullStore
+from tests.unit.altered.alterations import Alteration, Column, Exchange, Target
+from tests.unit.altered.questions import Answers, Refused
 
-FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
+FORMAT = Path(__file__).parents[3] / "docs" / "format.md"
 
-ROWS = 2
-"""Rows of each table that are altered."""
-
-FEWEST_ALTERATIONS = 1000
-
-Column = tuple[str, str]
+FEWEST_ALTERATIONS = 900
+FEWEST_EXCHANGES = 120
 
 COLUMNS: list[Column] = [
     (table.name, column.name) for table in metadata.sorted_tables for column in table.columns
@@ -86,112 +79,6 @@ HIDING: dict[Column, tuple[str, ...]] = {
 name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""
 
 
-@dataclass(frozen=True)
-class Alteration:
-    """A new value for one column of the row with this key."""
-
-    column: Column
-    key: tuple[tuple[str, Value], ...]
-    value: Value
-
-
-class Target:
-    """The store, put back after each alteration.
-
-    Attributes:
-        truth: what was answered before any.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.store = FullStore(folder)
-        self._file = sqlite3.connect(folder / "sealdav.db")
-        self._untouched = sqlite3.connect(":memory:")
-        self._file.backup(self._untouched)
-        with self.altered(None):
-            self.truth = self.ask() or {}
-
-    def ask(self) -> Answers | None:
-        """Everything; None if the store was not even opened."""
-        with opened(self.store) as questions:
-            return None if questions is None else questions.ask()
-
-    @contextmanager
-    def altered(self, alteration: Alteration | None) -> Iterator[None]:
-        """Change a row in the file; in the end everything is as it was, whatever was done meanwhile."""
-        try:
-            if alteration is not None:
-                with self._file:
-                    self._file.execute(*_update(alteration))
-            yield
-        finally:
-            self._untouched.backup(self._file)
-
-    def alterations(self, column: Column) -> Iterator[Alteration]:
-        """What there is to try on some rows, as far as the schema lets it in."""
-        table, name = column
-        keys = [one.name for one in metadata.tables[table].primary_key]
-        names = ", ".join([*keys, name])
-        rows = self._untouched.execute(f"SELECT {names} FROM {table} ORDER BY {names}").fetchall()  # noqa: S608
-        others = [row[-1] for row in rows]
-        for row in rows[:: max(1, len(rows) // ROWS)][:ROWS]:
-            key = tuple(zip(keys, row, strict=False))
-            for value in dict.fromkeys(_values(row[-1], others)):
-                if self._is_another(alteration := Alteration(column, key, value)):
-                    yield alteration
-
-    def read(self, alteration: Alteration) -> Value:
-        """What is altered, as it was."""
-        table, name = alteration.column
-        where = " AND ".join(f"{key} = ?" for key, _ in alteration.key)
-        values = [value for _, value in alteration.key]
-        (old,) = self._untouched.execute(f"SELECT {name} FROM {table} WHERE {where}", values).fetchone()  # noqa: S608
-        return old  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._file.close()
-        self._untouched.close()
-        self.store.database.dispose()
-
-    def _is_another(self, alteration: Alteration) -> bool:
-        """Whether the schema takes the value, and does not make of it what is there already."""
-        table = alteration.column[0]
-        before = self._untouched.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-        try:
-            self._untouched.execute(*_update(alteration))
-            return bool(self._untouched.execute(f"SELECT * FROM {table}").fetchall() != before)  # noqa: S608
-        except sqlite3.IntegrityError:
-            return False
-        finally:
-            self._untouched.rollback()
-
-
-def _update(alteration: Alteration) -> tuple[str, tuple[Value, ...]]:
-    table, name = alteration.column
-    where = " AND ".join(f"{key} = ?" for key, _ in alteration.key)
-    values = (alteration.value, *(value for _, value in alteration.key))
-    return f"UPDATE {table} SET {name} = ? WHERE {where}", values  # noqa: S608
-
-
-def _values(value: Value, others: list[Value]) -> Iterator[Value]:
-    """That of another row, and some of every kind."""
-    yield from [other for other in others if other != value][:1]
-    yield from (None, 0)
-    if isinstance(value, bytes):
-        yield from (
-            bytes([*value[:-1], value[-1] ^ 1]) if value else b"x",
-            value + b"\0",
-            value[:-1],
-            value.hex(),
-        )
-    elif isinstance(value, int):
-        yield from (value + 1, 2**62, f"{value}x")
-    elif isinstance(value, str):
-        yield from (value + "x", value.encode())
-    else:
-        yield from (1, b"x", "x")
-
-
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """The store with something in every column."""
@@ -215,10 +102,13 @@ def is_allowed(before: object, after: object) -> bool:
     return before == after
 
 
-def wrong_answers(target: Target, alteration: Alteration, answers: Answers) -> list[str]:
+def wrong_answers(target: Target, alteration: Alteration | Exchange, answers: Answers) -> list[str]:
     """Questions that were answered with something else, save for those that the column may change."""
-    column = alteration.column
-    excused = UNAUTHENTICATED.get(column, ()) + HIDING.get(column, ())
+    excused = tuple(
+        beginning
+        for column in alteration.columns
+        for beginning in UNAUTHENTICATED.get(column, ()) + HIDING.get(column, ())
+    )
     return [
         f"{question}: {after} after {before}"
         for question, after in answers.items()
@@ -247,11 +137,24 @@ def test_an_altered_column(target: Target, column: Column) -> None:
         assert target.ask() == target.truth
 
 
+@pytest.mark.parametrize("table", [name for name in metadata.tables if name not in RESERVED])
+def test_exchanged_rows(target: Target, table: str) -> None:
+    """What is authentic in one row is nothing in another one: of another account, node, content or device."""
+    for exchange in target.exchanges(table):
+        with target.altered(exchange):
+            answers = target.ask()
+        if answers is None:
+            continue
+        assert wrong_answers(target, exchange, answers) == [], exchange
+        if not set(exchange.columns) <= set(UNAUTHENTICATED):
+            assert answers["verify"], exchange
+
+
 def reads_the_same(alteration: Alteration, target: Target) -> bool:
     """Whether the format says that it means what was there before.
 
-    SQLite has no type for a truth value; what lies behind the length of a blob is not read; nor is a master key
-    that was replaced.
+    SQLite has no type for a truth value; what lies behind the length of a blob is not read; nor is what is
+    noted of a master key that was replaced.
     """
     table, name = alteration.column
     old = target.read(alteration)
@@ -259,13 +162,15 @@ def reads_the_same(alteration: Alteration, target: Target) -> bool:
         return bool(old) == bool(alteration.value)
     if table == "master_key":
         return alteration.key == (("key_id", 1),)
-    both = isinstance(old, bytes) and isinstance(alteration.value, bytes)
-    return alteration.column == ("inline_blob", "data") and both and alteration.value.startswith(old)
+    if alteration.column != ("inline_blob", "data"):
+        return False
+    return isinstance(old, bytes) and isinstance(alteration.value, bytes) and alteration.value.startswith(old)
 
 
 def test_how_much_is_altered(target: Target) -> None:
-    """Enough, and something of each column."""
+    """Enough."""
     assert sum(1 for column in COLUMNS for _ in target.alterations(column)) >= FEWEST_ALTERATIONS
+    assert sum(1 for table in metadata.tables for _ in target.exchanges(table)) >= FEWEST_EXCHANGES
 
 
 def test_the_list_is_that_of_the_format() -> None:

@@ -1,4 +1,4 @@
-"""A store with something in every column, for test_altered_columns.py; asked by `altered_questions.py`."""
+"""A store with something in every column, for test_columns.py; asked by `questions.py`."""
 
 from __future__ import annotations
 
