@@ -28,7 +28,7 @@ setup: $(VENV)/installed-dev  ## Create .venv with everything that development n
 
 test: setup  ## Set up everything the tests need (Debian packages and rclone included) and run all tests
 	@tests/services/install.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 check: setup  ## Format, lint, types, import contracts and unit tests: what every change must pass
 	@$(MAKE) --jobs=2 --output-sync=line lint unit
@@ -40,7 +40,7 @@ lint: setup  ## The part of `make check` that reads the code
 	@$(BIN)/lint-imports --no-logo
 
 unit: setup  ## The part of `make check` that runs it
-	@$(BIN)/python -m pytest --quiet --numprocesses=auto tests/unit tests/contract tests/architecture
+	@$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=worksteal tests/unit tests/contract tests/architecture
 
 fmt: setup  ## Format the code and apply the lint rules' own fixes
 	@$(BIN)/ruff check --quiet --fix-only

@@ -20,7 +20,8 @@ DAVFS2_CERTIFICATE = "/etc/davfs2/certs/sealdav.pem"
 
 RCLONE_TITLE = "Connect rclone with it, copy a folder, mount the drive:"
 NEEDS_HTTPS = (
-    "Over https, the commands for davfs2, Finder and Windows are shown too. To try it out: sealdav tls self-signed"
+    "Over https, the commands for davfs2, Finder and Windows are shown too. "
+    "To try it out: sealdav tls self-signed"
 )
 
 

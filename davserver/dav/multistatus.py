@@ -162,7 +162,7 @@ class _Row:
                 found += cell.tag.empty
             else:
                 found += f"{cell.tag.start}{'%s' if callable(value) else _literal(value)}{cell.tag.end}"
-        row = response("%s", _propstats(found, _literal(missing + self._missing(NOTHING))))
+        row = response("%s", _propstats(found, _literal(missing)))
         return _Template(row, found, missing)
 
 

@@ -13,8 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from davserver.db.schema import blob, hidden_tree, node
-from davserver.errors import AlreadyExists, VersionConflict
+from davserver.errors import AlreadyExists, CorruptRow, VersionConflict
 from davserver.model import AccountId, BlobId, NodeId
+
+MAX_EXACT_BYTES = 2**53
+"""8 PiB: what the database adds up without overflow is exact to here, and no account has so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def _above() -> sa.CTE:
 
 _IN_TREE = node.c.node_id.in_(sa.select(_below().c.node_id))
 _SUBTREE_BYTES = (
-    sa.select(sa.func.coalesce(sa.func.sum(blob.c.plain_size), 0))
+    sa.select(sa.func.total(blob.c.plain_size))  # a sum would fail where sizes were altered
     .select_from(node.join(blob, node.c.blob_id == blob.c.blob_id))
     .where(_ACCOUNT, _IN_TREE)
 )
@@ -191,8 +194,15 @@ class Nodes:
         return {NodeId(one) for (one,) in found}
 
     def subtree_bytes(self, account: AccountId, top: NodeId) -> int:
-        """Plaintext bytes that `top` and everything below it count in the quota."""
-        return int(self._connection.execute(_SUBTREE_BYTES, {"account": account, "top": top}).scalar_one())
+        """Plaintext bytes that `top` and everything below it count in the quota.
+
+        Raises:
+            CorruptRow: so many that a size must have been altered.
+        """
+        found = self._connection.execute(_SUBTREE_BYTES, {"account": account, "top": top}).scalar_one()
+        if found > MAX_EXACT_BYTES:
+            raise CorruptRow("the size of a stored content was altered")
+        return int(found)
 
     def subtree_size(self, account: AccountId, top: NodeId) -> int:
         """How many nodes `top` and everything below it are."""

@@ -176,6 +176,7 @@ node_version = Table(
     sqlite_with_rowid=False,
 )
 
+
 def _of_node() -> ForeignKeyConstraint:
     """What hangs on a node goes with it; MOVE keeps the node's id, so it also goes where the node goes."""
     return ForeignKeyConstraint(

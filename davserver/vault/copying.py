@@ -142,7 +142,7 @@ class Copying:
     def _clear(self, tx: Transaction, source: Node, place: Place) -> None:
         """Make room for the copy; what it replaces is deleted, so the principal must be allowed to."""
         self._access.tree.clear_target(tx, source, place, overwrite=self._overwrite, now=self._access.now())
-        if place.node is not None:
+        if place.node is not None and not place.node.lock_born:
             self._access.require(Scope.DELETE)
 
     def _copy_some(self, tx: Transaction, work: _Work) -> None:

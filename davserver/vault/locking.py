@@ -75,7 +75,7 @@ def grant(access: Access, path: VaultPath, wanted: Wanted, demands: Demands) -> 
         if in_the_way:
             raise LockConflict("it is locked already", moment.roots(in_the_way))
         _require_room(access, tx, moment, trail)
-        node = trail.node or place_empty(access, tx, path, demands)
+        node = trail.node or place_empty(access, tx, moment, path, demands)
         row = LockCodec(access.key, access.keyring).new_row(node.id, wanted, now=access.now())
         tx.locks.insert(row)
         tx.commit()

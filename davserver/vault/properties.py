@@ -69,12 +69,12 @@ def change(access: Access, tx: Transaction, node: Node, changes: Mapping[str, st
     Raises:
         TooMany: there would be too many, or one is too long; nothing was changed.
     """
-    rows = tx.properties.of(access.account_id, [node.id])
-    kept = {open_property_name(access.key, node.id, row.name_sealed): len(row.value_sealed) for row in rows}
+    present = opened(access.key, tx.properties.of(access.account_id, [node.id])).get(node.id, {})
+    kept = [len(value.encode()) for name, value in present.items() if name not in changes]
     wanted = {name: value.encode() for name, value in changes.items() if value is not None}
     if not all(fits(name, value) for name, value in changes.items()):
         raise TooMany(f"a property must not be longer than {MAX_VALUE_BYTES} bytes")
-    _require_room([size for name, size in kept.items() if name not in changes], wanted)
+    _require_room(kept, wanted)
     tx.properties.delete(
         access.account_id, node.id, [seal_property_name(access.key, node.id, name) for name in changes]
     )

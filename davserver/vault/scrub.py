@@ -119,20 +119,26 @@ class Scrub:
             step()
         self._check_properties(access)
         self._check_locks(access)
-        with self._database.read() as tx:
-            used, _ = tx.quota.usage(account_id)
-            counted = tx.nodes.subtree_bytes(account_id, ROOT_ID)
-            lost = tx.nodes.unreachable(account_id)
-        if used != counted:
+        if not self._counter_is_right(account_id):
             self._found(Finding.COUNTER_WRONG, account_id, account_id)
+        with self._database.read() as tx:
+            lost = tx.nodes.unreachable(account_id)
         for node_id in lost:
             self._found(Finding.NODE_UNREACHABLE, account_id, node_id)
 
+    def _counter_is_right(self, account_id: AccountId) -> bool:
+        try:
+            with self._database.read() as tx:
+                used, _ = tx.quota.usage(account_id)
+                return used == tx.nodes.subtree_bytes(account_id, ROOT_ID)
+        except CorruptRow:  # one of the numbers can be none of ours
+            return False
+
     def _is_deleted(self, account_id: AccountId) -> bool:
         """Whether the account has been, or is being deleted: its key is gone and its rows are going."""
-        with self._database.read() as tx:
-            row = tx.accounts.by_id(account_id)
         try:
+            with self._database.read() as tx:
+                row = tx.accounts.by_id(account_id)
             return row is None or self._keyring.checked(row).state == AccountState.DELETED.value
         except CorruptRow:
             return False
@@ -256,5 +262,6 @@ class Scrub:
 
     def _found(self, finding: Finding, account_id: AccountId | None, object_id: bytes) -> None:
         """Note it; an id that was altered may be of any type, and is then left out."""
-        shown = object_id if isinstance(object_id, bytes) else b""
-        self._report.problems.append(Problem(finding, account_id, shown))
+        if not isinstance(object_id, bytes):
+            object_id = b""
+        self._report.problems.append(Problem(finding, account_id, object_id))

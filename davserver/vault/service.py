@@ -286,7 +286,7 @@ class Vault:
             place = place_of(end)
             moment.admit(demands, removes=[start], places=[end])
             self._tree.clear_target(tx, node, place, overwrite=overwrite, now=access.now())
-            if place.node is not None:
+            if place.node is not None and not place.node.lock_born:
                 access.require(Scope.DELETE)
             moved = self._tree.move(tx, node, place, modified_ns=modified_ns)
             moment.leave_locks_behind(start)

@@ -138,7 +138,7 @@ class Upload:
             inline = self._writer is None and self._received <= self._access.limits.inline_bytes
             sealed = self._finish(inline=inline)
             with self._access.database.write() as tx:
-                placed = self._place(tx, inline_data=sealed)
+                placed = self._place(tx, Moment(self._access, tx), inline_data=sealed)
                 tx.commit()
         except BaseException:
             self.abort()
@@ -257,9 +257,11 @@ class Upload:
             self._writer.commit()
         return data
 
-    def _place(self, tx: Transaction, *, inline_data: bytes | None, lock_born: bool = False) -> Placed:
+    def _place(
+        self, tx: Transaction, moment: Moment, *, inline_data: bytes | None, lock_born: bool = False
+    ) -> Placed:
         access, now = self._access, self._access.now()
-        place = admit_upload(Moment(access, tx), self._path, self._demands)
+        place = admit_upload(moment, self._path, self._demands)
         if inline_data is not None:
             tx.blobs.insert(self._blob_row(BlobState.LIVE, inline=True, version=1), now=now, data=inline_data)
         elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
@@ -274,10 +276,10 @@ class Upload:
         tx.quota.add(access.account_id, self._received - (place.node.size if place.node else 0))
         return Placed(node, created=place.node is None)
 
-    def place_empty(self, tx: Transaction) -> Node:
+    def place_empty(self, tx: Transaction, moment: Moment) -> Node:
         """Make the file, without any content, inside a transaction of the caller's; marked as a lock's."""
         self._done = True
-        return self._place(tx, inline_data=self._finish(inline=True), lock_born=True).node
+        return self._place(tx, moment, inline_data=self._finish(inline=True), lock_born=True).node
 
     def _node(self, parent: Node, old: Node | None, *, lock_born: bool) -> Node:
         now_ns = self._access.now_ns()
@@ -357,13 +359,13 @@ def admit_upload(moment: Moment, path: VaultPath, demands: Demands) -> Place:
     return place
 
 
-def place_empty(access: Access, tx: Transaction, path: VaultPath, demands: Demands) -> Node:
+def place_empty(access: Access, tx: Transaction, moment: Moment, path: VaultPath, demands: Demands) -> Node:
     """An empty file for a LOCK, in the transaction that grants it (RFC 4918, 9.10.4).
 
     Raises:
         As `admit_upload`.
     """
-    return Upload(access, path, Announced(size=0), None, demands).place_empty(tx)
+    return Upload(access, path, Announced(size=0), None, demands).place_empty(tx, moment)
 
 
 def _wait(futures: list[Future[None]]) -> None:

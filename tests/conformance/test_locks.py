@@ -294,7 +294,7 @@ def test_shared_locks_of_one_resource_are_counted(dav: Client) -> None:
 
 
 def test_locks_of_one_account_are_counted(ours: OurServer) -> None:
-    """T31: as many as the setting allows, then 507 and no file; one that ends makes room; other accounts are not concerned."""
+    """T31: as many as the setting allows, then 507 and no file; one that ends makes room, and only here."""
     client = ours.new_account().client
     with client.connect() as connection:
         for number in range(MAX_LOCKS):

@@ -18,7 +18,7 @@ from tests.property.tree_machine import ACCOUNTS, QUOTA, TreeMachine
 from tests.property.tree_requests import OTHERS, REQUESTS
 from tests.unit.vault.store import make_store
 
-RUNS = 40
+RUNS = 50
 STEPS_A_RUN = 60
 FEWEST_STEPS = 1500
 """Hypothesis may end a run early; fewer in all would prove too little."""

@@ -59,11 +59,11 @@ class TreeMachine(RuleBasedStateMachine):
         shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
         self.store: Store = make_store(self.folder)
         self.drives: dict[str, Drive] = {name: self.store.drive(name) for name in ACCOUNTS}
-        self.phones = dict(self.drives)
         self.models = {name: Model(QUOTA) for name in ACCOUNTS}
         self.tokens: dict[str, list[str]] = {name: [] for name in ACCOUNTS}
         for name in ACCOUNTS:
             self._begin(self.drives[name], self.models[name])
+        self.phones = {name: self.drives[name].narrowed(root="/a") for name in ACCOUNTS}
 
     def _begin(self, drive: Drive, model: Model) -> None:
         """A few things to begin with."""
@@ -74,6 +74,10 @@ class TreeMachine(RuleBasedStateMachine):
         for path, size in (("/A", 1), ("/a/a", 70_000), ("/a/b/a", 500), ("/caf\u00e9/e\u0301", 65_536)):
             drive.put(path, bytes(size), modified_ns=0)
             assert not model.put(path, bytes(size), 0, [])
+        for path in ("/a", "/a/a"):
+            drive.patch(path, {"b": path})
+            assert not model.patch(path, None, {"b": path}, [])
+        model.phone = model.tree["/a"]
 
     # ── one request to both ─────────────────────────────────────────────────────────────────────────────────
     def asking(self, data: st.DataObject) -> Asking:

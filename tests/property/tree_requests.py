@@ -31,7 +31,7 @@ contents = st.builds(
 times = st.integers(-5, 5)
 seconds = st.sampled_from([10, 60, 600, 600, 600])
 properties = st.dictionaries(
-    st.sampled_from(["{urn:x}a", "{urn:x}A", "b"]), st.none() | st.sampled_from(["", "<v/>", "v" * 100])
+    st.sampled_from(["{urn:x}a", "{urn:x}A", "b"]), st.sampled_from([None, "", "<v/>", "v" * 100]), min_size=1
 )
 
 Drawn = TypeVar("Drawn")
@@ -83,7 +83,7 @@ class Asking:
         near = st.builds(
             lambda parent, name: f"{parent.rstrip('/')}/{name}", st.sampled_from(parents or ["/"]), names
         )
-        return self.draw(near | near | near | near | near | paths, "place")
+        return self.draw(near | near | near | near | self._locked() | paths, "place")
 
     def thing(self) -> str:
         """Mostly something that is there, in either spelling; now and then any path."""
@@ -93,15 +93,22 @@ class Asking:
         return self.draw(spelled | spelled | spelled | spelled | paths, "thing")
 
     def path(self) -> str:
-        """Something, or a place for something."""
-        return self.place() if self.flag("new") else self.thing()
+        """Something, a place for something, or something that is locked."""
+        return self.draw(st.sampled_from([self.place, self.thing, self.locked]), "path")()
 
     def tokens(self) -> list[str]:
         """Every token that was ever given out, none, some of them, or somebody else's."""
         mine = list(self.given)
         nothing: list[str] = []
         some = st.lists(st.sampled_from(mine), unique=True) if mine else st.just(nothing)
-        chosen = st.just(mine) | some | st.just(nothing) | st.just(nothing) | st.just(list(self.foreign))
+        chosen = (
+            st.just(mine)
+            | st.just(mine)
+            | some
+            | st.just(nothing)
+            | st.just(nothing)
+            | st.just(list(self.foreign))
+        )
         return self.draw(chosen, "tokens")
 
     def token(self) -> str:
@@ -113,8 +120,11 @@ class Asking:
 
     def locked(self) -> str:
         """Mostly something that a lock covers."""
+        return self.draw(self._locked(), "locked")
+
+    def _locked(self) -> SearchStrategy[str]:
         covered = [one for one in self.model.visible() if self.model.covering(self.model.key(one))]
-        return self.draw(st.sampled_from(covered), "locked") if covered else self.thing()
+        return st.sampled_from(covered or self.model.visible())
 
 
 def put(asking: Asking) -> Request:

@@ -73,10 +73,7 @@ class Exchange:
         insert = f"INSERT INTO {self.table} ({names}) VALUES ({marks})"  # noqa: S608
         return [
             *((delete, [row[key] for key in keys]) for row in (one, other)),
-            *(
-                (f"INSERT INTO {self.table} ({names}) VALUES ({marks})", list(row.values()))
-                for row in swapped
-            ),  # noqa: S608
+            *((insert, list(row.values())) for row in swapped),
         ]
 
 

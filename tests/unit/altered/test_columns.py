@@ -119,7 +119,7 @@ def wrong_answers(target: Target, alteration: Alteration | Exchange, answers: An
 
 @pytest.mark.parametrize("column", COLUMNS, ids=".".join)
 def test_an_altered_column(target: Target, column: Column) -> None:
-    """No other answer than before; and `verify` tells of it, if anything vouches for the column."""
+    """No other answer than before; `verify` comes to its end, and tells of it if anything vouches for it."""
     tried = 0
     for alteration in target.alterations(column):
         with target.altered(alteration):
@@ -128,6 +128,7 @@ def test_an_altered_column(target: Target, column: Column) -> None:
         if answers is None:  # the server does not even start
             continue
         assert wrong_answers(target, alteration, answers) == [], alteration
+        assert isinstance(answers["verify"], set), alteration
         if column not in UNAUTHENTICATED and not (
             reads_the_same(alteration, target) and answers == target.truth
         ):
@@ -146,6 +147,7 @@ def test_exchanged_rows(target: Target, table: str) -> None:
         if answers is None:
             continue
         assert wrong_answers(target, exchange, answers) == [], exchange
+        assert isinstance(answers["verify"], set), exchange
         if not set(exchange.columns) <= set(UNAUTHENTICATED):
             assert answers["verify"], exchange
 

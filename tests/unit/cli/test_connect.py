@@ -42,7 +42,7 @@ def test_over_plain_http_only_rclone_is_shown(
     """Windows refuses to send a password, others should: one sentence says what they need."""
     assert issued(cli, monkeypatch, public_url=public_url)["commands"].keys() == RCLONE
     said = for_people(cli)
-    assert said.count("need https") == 1
+    assert said.count("Over https, ") == 1
     assert "sealdav tls self-signed" in said
     assert "mount -t davfs" not in said
     assert "net use" not in said
@@ -74,7 +74,7 @@ def test_people_get_the_same_commands(cli: Cli, monkeypatch: pytest.MonkeyPatch)
             one.replace(token_of(said), "") for one in lines
         ], name
     assert f"Go > Connect to Server and enter {URL}" in said
-    assert "need https" not in said
+    assert "Over https, " not in said
 
 
 def token_of(said: str) -> str:

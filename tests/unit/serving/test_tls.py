@@ -301,7 +301,7 @@ def test_a_cut_body_raises(serve: Serve, sent: bytes, polite: bool) -> None:  # 
         assert upload.begun.wait(PATIENCE)
         if polite:
             client.settimeout(0)
-            with contextlib.suppress(ssl.SSLWantReadError):
+            with contextlib.suppress(ssl.SSLError):  # the answer is not waited for, or comes after all
                 client.unwrap()
         socket.socket.shutdown(client, socket.SHUT_WR)
         assert upload.over.wait(PATIENCE)

@@ -94,6 +94,7 @@ def test_a_call_of_the_system_that_fails(durable: Store, call: str, code: int) -
         failed += 1
         assert isinstance(error, StorageFull) == (code != errno.EIO)
         assert (alice.everything(), durable.stored()) == (before, stored)
+        assert list((durable.folder / "blobs" / "staging").iterdir()) == []
     assert failed == fault.calls > 0
     assert alice.get("/large") == LARGE
     durable.assert_tidy()

@@ -90,8 +90,8 @@ COSTS: dict[str, tuple[Callable[[Drive], object], int, int]] = {
     "lock": (lambda drive: drive.lock("/a/g"), 5, 1),
     # the same: what lies below is looked up with it
     "lock tree": (lambda drive: drive.lock("/a/b", infinite=True), 5, 1),
-    # as lock, and the file: path 2, locks, blob, inline bytes, node, quota
-    "lock new": (lambda drive: drive.lock("/a/new"), 12, 1),
+    # as lock, and the file: blob, inline bytes, node, quota
+    "lock new": (lambda drive: drive.lock("/a/new"), 9, 1),
     # path 2, locks, names, deleted, inserted
     "properties": (lambda drive: drive.patch("/a/g", {"a": "1", "b": "2", "c": None}), 6, 1),
     "only remove properties": (lambda drive: drive.patch("/a/g", {"a": None}), 5, 1),

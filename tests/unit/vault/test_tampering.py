@@ -299,3 +299,96 @@ def test_a_changed_kind_is_not_followed(store: Store, full: Drive, truth: Truth,
     principal = make_principal(full.principal.account, store.clock, root_id=truth.nodes[path].id)
     with pytest.raises(CorruptRow):
         Drive(store, principal).stat("/")
+
+
+def test_a_lock_row_on_another_node(store: Store, full: Drive) -> None:
+    """A lock cannot be made to hold what it was not granted on, nor be taken for one that holds less."""
+    token = full.lock("/c/small")
+    held, other = full.stat("/c/small").id, full.stat("/d/small").id
+    for column, value in (("node_id", other), ("infinite", 1), ("exclusive", 0), ("expires_at", 2**40)):
+        ((old,),) = store.sql(f"SELECT {column} FROM lock")  # noqa: S608
+        store.sql(f"UPDATE lock SET {column} = ?", value)  # noqa: S608
+        path = "/d/small" if column == "node_id" else "/c/small"
+        for look in (full.locks, full.put, full.delete, full.lock):
+            with pytest.raises(CorruptRow):
+                look(path)
+        with pytest.raises(CorruptRow):
+            full.unlock(path, token)
+        assert Finding.LOCK_ALTERED in {problem.finding for problem in store.problems()}
+        store.sql(f"UPDATE lock SET {column} = ?", old)  # noqa: S608
+    assert (full.locks("/c/small"), full.stat("/c/small").id) == ({token}, held)
+
+
+def test_locks_that_have_exchanged_their_owners(store: Store, full: Drive) -> None:
+    """Who holds a lock is bound to that lock."""
+    full.lock("/c/small", owner="<a/>")
+    full.lock("/d/small", owner="<b/>")
+    (one, other) = store.sql("SELECT lock_id, owner_sealed FROM lock")
+    store.sql("UPDATE lock SET owner_sealed = ? WHERE lock_id = ?", other[1], one[0])
+    store.sql("UPDATE lock SET owner_sealed = ? WHERE lock_id = ?", one[1], other[0])
+    for path in ("/c/small", "/d/small"):
+        with pytest.raises(CorruptRow):
+            full.locks(path)
+
+
+def test_a_lock_handed_to_another_account(store: Store, full: Drive, bob: Drive) -> None:
+    """It holds nothing there, and nobody's name leaks."""
+    full.lock("/small", owner="<alice/>")
+    store.sql("UPDATE lock SET account_id = ?, node_id = ?", bob.principal.account.id, bob.stat("/small").id)
+    with pytest.raises(CorruptRow):
+        bob.locks("/small")
+    assert full.locks("/small") == set()
+    assert Finding.LOCK_ALTERED in {problem.finding for problem in store.problems()}
+
+
+@pytest.mark.parametrize("what", ["node", "account", "value", "name"])
+def test_properties_that_have_changed_places(store: Store, full: Drive, bob: Drive, what: str) -> None:
+    """Of another node, of another account, or of another property of the same node: none is shown."""
+    full.patch("/c/small", {"a": "<a/>", "b": "<b/>"})
+    values = store.sql("SELECT name_sealed, value_sealed FROM property ORDER BY name_sealed")
+    reader, path = full, "/c/small"
+    if what == "node":
+        path = "/d/small"
+        store.sql("UPDATE property SET node_id = ?", full.stat(path).id)
+    elif what == "account":
+        reader, path = bob, "/small"
+        target = bob.stat(path)
+        store.sql("UPDATE property SET account_id = ?, node_id = ?", target.account_id, target.id)
+    elif what == "value":
+        for (name, _), (_, value) in zip(values, reversed(values), strict=True):
+            store.sql("UPDATE property SET value_sealed = ? WHERE name_sealed = ?", value, name)
+    else:
+        store.sql("DELETE FROM property WHERE name_sealed = ?", values[0][0])
+        store.sql("UPDATE property SET name_sealed = ?", values[0][0])
+    with pytest.raises(CorruptRow):
+        reader.properties(path)
+    with pytest.raises(CorruptRow):
+        list(reader.vault.listing_with_properties(reader.stat(path.removesuffix("small").rstrip("/") or "/")))
+    with pytest.raises(CorruptRow):
+        reader.copy(path, "/copied")
+    assert Finding.PROPERTY_ALTERED in {problem.finding for problem in store.problems()}
+
+
+def test_sizes_that_no_account_can_have(store: Store, full: Drive) -> None:
+    """What the database cannot even add up is damage, not a reason to try again; `verify` goes on over it."""
+    full.copy("/c", "/copy")
+    store.sql("UPDATE blob SET plain_size = ?", 2**62)
+    with pytest.raises(CorruptRow):
+        full.delete("/c")
+    store.sql("UPDATE account SET used = 'many'")
+    with pytest.raises(CorruptRow):
+        full.put("/new")
+    findings = {problem.finding for problem in store.problems()}
+    assert findings >= {Finding.COUNTER_WRONG, Finding.BLOB_ROW_ALTERED}
+
+
+def test_rows_of_nobody(store: Store, full: Drive) -> None:
+    """Rows that were given to an account that does not exist are reported, whatever their table."""
+    full.lock("/small")
+    full.patch("/c/small", {"a": "<a/>"})
+    for table in ("lock", "property", "blob"):
+        old = full.stat("/").account_id
+        store.sql(f"UPDATE {table} SET account_id = x'00' WHERE account_id = ?", old)  # noqa: S608
+        assert Finding.OWNER_UNKNOWN in {problem.finding for problem in store.problems()}
+        store.sql(f"UPDATE {table} SET account_id = ? WHERE account_id = x'00'", old)  # noqa: S608
+    assert store.problems() == []
