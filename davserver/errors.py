@@ -42,7 +42,7 @@
         └── StorageFull             no space left
 
 The domain never raises HTTP numbers. Each door has one table from these errors to statuses
-(`davserver/dav/errors.py`, `enroll_web/app.py`); a test fails when a leaf has no row.
+(`davserver/dav/errors.py`, `enroll_web/errors.py`); a test fails when a leaf has no row.
 Messages are written for the person who reads them and hold no file name, path or secret.
 """
 

@@ -16,6 +16,7 @@ from davserver.accounts.sessions import WebSession
 from davserver.bootstrap import Services
 from davserver.errors import AuthenticationError
 from davserver.model import Account, Principal
+from davserver.serving.exchange import ACCOUNT_KEY
 
 HTTPS_COOKIE = "__Host-sealdav"
 """Browsers take a cookie of this name over https only, for this host and no other (RFC 6265bis, 4.1.3)."""
@@ -161,9 +162,11 @@ def visit() -> Visit:
 
 
 def put_cookie(response: Response) -> Response:
-    """After each request: see `Visit.put_cookie`."""
+    """After each request: see `Visit.put_cookie`. The access log is told whose request it was."""
     if "visit" in g:
         g.visit.put_cookie(response)
+        if g.visit.is_signed_in:
+            request.environ[ACCOUNT_KEY] = g.visit.account.username
     return response
 
 

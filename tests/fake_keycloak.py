@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import threading
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -49,6 +51,15 @@ def public_jwk(name: str) -> dict[str, Any]:
     return {**found, "kid": name, "use": "sig", "alg": "RS256"}
 
 
+class _Server(ThreadingHTTPServer):
+    """Says nothing of clients that did not wait for the answer: that is what some tests are about."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
+        """Report everything else."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @dataclass
 class FakeKeycloak:
     """Use as a context manager.
@@ -59,6 +70,7 @@ class FakeKeycloak:
         published: names of the keys that it shows; the last one signs.
         status: what it answers instead of anything useful; 200 is none.
         discovery: what it says of itself, beside its addresses.
+        body: what it says instead of any JSON.
     """
 
     clock: Clock
@@ -66,13 +78,14 @@ class FakeKeycloak:
     published: list[str] = field(default_factory=lambda: ["first"])
     status: int = 200
     discovery: dict[str, object] = field(default_factory=dict)
+    body: bytes | None = None
     _codes: dict[str, tuple[Pending, dict[str, object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Take a port."""
         self._talks = threading.Event()
         self._talks.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.issuer = f"http://127.0.0.1:{self._server.server_port}/realms/test"
         self.provider = Provider(self.issuer, CLIENT, SECRET)
@@ -212,8 +225,10 @@ class FakeKeycloak:
                 fake.fetches[self.path] += 1
                 fake._talks.wait()
                 status, document = fake._answer_to(self.path, body)
-                text = json.dumps(document).encode()
+                text = json.dumps(document).encode() if fake.body is None else fake.body
                 self.send_response(status)
+                if status == HTTPStatus.FOUND:
+                    self.send_header("Location", DISCOVERY)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()

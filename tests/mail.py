@@ -1,4 +1,4 @@
-"""A mail server of a few lines on loopback, which keeps what it is given (as much of RFC 5321 as is spoken)."""
+"""A mail server of a few lines on loopback, which keeps what it is given (RFC 5321, the little it needs)."""
 
 from __future__ import annotations
 

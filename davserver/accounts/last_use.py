@@ -36,7 +36,7 @@ _UNPRINTABLE = re.compile("[^ -~]")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of an app password, at `now` (seconds since the epoch), by a program that says it is `agent`."""
+    """One use of an app password at `now` (Unix seconds), by a program that calls itself `agent`."""
 
     app_id: str
     now: int

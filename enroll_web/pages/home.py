@@ -35,8 +35,8 @@ def start() -> str:
     return render_template(
         "start.html",
         account=account,
-        used=ByteSize(usage.used).human_readable(),
-        quota=None if account.quota is None else ByteSize(account.quota).human_readable(),
+        used=ByteSize(usage.used).human_readable(separator=" "),
+        quota=None if account.quota is None else ByteSize(account.quota).human_readable(separator=" "),
         devices=len(devices),
         codes=services().recovery_codes.left(account),
         drive_url=drive_url(),
@@ -61,7 +61,7 @@ def privacy() -> str:
         grace_hours=settings.gc.grace_minutes / 60,
         link_hours=VALID_FOR.total_seconds() / 3600,
         mail=bool(settings.mail.host),
-        log_size=settings.log.max_size.human_readable(),
+        log_size=settings.log.max_size.human_readable(separator=" "),
         log_files=settings.log.keep + 1,
     )
 

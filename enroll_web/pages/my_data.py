@@ -26,7 +26,8 @@ NOT_THE_NAME = "that is not your user name; nothing was deleted"
 def overview() -> str:
     """What can be done with it."""
     overview = services().overviews.of(visit().account.username)
-    return render_template("my_data.html", overview=overview)
+    mail = services().notices is not None
+    return render_template("my_data.html", overview=overview, mail=mail)
 
 
 @pages.post("/my-data/download")

@@ -187,6 +187,7 @@ def _offer() -> dict[str, object]:
     secret = enrolment.secret
     return {
         "qr": qr.draw(enrolment.uri),
+        "uri": enrolment.uri,
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         "replaces": totp.is_enrolled(principal.account),
     }

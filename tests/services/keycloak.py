@@ -21,7 +21,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ import requests
 
 from tests.services.clients import cache
 
-VERSION = "26.7.3"
+RECIPE = Path(__file__).with_name("keycloak.sh")
 EXAMPLE = Path(__file__).parents[2] / "config" / "keycloak-realm.example.json"
 CLIENT = "sealdav"
 PASSWORD = "correct horse battery"
@@ -138,7 +138,6 @@ class Realm:
     name: str
     base: str
     client_uuid: str
-    _people: dict[str, str] = field(default_factory=dict)
 
     @property
     def issuer(self) -> str:
@@ -265,11 +264,19 @@ def provide(folder: Path, certificate: Certificate | None = None) -> Iterator[Ke
         yield keycloak
         keycloak.close()
         return
-    built = cache() / f"keycloak-{VERSION}"
-    if not (built / "ready").is_file() or shutil.which("java") is None:
+    built = find_built()
+    if built is None:
         pytest.skip("no Keycloak here; tests/services/keycloak.sh builds it")
     with start(built, folder, certificate) as keycloak:
         yield keycloak
+
+
+def find_built() -> Path | None:
+    """What tests/services/keycloak.sh has built, or None."""
+    version = re.search(r"^KEYCLOAK_VERSION=(\S+)", RECIPE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert version
+    built = cache() / f"keycloak-{version[1]}"
+    return built if (built / "ready").is_file() and shutil.which("java") else None
 
 
 @contextmanager

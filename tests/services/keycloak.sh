@@ -12,7 +12,7 @@ READY_SECONDS=240 # A first start on a busy machine was seen to take 76.
 CACHE=${SEALDAV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sealdav}
 home=$CACHE/keycloak-$KEYCLOAK_VERSION
 
-# Any file of another make of the recipe would make a start fail or slow: the stamp is this script's own checksum.
+# What another edition of this recipe has built is built anew: the stamp is this script's own checksum.
 stamp=$(sha256sum <"$0")
 is_ready() { [ "$(cat "$home/ready" 2>/dev/null)" = "$stamp" ]; }
 
@@ -33,21 +33,26 @@ work=$(mktemp --directory "$CACHE/keycloak.XXXXXX")
 server=
 trap '[ -z "$server" ] || kill -KILL -- -"$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 
+fail() {
+    cat "$work/log" >&2
+    exit 1
+}
+
 echo "Fetching Keycloak $KEYCLOAK_VERSION (177 MB, once)"
 mvn --batch-mode --quiet dependency:copy -Dmdep.useBaseVersion=true -DoutputDirectory="$work" \
-    -Dartifact="org.keycloak:keycloak-quarkus-dist:$KEYCLOAK_VERSION:zip" >/dev/null
+    -Dartifact="org.keycloak:keycloak-quarkus-dist:$KEYCLOAK_VERSION:zip" >"$work/log" 2>&1 || fail
 archive=$work/keycloak-quarkus-dist-$KEYCLOAK_VERSION.zip
 echo "$KEYCLOAK_SHA256  $archive" | sha256sum --check --quiet
-(cd "$work" && jar --extract --file="$archive" 2>/dev/null) || python3 -m zipfile -e "$archive" "$work"
+python3 -m zipfile -e "$archive" "$work"
 rm "$archive"
 built=$work/keycloak-$KEYCLOAK_VERSION
-chmod +x "$built/bin/kc.sh"
+chmod +x "$built/bin/kc.sh" # zipfile leaves the right to run behind
 
 echo "Building Keycloak into $home (a minute, once)"
 while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(KC_|KEYCLOAK_|JAVA_OPTS)')
 export JAVA_OPTS_KC_HEAP="-Xms64m -Xmx256m"
 export JAVA_OPTS_APPEND="-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"
-"$built/bin/kc.sh" build --db=dev-file --health-enabled=true >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+"$built/bin/kc.sh" build --db=dev-file --health-enabled=true >"$work/log" 2>&1 || fail
 
 # One start makes the tables and the first administrator; later starts copy that database.
 read -r port health < <(python3 -c 'import socket
@@ -61,7 +66,7 @@ KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=$(cat "$built/pass
 server=$!
 for ((waited = 0; ; waited++)); do
     ! curl --silent --fail --output /dev/null "http://127.0.0.1:$health/health/ready" || break
-    kill -0 "$server" && [ "$waited" -lt "$READY_SECONDS" ] || { cat "$work/log" >&2; exit 1; }
+    kill -0 "$server" && [ "$waited" -lt "$READY_SECONDS" ] || fail
     sleep 1
 done
 kill -TERM "$server"

@@ -14,8 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from tests.services.clients import cache
-from tests.services.keycloak import PASSWORD, VERSION, Keycloak, Realm, start
+from tests.services.keycloak import PASSWORD, Keycloak, Realm, find_built, start
 
 REALM = "sealdav"
 KEYS = Path(__file__).parents[2] / "var-keys"
@@ -28,13 +27,18 @@ def main() -> None:
     options.add_argument("--port", type=int, default=8180, help="port of Keycloak on 127.0.0.1")
     options.add_argument("--site", default="http://127.0.0.1:8080", help="where Sealdav is")
     chosen = options.parse_args()
+    built = find_built()
+    if built is None:
+        raise SystemExit(
+            "Keycloak is not built here: tests/services/keycloak.sh does it, and says what is missing"
+        )
     end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
     _print("Starting Keycloak")
     with (
         tempfile.TemporaryDirectory() as folder,
-        start(cache() / f"keycloak-{VERSION}", Path(folder), port=chosen.port) as keycloak,
+        start(built, Path(folder), port=chosen.port) as keycloak,
     ):
         realm = keycloak.make_realm(REALM, chosen.site)
         realm.add_user("alice")

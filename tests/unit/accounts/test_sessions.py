@@ -268,3 +268,13 @@ TestSessionMachine = SessionMachine.TestCase
 TestSessionMachine.settings = settings(
     max_examples=15, stateful_step_count=15, deadline=timedelta(seconds=20)
 )
+
+
+def test_signing_in_again_ends_the_session_before(world: World) -> None:
+    """Whoever has copied the cookie of before does not go on beside the new one."""
+    sessions = make_sessions(world)
+    before = signed_in(world, sessions)
+    account = world.accounts.find("alice")
+    after = sessions.sign_in(before, make_principal(account, world.clock))
+    assert sessions.open(before.secret) is None
+    assert sessions.open(after.secret) is not None

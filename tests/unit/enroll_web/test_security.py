@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from base64 import b64encode
 
+import pytest
+from werkzeug.test import Client
+
+from davserver.cli.serve import application
 from enroll_web.app import PAGES
 from enroll_web.entrance import RETURNABLE
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
@@ -195,3 +199,16 @@ def test_every_page_that_is_returned_to_exists(site: Site) -> None:
     """A typing error in the list would lead to the start page instead, unnoticed."""
     assert set(site.app.view_functions) >= RETURNABLE
     assert len(site.app.blueprints) == len(PAGES)
+
+
+@pytest.mark.parametrize("scheme", ["none", "Basic", "Bearer"])
+def test_t33_t40_the_drive_knows_no_cookie(site: Site, alice: Browser, scheme: str) -> None:
+    """T33, T40: sent along, as a password or as a token it is 401, and the drive gives none."""
+    drive = Client(application(site.services, dav_only=False))
+    credential = b64encode(f"alice:{alice.cookie}".encode()).decode() if scheme == "Basic" else alice.cookie
+    headers = {"Cookie": f"{HTTPS_COOKIE}={alice.cookie}; {HTTP_COOKIE}={alice.cookie}"}
+    if scheme != "none":
+        headers["Authorization"] = f"{scheme} {credential}"
+    response = drive.open("/dav/", method="PROPFIND", base_url=ORIGIN, headers={**headers, "Depth": "0"})
+    assert response.status_code == 401
+    assert "Set-Cookie" not in response.headers
