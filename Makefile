@@ -16,13 +16,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
 
-.PHONY: help run setup test check lint unit fmt coverage bench lock clean
+.PHONY: help run keycloak setup test check lint unit fmt coverage bench lock clean
 
 help:  ## Print this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed  ## Set up and serve on this machine, with the embedded database and accounts
 	@exec $(BIN)/sealdav serve
+
+keycloak: setup  ## Run a real Keycloak on this machine to sign in with; ARGS="--port 8180 --site http://127.0.0.1:8080"
+	@tests/services/keycloak.sh
+	@exec $(BIN)/python -m tests.services.keycloak_demo $(ARGS)
 
 setup: $(VENV)/installed-dev  ## Create .venv with everything that development needs
 

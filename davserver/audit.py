@@ -64,6 +64,13 @@ class AuditEvent(Enum):
     ACCOUNT_RESUMED = "account-resumed"
     ACCOUNT_DELETED = "account-deleted"
     QUOTA_CHANGED = "quota-changed"
+    ADMIN_GRANTED = "admin-granted"
+    ADMIN_WITHDRAWN = "admin-withdrawn"
+    INVITATION_MADE = "invitation-made"
+    INVITATION_USED = "invitation-used"
+    SIGNED_IN = "signed-in"
+    SIGNED_OUT = "signed-out"
+    DATA_DOWNLOADED = "data-downloaded"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - the name of an event
     PASSWORD_REFUSED = "password-refused"  # noqa: S105
     TOTP_BEGUN = "totp-begun"
@@ -76,6 +83,7 @@ class AuditEvent(Enum):
     APP_PASSWORD_ISSUED = "app-password-issued"  # noqa: S105
     APP_PASSWORD_REVOKED = "app-password-revoked"  # noqa: S105
     APP_PASSWORD_REFUSED = "app-password-refused"  # noqa: S105
+    APP_PASSWORD_MOVED = "app-password-moved"  # noqa: S105
     MASTER_KEY_ROTATED = "master-key-rotated"
     INTEGRITY_FAILED = "integrity-failed"
 

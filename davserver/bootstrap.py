@@ -14,20 +14,27 @@ from pathlib import Path
 
 from davserver.accounts.app_passwords import AppPasswords, Policy
 from davserver.accounts.authenticator import Authenticator
+from davserver.accounts.connecting import Connecting
 from davserver.accounts.deletion import AccountDeletion
+from davserver.accounts.invitations import Invitations
 from davserver.accounts.last_use import BackgroundNotes, UseWriter
+from davserver.accounts.notices import MailServer, NoticingAudit
 from davserver.accounts.overview import Overviews
+from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
 from davserver.accounts.service import Accounts, read_account
+from davserver.accounts.sessions import Sessions
 from davserver.accounts.sign_in import SignIn
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
+from davserver.accounts.upkeep import Upkeep
 from davserver.audit import AuditSink, LogAuditSink
 from davserver.blobs import BlobStore, open_blob_store
 from davserver.clock import Clock, utc_now
 from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database
 from davserver.errors import ConfigError, StorageFull
+from davserver.identity.base import Directory, Provider, SingleSignOn
 from davserver.identity.local import LocalIdentity
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
@@ -52,10 +59,13 @@ class Services:
     settings: Settings
     clock: Clock
     audit: AuditSink
+    notices: NoticingAudit | None
     database: Database
     blobs: BlobStore
     keyring: Keyring
     identity: LocalIdentity
+    single_sign_on: SingleSignOn | None
+    directory: Directory
     accounts: Accounts
     sign_in: SignIn
     totp: Totp
@@ -64,6 +74,11 @@ class Services:
     authenticator: Authenticator
     vaults: Vaults
     maintenance: Maintenance
+    profiles: Profiles
+    invitations: Invitations
+    sessions: Sessions
+    upkeep: Upkeep
+    connecting: Connecting
     overviews: Overviews
     deletion: AccountDeletion
     shredder: Shredder
@@ -73,6 +88,8 @@ class Services:
     def close(self) -> None:
         """Write what is waiting, end the threads, close the database, let others have the store."""
         self.uses.close()
+        if self.notices is not None:
+            self.notices.close()
         self.vaults.close()
         self.database.dispose()
         self.lock.close()
@@ -114,16 +131,19 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
         StorageUnavailable, StorageFull: the storage cannot be used now, or its master key is being rotated.
     """
     _check_places(settings, needs_space=needs_space)
-    audit = LogAuditSink()
     storage = settings.storage
     lock = StoreLock(storage.data_dir, exclusive=False)
     database = Database(settings.database_url, durability=storage.durability)
+    notices = _notices(settings, database)
+    audit: AuditSink = notices or LogAuditSink()
     try:
         open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
         keyring = open_keyring(
             settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
         )
         blobs = open_blobs()
+        if notices is not None:
+            notices.start(keyring)
         limits = Limits(
             inline_bytes=storage.inline_limit,
             max_file_bytes=storage.max_file_size,
@@ -134,6 +154,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
             settings,
             clock=clock,
             audit=audit,
+            notices=notices,
             database=database,
             blobs=blobs,
             keyring=keyring,
@@ -173,6 +194,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     *,
     clock: Clock,
     audit: AuditSink,
+    notices: NoticingAudit | None,
     database: Database,
     blobs: BlobStore,
     keyring: Keyring,
@@ -188,17 +210,32 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         fresh_for=fresh_for,
     )
     identity = LocalIdentity(database, keyring, clock, audit)
+    single_sign_on, directory = _keycloak(settings, clock) or (None, identity)
     throttle = Throttle(keyring, clock)
-    uses = BackgroundNotes(UseWriter(database))
+    uses = BackgroundNotes(UseWriter(database, audit))
+    accounts = Accounts(database, keyring, clock, audit, vaults.plant_root)
+    profiles = Profiles(database, keyring, audit)
+    invitations = Invitations(database, keyring, accounts, profiles, identity, clock, audit)
+    sessions = Sessions(
+        database,
+        keyring,
+        clock,
+        audit,
+        idle=timedelta(minutes=settings.site.idle_minutes),
+        longest=timedelta(hours=settings.site.session_hours),
+    )
     return Services(
         settings=settings,
         clock=clock,
         audit=audit,
+        notices=notices,
         database=database,
         blobs=blobs,
         keyring=keyring,
         identity=identity,
-        accounts=Accounts(database, keyring, clock, audit, vaults.plant_root),
+        single_sign_on=single_sign_on,
+        directory=directory,
+        accounts=accounts,
         sign_in=SignIn(database, keyring, identity, throttle, clock, audit),
         totp=Totp(
             database,
@@ -214,12 +251,48 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         authenticator=Authenticator(database, keyring, clock, audit, uses),
         vaults=vaults,
         maintenance=_maintenance(database, blobs, keyring, clock, vaults),
+        profiles=profiles,
+        invitations=invitations,
+        sessions=sessions,
+        upkeep=Upkeep(database, sessions, invitations, clock, timedelta(days=settings.site.keep_days)),
+        connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
         deletion=AccountDeletion(database, keyring, throttle, audit),
         shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
         lock=lock,
     )
+
+
+def _keycloak(settings: Settings, clock: Clock) -> tuple[SingleSignOn, Directory] | None:
+    """Where people sign in, and who they are there; None with built-in accounts. Asks nobody anything yet."""
+    chosen = settings.identity
+    if chosen.provider == "local":
+        return None
+    # A third of a second that a server with built-in accounts never spends.
+    from davserver.identity.directory import KeycloakDirectory  # noqa: PLC0415
+    from davserver.identity.keycloak import KeycloakSignOn  # noqa: PLC0415
+
+    provider = Provider(
+        issuer=chosen.issuer,
+        client_id=chosen.client_id,
+        client_secret=chosen.client_secret.get_secret_value(),
+        ca_bundle=chosen.ca_bundle,
+        clock_skew=chosen.clock_skew_seconds,
+        post_logout_url=chosen.post_logout_url,
+    )
+    return KeycloakSignOn(provider, clock), KeycloakDirectory(provider)
+
+
+def _notices(settings: Settings, database: Database) -> NoticingAudit | None:
+    """The audit log with mails in front of it, if there is a mail server."""
+    mail = settings.mail
+    if not mail.host:
+        return None
+    server = MailServer(
+        mail.host, mail.port, mail.starttls, mail.user, mail.password.get_secret_value(), mail.sender
+    )
+    return NoticingAudit(LogAuditSink(), database, server)
 
 
 def _maintenance(

@@ -27,15 +27,22 @@
     │   ├── Throttled               too many failures; carries `retry_after` in seconds
     │   ├── TotpInvalid
     │   ├── TotpOutOfSync           right secret, wrong clock
-    │   └── TotpReplayed            a code that was already used
+    │   ├── TotpReplayed            a code that was already used
+    │   ├── SignInCancelled         the person turned back at the identity provider
+    │   ├── SignInStale             an answer to no sign-in that is under way: begin again
+    │   ├── TokenRefused            a token that is not to be believed
+    │   └── ClockMismatch           our clock and the identity provider's disagree
     ├── NotPermitted                a valid credential whose scopes do not cover the request
+    │   └── RoleMissing             known at the identity provider, but not allowed in here
     ├── ConfigError
-    │   └── MasterKeyError          missing, unreadable or wrong
+    │   ├── MasterKeyError          missing, unreadable or wrong
+    │   └── ProviderMisconfigured   the identity provider does not know our realm, client or secret
+    ├── ProviderUnavailable         the identity provider cannot be reached right now
     └── StorageUnavailable          database or blob store cannot be reached right now
         └── StorageFull             no space left
 
 The domain never raises HTTP numbers. Each door has one table from these errors to statuses
-(`davserver/dav/errors.py`, `enroll_web/app.py`); a test fails when a leaf has no row.
+(`davserver/dav/errors.py`, `enroll_web/errors.py`); a test fails when a leaf has no row.
 Messages are written for the person who reads them and hold no file name, path or secret.
 """
 
@@ -167,8 +174,28 @@ class TotpReplayed(AuthenticationError):
     """The one-time code was already used."""
 
 
+class SignInCancelled(AuthenticationError):
+    """The person turned back at the identity provider."""
+
+
+class SignInStale(AuthenticationError):
+    """The identity provider's answer belongs to no sign-in that is under way here: begin again."""
+
+
+class TokenRefused(AuthenticationError):
+    """A token of an identity provider is not to be believed."""
+
+
+class ClockMismatch(AuthenticationError):
+    """The clocks of this server and of the identity provider disagree. The message says by how much."""
+
+
 class NotPermitted(DavserverError):
     """The credential is valid, but its scopes do not cover this request."""
+
+
+class RoleMissing(NotPermitted):
+    """The identity provider knows the person, but did not give them the role that lets them in."""
 
 
 class ConfigError(DavserverError):
@@ -177,6 +204,14 @@ class ConfigError(DavserverError):
 
 class MasterKeyError(ConfigError):
     """The master key is missing, unreadable or not the one this store was made with."""
+
+
+class ProviderMisconfigured(ConfigError):
+    """The identity provider does not know our realm, client, address or secret. The message says which."""
+
+
+class ProviderUnavailable(DavserverError):
+    """The identity provider cannot be reached right now."""
 
 
 class StorageUnavailable(DavserverError):

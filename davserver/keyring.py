@@ -218,6 +218,10 @@ class Keyring:
         """32 bytes that stand for `value` in a table without naming it; the same after a rotation."""
         return rowmac.row_mac(self._pepper, purpose, (value,))
 
+    def session_mac(self, purpose: str, value: str | bytes) -> bytes:
+        """32 bytes that stand for a secret of the site, of the kind `purpose`; others after a rotation."""
+        return rowmac.row_mac(self._master.session, purpose, (value,))
+
     def verifier(self, account_id: AccountId, token: AppToken) -> bytes:
         """What is stored in place of an app password's secret (32 bytes)."""
         return tokens.verifier(self._pepper, account_id, token)

@@ -180,6 +180,7 @@ class AppPassword:
     expires_at: datetime
     last_used_at: datetime | None
     last_used_from: str | None
+    last_used_client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class AuthMethod(Enum):
 
     APP_PASSWORD = "app-password"  # noqa: S105 - the name of a method, not a secret
     TERMINAL = "terminal"
+    BROWSER = "browser"
 
 
 @dataclass(frozen=True, slots=True)

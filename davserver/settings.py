@@ -10,6 +10,7 @@ Environment: `DAVSERVER_SECTION__KEY`; a secret may come from a file named by `D
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -49,6 +51,10 @@ SERVICE_DATA = Path("/var/lib/sealdav")
 SERVICE_CONFIG = Path("/etc/sealdav")
 CONFIG_NAME = "davserver.toml"
 MASTER_KEY_NAME = "master.key"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Tables = dict[str, Any]
+"""Sections of a TOML file."""
 
 
 def _not_empty(value: object) -> object:
@@ -258,6 +264,120 @@ class LoginSettings(Section):
         return self
 
 
+class IdentitySettings(Section):
+    """Who knows people: this server itself ("local"), or a Keycloak."""
+
+    provider: Literal["local", "keycloak"] = Field(
+        "local", description='"local": built-in accounts; "keycloak": people sign in there.'
+    )
+    keycloak_json: str = Field(
+        "",
+        description="File keycloak.json of the client, from Keycloak's console: issuer, name and secret.",
+    )
+    issuer: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+/realms/[^\s/?#]+)?$",
+        description='The realm, like "https://id.example.org/realms/example"; https, or on this machine.',
+    )
+    client_id: str = Field("", description="What this server is called in the realm.")
+    client_secret: SecretStr = Field(SecretStr(""), description="The client's secret.")
+    client_secret_file: str = Field("", description="File that holds the client's secret instead.")
+    ca_bundle: str = Field(
+        "", description="PEM file of who vouches for Keycloak's certificate; empty: those of the system."
+    )
+    post_logout_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Where people land after signing out; registered in the client. Empty: the first page.",
+    )
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
+        30, description="How far Keycloak's clock and this server's may be apart."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, values: object) -> object:
+        """What the files say, below what is set outright."""
+        if not isinstance(values, dict):
+            return values
+        told: Tables = {}
+        if values.get("keycloak_json"):
+            told |= _keycloak_json(str(values["keycloak_json"]))
+        if values.get("client_secret_file"):
+            told["client_secret"] = _text_of(str(values["client_secret_file"])).strip()
+        return {**told, **{key: value for key, value in values.items() if value != ""}}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.provider == "local":
+            return self
+        if not (self.issuer and self.client_id and self.client_secret.get_secret_value()):
+            raise ValueError(
+                "keycloak needs issuer, client_id and client_secret, or a keycloak_json that holds them"
+            )
+        if not _is_private(self.issuer):
+            raise ValueError("the issuer must be https: whoever reads the line could sign in as anybody")
+        return self
+
+
+def _keycloak_json(name: str) -> Tables:
+    """The settings that a keycloak.json stands for, as Keycloak's console writes it."""
+    try:
+        found = json.loads(_text_of(name))
+        return {
+            "issuer": f"{found['auth-server-url'].rstrip('/')}/realms/{found['realm']}",
+            "client_id": found["resource"],
+            "client_secret": found["credentials"]["secret"],
+        }
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        raise ValueError(
+            "keycloak_json is not the keycloak.json of a confidential client with a secret: download it again"
+        ) from None
+
+
+def _text_of(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"the file {name} cannot be read") from None
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody else can read what is sent there: https, or this machine."""
+    address = urlsplit(url)
+    return address.scheme == "https" or address.hostname in LOOPBACK
+
+
+class SiteSettings(Section):
+    """The pages that people see in a browser."""
+
+    idle_minutes: Positive = Field(15, description="How long a signed-in browser may be silent.")
+    session_hours: Positive = Field(
+        12, description="How long after the sign-in a session ends at the latest."
+    )
+    keep_days: Positive = Field(
+        90, description="How long addresses and clients of app passwords' last use are kept."
+    )
+
+
+class MailSettings(Section):
+    """Notices to people by mail: a new device, a new app password, use from a new network."""
+
+    host: str = Field("", description="SMTP server; empty: no mail is sent.")
+    port: Port = Field(587, description="Its TCP port.")
+    starttls: bool = Field(default=True, description="Speak TLS before anything else is said; false: never.")
+    user: str = Field("", description="Name to sign in with; empty: without.")
+    password: SecretStr = Field(SecretStr(""), description="Password to sign in with.")
+    sender: str = Field("", description='Address that mails come from, like "drive@example.org".')
+
+    @field_validator("sender")
+    @classmethod
+    def _needed_with_a_host(cls, sender: str, info: ValidationInfo) -> str:
+        if info.data.get("host") and "@" not in sender:
+            raise ValueError("sender is needed with host: an address that mails come from")
+        return sender
+
+
 class LogSettings(Section):
     """The structured log file beside the readable log on the terminal."""
 
@@ -302,6 +422,9 @@ class Settings(BaseSettings):
     storage: StorageSettings = Field(default_factory=StorageSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
     login: LoginSettings = Field(default_factory=LoginSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    site: SiteSettings = Field(default_factory=SiteSettings)
+    mail: MailSettings = Field(default_factory=MailSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     gc: GcSettings = Field(default_factory=GcSettings)
 
@@ -335,7 +458,6 @@ class Settings(BaseSettings):
 
 
 # ── loading ─────────────────────────────────────────────────────────────────────────────────────────────────
-Tables = dict[str, Any]
 
 
 def load_settings(

@@ -1,52 +1,87 @@
 """The Flask application of the site: its pages, its error pages, the services behind it.
 
-Never touches storage or keys, sets no cookie yet and runs no script. Called by `davserver.cli`.
+Never touches storage or keys. Called by `davserver.cli`; what protects it is in `security.py`, `visit.py` and
+`entrance.py`, its error pages are in `errors.py`.
 """
 
 from __future__ import annotations
 
-from flask import Flask, render_template, request
+from dataclasses import dataclass
+
+from flask import Flask
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response
 
-from enroll_web import security
+from davserver.bootstrap import Services
+from davserver.errors import DavserverError
+from enroll_web import errors, security
+from enroll_web.pages import (
+    app_passwords,
+    home,
+    invited,
+    my_data,
+    oidc,
+    password,
+    people,
+    second_factor,
+    sign_in,
+)
+from enroll_web.visit import put_cookie, services, visit
 
-DRIVE_PATH = "dav/"
-"""Where the drive is, below the address of this site, when both are served on one port."""
+MAX_FORM_BYTES = 64 * 1024
+"""Longest form; the longest field that means anything has a hundredth of it."""
 
-ERROR_TEXTS = {
-    404: ("There is no such page", "The address may be mistyped, or the page may have moved."),
-    405: ("This page cannot do that", "It can only be read."),
-    500: ("Something went wrong here", "It is the server's fault and was logged. Please try again later."),
-}
-"""Title and explanation in plain words, by HTTP status; others use the words of RFC 9110."""
+PAGES = (home, sign_in, oidc, second_factor, app_passwords, password, my_data, people, invited)
+"""Where the pages are."""
 
 
-def create_app(services: object | None = None) -> Flask:
+def create_app(built: Services) -> Flask:
     """Build the site.
 
     Args:
-        services: what `davserver.bootstrap` built; kept for the pages to come.
+        built: what `davserver.bootstrap` built.
     """
     app = Flask(__name__)
-    app.extensions["services"] = services
+    app.extensions["services"] = built
+    app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.before_request(security.check_request)
     app.after_request(security.harden)
-    app.register_error_handler(HTTPException, _error_page)
-    app.add_url_rule("/", view_func=home)
+    app.after_request(put_cookie)
+    app.register_error_handler(HTTPException, errors.http_error)
+    app.register_error_handler(DavserverError, errors.domain_error)
+    app.context_processor(_for_every_page)
+    for module in PAGES:
+        app.register_blueprint(module.pages)
     return app
 
 
-def home() -> str:
-    """The page that says what this server is, where the drive is and how to get in."""
-    return render_template("home.html", drive_url=request.host_url + DRIVE_PATH)
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What the frame around every page shows of who is looking."""
+
+    signed_in: bool = False
+    proved: bool = False
+    admin: bool = False
+    notice: str = ""
 
 
-def _error_page(error: HTTPException) -> Response:
-    """Answer an HTTP error, or any exception (as 500), with a page that holds no detail of its cause."""
-    response = error.get_response()
-    title, explanation = ERROR_TEXTS.get(response.status_code, (error.name, error.description))
-    response.content_type = "text/html; charset=utf-8"
-    response.set_data(render_template("error.html", title=title, explanation=explanation))
-    return response
+def _looking() -> Looking:
+    """Who is looking; nobody, where that cannot be found out: an error page is shown all the same."""
+    try:
+        me = visit()
+        return Looking(me.is_signed_in, me.is_proved, me.is_admin, me.take_out("notice") or "")
+    except DavserverError:
+        return Looking()
+
+
+def _for_every_page() -> dict[str, object]:
+    """What templates may use beside what their page gives them."""
+    return {
+        "nonce": security.nonce,
+        "visit": visit,
+        "looking": _looking,
+        "built_in": services().single_sign_on is None,
+        "refusal": None,
+    }

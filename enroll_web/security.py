@@ -1,29 +1,89 @@
-"""Response headers that a browser enforces for every page, error page and file of the site.
+"""What keeps a page harmless: response headers, and the proof that a form was sent by one of our own pages.
 
-Never weakens what a page has set itself. Called by `enroll_web.app` after each request.
+Never weakens what a page has set itself. Called by `enroll_web.app` before and after each request.
 """
 
 from __future__ import annotations
 
-from flask import Response
+from urllib.parse import urlsplit
+
+from flask import Response, abort, g, request
+
+from enroll_web.visit import is_private_line, own_origins, services, visit
 
 HEADERS = {
-    # Nothing may be loaded but our own stylesheet and icon; no script, no form, no frame around us.
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     # Pages are made for one person; the files below /static/ bring their own value.
     "Cache-Control": "no-store",
 }
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+FROM_ELSEWHERE = frozenset({"oidc.logout_notice"})
+"""Endpoints that the identity provider's server calls; what it sends is signed."""
+
+OPEN_TO_LISTENERS = frozenset({"static", "home.home", "home.privacy"})
+"""Endpoints that are shown even where the line can be listened to: they neither ask nor tell anything."""
+
+
+def nonce() -> str:
+    """What the scripts and the stylesheet of this one response carry; another one each time."""
+    if "nonce" not in g:
+        g.nonce = services().sessions.new_secret()
+    return str(g.nonce)
+
+
+def check_request() -> None:
+    """Refuse what could have been sent by another site's page, or overheard.
+
+    Browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`); with `Referrer-Policy: no-referrer`
+    they give "null" as the origin of our own forms, which counts only beside the other field.
+    """
+    if request.endpoint in FROM_ELSEWHERE:
+        return
+    if request.endpoint not in OPEN_TO_LISTENERS and request.endpoint is not None and not is_private_line():
+        abort(403, "insecure")
+    if request.method in SAFE_METHODS:
+        return
+    if not _is_from_here() or not visit().made(request.form.get("csrf", "")):
+        abort(403, "foreign")
+
 
 def harden(response: Response) -> Response:
     """Add the headers that the response does not have yet."""
+    response.headers.setdefault("Content-Security-Policy", _policy())
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _is_from_here() -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None and site != "same-origin":
+        return False
+    if origin == "null":
+        return site == "same-origin"
+    return origin is None or origin in own_origins()
+
+
+def _policy() -> str:
+    """Nothing but our own files, those that carry this response's nonce; no frame around us."""
+    source = f"'nonce-{g.nonce}'" if "nonce" in g else "'none'"
+    form_targets = " ".join(["'self'", *_provider()])
+    return (
+        f"default-src 'none'; script-src {source}; style-src {source}; img-src 'self' data:; "
+        f"base-uri 'none'; form-action {form_targets}; frame-ancestors 'none'"
+    )
+
+
+def _provider() -> list[str]:
+    """Browsers hold a form to this list even where it is sent on to: to the identity provider, to sign in."""
+    if services().single_sign_on is None:
+        return []
+    issuer = urlsplit(services().settings.identity.issuer)
+    return [f"{issuer.scheme}://{issuer.netloc}"]

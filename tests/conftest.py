@@ -1,18 +1,29 @@
 """What holds for every test: in CI nothing is skipped, and time is not a test result.
 
-Fixtures live in tests/factories.py and in the conftest of the folder that uses them.
+Fixtures live in tests/factories.py and in the conftest of the folder that uses them; the one Keycloak that
+every folder shares is here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
 
+from tests.certificates import one_pair, write_pair
+from tests.services.keycloak import Certificate, Keycloak, provide
+
 hypothesis.settings.register_profile("sealdav", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("sealdav")
+
+
+@pytest.fixture(scope="session")
+def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keycloak]:
+    """A real Keycloak, started for the first test that asks; its certificate is `one_pair`."""
+    folder = tmp_path_factory.mktemp("keycloak")
+    yield from provide(folder, Certificate(*write_pair(folder, one_pair())))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,8 +13,11 @@ import pyotp
 
 from davserver.accounts.app_passwords import AppPasswords, IssuedAppPassword, Policy
 from davserver.accounts.authenticator import Authenticator
+from davserver.accounts.invitations import Invitations
 from davserver.accounts.last_use import UseNotes, UseWriter
+from davserver.accounts.profiles import Profiles
 from davserver.accounts.service import Accounts
+from davserver.accounts.sessions import Sessions
 from davserver.accounts.sign_in import SignIn
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
@@ -109,6 +112,20 @@ def make_totp(world: World) -> Totp:
 def make_app_passwords(world: World, policy: Policy | None = None) -> AppPasswords:
     """App passwords."""
     return AppPasswords(world.database, world.keyring, world.clock, world.audit, policy)
+
+
+def make_sessions(world: World) -> Sessions:
+    """Signed-in browsers."""
+    return Sessions(world.database, world.keyring, world.clock, world.audit)
+
+
+def make_invitations(world: World) -> Invitations:
+    """Links that set accounts up."""
+    profiles = Profiles(world.database, world.keyring, world.audit)
+    identity = make_identity(world)
+    return Invitations(
+        world.database, world.keyring, world.accounts, profiles, identity, world.clock, world.audit
+    )
 
 
 def make_authenticator(world: World, uses: UseNotes | None = None) -> Authenticator:

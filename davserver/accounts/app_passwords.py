@@ -254,6 +254,7 @@ def _app_password(row: AppPasswordRow) -> AppPassword:
         expires_at=from_seconds(row.expires_at),
         last_used_at=None if row.last_used_at is None else _read_note(row.last_used_at),
         last_used_from=row.last_used_from,
+        last_used_client=row.last_used_client,
     )
 
 

@@ -61,13 +61,14 @@ class Authenticator:
         self._refusals = _Counter()
         self._nobody = _nobody(keyring)
 
-    def authenticate(self, username: str, secret: str, client: str) -> Principal:
+    def authenticate(self, username: str, secret: str, client: str, agent: str = "") -> Principal:
         """Who signs in with an app password over Basic (RFC 7617).
 
         Args:
             username: must be the account's name, whatever its case; the app password alone decides.
             secret: the app password as the client sent it.
             client: address of the peer.
+            agent: what the program calls itself; noted for the owner.
 
         Raises:
             AuthenticationError: malformed, unknown, wrong, expired, revoked, not from this address, not this
@@ -87,7 +88,7 @@ class Authenticator:
         reason = reason or _why_not_here(row, account, username, client)
         if reason is not None:
             raise self._refused(client, token.id, reason, account.username)
-        self._uses.note(Use(token.id, to_seconds(now), client))
+        self._uses.note(Use(token.id, to_seconds(now), client, agent))
         return _principal(row, account, token, now)
 
     def still_open(self, principal: Principal) -> bool:

@@ -1,7 +1,7 @@
 """Where a request comes from: the peer's address as text becomes an address, or the network it counts as.
 
-It must never guess: text that is no address is inside of no network. Called by `authenticator.py` and
-`sign_in.py`.
+It must never guess: text that is no address is inside of no network. Called by `authenticator.py`,
+`sign_in.py` and `last_use.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 IPV6_PREFIX = 64
 """An IPv6 host owns at least this network, so it counts as one client."""
+
+
+IPV4_NEIGHBOURHOOD = 24
+"""An IPv4 address that changes within this prefix is still the same place."""
 
 
 def client_address(client: str) -> IPv4Address | IPv6Address | None:
@@ -21,6 +25,14 @@ def client_address(client: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def client_neighbourhood(client: str) -> str:
+    """The network around a client, for people: other words stay as they are."""
+    address = client_address(client)
+    if isinstance(address, IPv4Address):
+        return str(ip_network((int(address), IPV4_NEIGHBOURHOOD), strict=False))
+    return client_network(client)
 
 
 def client_network(client: str) -> str:

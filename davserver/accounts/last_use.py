@@ -7,11 +7,13 @@ minute for each app password. Called by `authenticator.py`; `bootstrap` closes i
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from dataclasses import dataclass
 from typing import Protocol
 
-from davserver.audit import get_logger
+from davserver.accounts.clients import client_neighbourhood
+from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.db.engine import Database
 from davserver.errors import StorageUnavailable
 
@@ -25,16 +27,21 @@ REMEMBERED = 10_000
 """App passwords whose last note is remembered to save asking the database."""
 
 MAX_CLIENT_CHARS = 64
-"""What the column holds."""
+MAX_AGENT_CHARS = 200
+"""What the columns hold."""
+
+
+_UNPRINTABLE = re.compile("[^ -~]")
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of an app password, at `now` (seconds since the epoch)."""
+    """One use of an app password at `now` (Unix seconds), by a program that calls itself `agent`."""
 
     app_id: str
     now: int
     client: str
+    agent: str = ""
 
 
 class UseNotes(Protocol):
@@ -46,27 +53,53 @@ class UseNotes(Protocol):
 
 
 class UseWriter:
-    """Writes notes to the database, in the caller's thread."""
+    """Writes notes to the database, in the caller's thread.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        audit: hears of uses from another network than the last one; None: nobody does.
+    """
+
+    def __init__(self, database: Database, audit: AuditSink | None = None) -> None:
         self._database = database
+        self._audit = audit
 
     def note(self, use: Use) -> None:
         """See `UseNotes.note`; a database that is busy or full is logged and costs this note."""
         try:
             with self._database.write() as tx:
-                tx.credentials.record_use(use.app_id, now=use.now, client=use.client[:MAX_CLIENT_CHARS])
+                before = tx.credentials.with_account(use.app_id)
+                tx.credentials.record_use(
+                    use.app_id,
+                    now=use.now,
+                    client=use.client[:MAX_CLIENT_CHARS],
+                    agent=_UNPRINTABLE.sub("?", use.agent)[:MAX_AGENT_CHARS],
+                )
                 tx.commit()
         except StorageUnavailable:
             get_logger("sealdav.accounts").warning("last use not noted", credential=use.app_id)
+            return
+        if before is not None and self._audit is not None:
+            device, account = before
+            if _has_moved(device.last_used_from, use.client):
+                self._audit.record(
+                    AuditEvent.APP_PASSWORD_MOVED,
+                    account=account.username,
+                    credential=use.app_id,
+                    client=use.client,
+                )
+
+
+def _has_moved(before: object, now: str) -> bool:
+    """Whether two addresses are of different networks. The older one is a note that nobody vouches for."""
+    return isinstance(before, str) and client_neighbourhood(before) != client_neighbourhood(now)
 
 
 class BackgroundNotes:
-    """Hands notes to a thread that writes them, unless there was one in the last minute."""
+    """Hands notes to a thread that writes them, unless there was one from there in the last minute."""
 
     def __init__(self, writer: UseNotes) -> None:
         self._writer = writer
-        self._last: dict[str, int] = {}
+        self._last: dict[str, Use] = {}
         self._lock = threading.Lock()
         self._waiting: queue.Queue[Use | None] = queue.Queue(QUEUE_LENGTH)
         self._thread = threading.Thread(target=self._run, name="last-use", daemon=True)
@@ -76,7 +109,7 @@ class BackgroundNotes:
         """See `UseNotes.note`."""
         with self._lock:
             last = self._last.get(use.app_id)
-            if last is not None and use.now - last < NOTE_EVERY_S:
+            if last is not None and use.now - last.now < NOTE_EVERY_S and use.client == last.client:
                 return
             try:
                 self._waiting.put_nowait(use)
@@ -84,7 +117,7 @@ class BackgroundNotes:
                 return
             if len(self._last) >= REMEMBERED:
                 self._last.clear()
-            self._last[use.app_id] = use.now
+            self._last[use.app_id] = use
 
     def close(self) -> None:
         """Write what is waiting and end the thread."""

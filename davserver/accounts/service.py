@@ -16,7 +16,8 @@ from davserver.crypto.keys import AccountKey
 from davserver.crypto.primitives import random_bytes
 from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database, Transaction
-from davserver.errors import InvalidValue, NotFound
+from davserver.errors import AlreadyExists, InvalidValue, NotFound, NotPermitted
+from davserver.identity.base import Identity
 from davserver.keyring import Keyring
 from davserver.model import ID_BYTES, Account, AccountId, AccountState
 
@@ -33,6 +34,9 @@ USERNAME_RULE = (
 
 MAX_SUBJECT_CHARS = 255
 """Longest identity (OpenID Connect Core 1.0, 2: `sub` must not exceed 255 ASCII characters)."""
+
+LOCAL = "local:"
+"""How the subject of a built-in account begins; no identity provider may give such a one."""
 
 MAX_QUOTA_BYTES = 2**62
 """Largest quota: it and what is added to it stay within the 64 bits of a database integer."""
@@ -89,13 +93,21 @@ class Accounts:
         self._audit = audit
         self._plant_root = plant_root
 
-    def create(self, username: str, subject: str | None = None, quota: int | None = None) -> Account:
+    def create(
+        self,
+        username: str,
+        subject: str | None = None,
+        quota: int | None = None,
+        *,
+        within: Callable[[Transaction, AccountId], None] = lambda _tx, _account_id: None,
+    ) -> Account:
         """Make an account with an empty vault.
 
         Args:
             username: a label, unique whatever its case.
             subject: who it is at the identity provider; None makes a built-in account.
             quota: bytes of plaintext; None is unlimited.
+            within: what else belongs into the same transaction; whatever it raises, nothing was made.
 
         Raises:
             InvalidValue: not a user name, subject or quota.
@@ -105,7 +117,7 @@ class Accounts:
         new = self._keyring.new_account_key(account_id)
         row = AccountRow(
             account_id=account_id,
-            subject=_checked_subject(f"local:{account_id.hex()}" if subject is None else subject),
+            subject=_checked_subject(f"{LOCAL}{account_id.hex()}" if subject is None else subject),
             username=normalise_username(username),
             state=AccountState.ACTIVE.value,
             quota=_checked_quota(quota),
@@ -123,9 +135,66 @@ class Accounts:
         with self._database.write() as tx:
             tx.accounts.insert(row)
             self._plant_root(tx, account_id, new.key)
+            within(tx, account_id)
             tx.commit()
         self._audit.record(AuditEvent.ACCOUNT_CREATED, account=row.username)
         return read_account(self._keyring, row)
+
+    def provision(self, identity: Identity) -> Account:
+        """The account of somebody who has just signed in at the identity provider; made the first time.
+
+        It hangs on the subject: whoever is given the name of an account that is there gets nothing of it. A
+        quota that the provider says is taken over every time, a new name never.
+
+        Raises:
+            AlreadyExists: the name belongs to another account; the message says what to do.
+            InvalidValue: the provider's user name, subject or quota is none of ours; the message says which.
+            NotPermitted: the account is suspended.
+            NotFound: the account is being deleted.
+            CorruptRow: its row was altered.
+        """
+        if identity.subject.startswith(LOCAL):
+            raise InvalidValue("the identity provider's subject looks like that of a built-in account")
+        row = self._by_subject(identity.subject)
+        if row is None:
+            return self._first_time(identity)
+        account = read_account(self._keyring, row)
+        _require_kept(account.state)
+        if account.state is not AccountState.ACTIVE:
+            raise NotPermitted("this account is suspended")
+        if identity.quota in {None, account.quota}:
+            return account
+        return self.set_quota(account.username, identity.quota)
+
+    def _first_time(self, identity: Identity) -> Account:
+        try:
+            return self.create(identity.username, identity.subject, identity.quota)
+        except AlreadyExists:
+            row = self._by_subject(identity.subject)
+        if row is None:
+            raise AlreadyExists(
+                "there is already an account of this name that is somebody else's: an administrator has to "
+                "delete it here, or to rename the person at the identity provider"
+            )
+        return read_account(self._keyring, row)  # the same person, signing in twice at once
+
+    def find_subject(self, subject: str) -> Account:
+        """The account of this identity.
+
+        Raises:
+            NotFound: there is none, or no more.
+            CorruptRow: its row was altered.
+        """
+        row = self._by_subject(subject)
+        if row is None:
+            raise NotFound("there is no account of this identity")
+        account = read_account(self._keyring, row)
+        _require_kept(account.state)
+        return account
+
+    def _by_subject(self, subject: str) -> AccountRow | None:
+        with self._database.read() as tx:
+            return tx.accounts.by_subject(subject)
 
     def find(self, username: str) -> Account:
         """The account with this user name, whatever its case.

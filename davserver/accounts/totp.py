@@ -11,6 +11,7 @@ from base64 import b32encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 
 import pyotp
 
@@ -58,6 +59,19 @@ RULE = Rule(
     stop=100,  # NIST SP 800-63B-4, 3.2.2
 )
 """Per account. At the longest delay a guesser has 24 attempts a day, each good for two in a million."""
+
+
+class ResetReason(Enum):
+    """Why an administrator takes a second factor away: what the log may say of it."""
+
+    LOST = "lost"
+    BROKEN = "broken"
+    STOLEN = "stolen"
+    REPLACED = "replaced"
+    REFUSED = "refused"
+
+
+RESET_REASONS = tuple(reason.value for reason in ResetReason)
 
 _CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
@@ -149,9 +163,25 @@ class Totp:
             tx.credentials.insert_device(self._keyring.with_mac(device))
             tx.commit()
         self._audit.record(AuditEvent.TOTP_BEGUN, account=account.username)
-        generator = _generator(secret)
-        uri = generator.provisioning_uri(name=account.username, issuer_name=self._issuer)
-        return Enrolment(generator.secret, uri)
+        return self._enrolment(account, secret)
+
+    def pending(self, principal: Principal) -> Enrolment | None:
+        """The secret that waits for its first code, for a page that is loaded again; None if there is none.
+
+        Raises:
+            NotPermitted: as `begin`.
+            CorruptRow: a row was altered.
+        """
+        account, now = principal.account, self._clock()
+        with self._database.read() as tx:
+            devices = self._devices(tx, account.id)
+        if any(one.confirmed for one in devices):
+            require_fresh_totp(principal, now, self._fresh_for)
+        for one in devices:
+            if not one.confirmed and one.created_at >= to_seconds(now - self._pending_for):
+                secret = self._keyring.open_totp(account.id, one.device_id, one.sealed_secret)
+                return self._enrolment(account, secret)
+        return None
 
     def confirm(self, principal: Principal, code: str) -> Principal:
         """Finish an enrolment with the first code of the new device, which replaces the old one.
@@ -177,14 +207,24 @@ class Totp:
         """
         return self._prove(principal, code, pending=False)
 
-    def reset(self, account: Account) -> None:
-        """Take the second factor away with recovery codes and failures: an administrator's last resort."""
+    def reset(self, account: Account, reason: str | None = None) -> None:
+        """Take the second factor away with recovery codes and failures: an administrator's last resort.
+
+        Args:
+            account: whose.
+            reason: one of `RESET_REASONS`, and who did it.
+        """
         with self._database.write() as tx:
             tx.credentials.delete_devices(account.id)
             tx.recovery_codes.delete(account.id)
             self._throttle.succeeded(tx, RULE, account.id)
             tx.commit()
-        self._audit.record(AuditEvent.TOTP_RESET, account=account.username)
+        self._audit.record(AuditEvent.TOTP_RESET, account=account.username, reason=reason)
+
+    def _enrolment(self, account: Account, secret: bytes) -> Enrolment:
+        generator = _generator(secret)
+        uri = generator.provisioning_uri(name=account.username, issuer_name=self._issuer)
+        return Enrolment(generator.secret, uri)
 
     def _prove(self, principal: Principal, code: str, *, pending: bool) -> Principal:
         account, now = principal.account, self._clock()

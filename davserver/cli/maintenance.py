@@ -27,6 +27,7 @@ def gc(
     with session.services(needs_space=False) as services:
         grace = timedelta(minutes=services.settings.gc.grace_minutes)
         report = services.maintenance.collect(grace=grace)
+        services.upkeep.run()
         Console(as_json=as_json).result(
             {
                 "blobs": report.blobs,

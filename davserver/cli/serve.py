@@ -9,6 +9,7 @@ import ipaddress
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -72,11 +73,12 @@ def serve(
             services.maintenance,
             interval=timedelta(minutes=settings.gc.interval_minutes),
             grace=timedelta(minutes=settings.gc.grace_minutes),
+            besides=services.upkeep.run,
         )
 
         def on_ready() -> None:
             services.audit.record(AuditEvent.SERVER_STARTED)
-            _welcome(services, server.address, new=state is StoreState.NEW)
+            _welcome(services, server.address, new=state is StoreState.NEW, dav_only=dav_only)
             collector.start()
 
         server.run(server_settings.stop_seconds, on_ready)
@@ -110,13 +112,25 @@ class LogObserver(Observer):
 
 
 class Collector(threading.Thread):
-    """Collects garbage beside the server, every `interval`; never if that is zero."""
+    """Collects garbage beside the server, every `interval`; never if that is zero.
 
-    def __init__(self, maintenance: Maintenance, *, interval: timedelta, grace: timedelta) -> None:
+    Args:
+        besides: what else is done each time.
+    """
+
+    def __init__(
+        self,
+        maintenance: Maintenance,
+        *,
+        interval: timedelta,
+        grace: timedelta,
+        besides: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name="gc", daemon=True)
         self._maintenance = maintenance
         self._interval = interval
         self._grace = grace
+        self._besides = besides
         self._stopping = threading.Event()
         self._log = get_logger("sealdav.gc")
 
@@ -125,6 +139,7 @@ class Collector(threading.Thread):
         while self._interval and not self._stopping.wait(self._interval.total_seconds()):
             try:
                 report = self._maintenance.collect(grace=self._grace)
+                self._besides()
             except DavserverError:
                 self._log.exception("collection failed")
             else:
@@ -147,7 +162,7 @@ def application(services: Services, *, dav_only: bool) -> WsgiApp:
     return one_port(dav, create_app(services))
 
 
-def _welcome(services: Services, address: tuple[str, int], *, new: bool) -> None:
+def _welcome(services: Services, address: tuple[str, int], *, new: bool, dav_only: bool) -> None:
     """Say in plain words what there is now and what to do next."""
     settings = services.settings
     server = settings.server
@@ -155,11 +170,22 @@ def _welcome(services: Services, address: tuple[str, int], *, new: bool) -> None
     if new:
         typer.echo(f"This is a new installation.\n{_places(settings)}\n")
     typer.echo(f"Sealdav is serving.\n  drive: {base}/dav/\n  page:  {base}/")
-    if not services.accounts.list():
-        typer.echo(f"\nNobody can sign in yet. In another terminal:\n  {_program()} enrol NAME")
+    if not services.accounts.list() and services.single_sign_on is None:
+        typer.echo(f"\nNobody can sign in yet. {_first_steps(services, base, dav_only=dav_only)}")
     if warning := tls_warning(server, address[0]):
         typer.echo(f"\n{warning}")
     typer.echo("\nStop with Ctrl-C.")
+
+
+def _first_steps(services: Services, base: str, *, dav_only: bool) -> str:
+    """How the first account is made: by a link, which is good once, or in a terminal."""
+    token = None if dav_only else services.invitations.first()
+    terminal = f"In another terminal:\n  {_program()} enrol NAME"
+    if token is None:
+        return terminal
+    return (
+        f"Open this link to set it up; it is good once, for 24 hours:\n  {base}/set-up/{token}\n\n{terminal}"
+    )
 
 
 def tls_warning(server: ServerSettings, host: str) -> str | None:

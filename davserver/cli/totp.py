@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from davserver.accounts.totp import ResetReason
+from davserver.bootstrap import Services
 from davserver.cli.console import Console
 from davserver.cli.enrol import enrol_device, prove, show_recovery_codes, sign_in
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
+from davserver.errors import NotFound
+from davserver.model import Account
 
 app = typer.Typer(help="One-time codes and recovery codes.", no_args_is_help=True)
 
@@ -47,12 +53,31 @@ def recovery_codes(
 
 
 @app.command()
-def reset(context: typer.Context, name: Name, as_json: Json = False) -> None:
+def reset(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="User name, or the `sub` of the identity provider.")
+    ],
+    reason: Annotated[ResetReason, typer.Option(help="Why; the log keeps it.")] = ResetReason.LOST,
+    as_json: Json = False,
+) -> None:
     """Take authenticator and recovery codes away; the owner enrols again. App passwords stay valid."""
     session: Session = context.obj
     with session.services() as services:
-        account = services.accounts.find(name)
-        services.totp.reset(account)
+        account = _account(services, name)
+        services.totp.reset(account, f"{reason.value}, in the terminal")
+        services.sessions.end_others(account)
         Console(as_json=as_json).result(
             {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
         )
+
+
+def _account(services: Services, name: str) -> Account:
+    """The account of this user name; else the one of this identity."""
+    try:
+        return services.accounts.find(name)
+    except NotFound as unknown:
+        try:
+            return services.accounts.find_subject(name)
+        except NotFound:
+            raise unknown from None

@@ -1,4 +1,4 @@
-"""`sealdav user add|list|passwd|quota|suspend|resume`: accounts. `show` and `delete` have their own files."""
+"""`sealdav user add|invite|admin|list|passwd|quota|suspend|resume`; the rest of `user` has its own files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from davserver.cli import user_delete, user_show
+from davserver.cli.connect import base_url
 from davserver.cli.console import Console, Usage
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
@@ -18,13 +19,15 @@ app.command()(user_show.show)
 app.command()(user_delete.delete)
 
 NO_QUOTA = "none"
+ADMIN_HELP = "On the site, an administrator invites people and resets their devices."
 
 
 @app.command()
-def add(
+def add(  # noqa: PLR0913, PLR0917 - options
     context: typer.Context,
     name: Name,
     quota: Annotated[str | None, typer.Option(help='Bytes that may be stored, such as "10GiB".')] = None,
+    admin: Annotated[bool, typer.Option("--admin", help=ADMIN_HELP)] = False,
     password_stdin: PasswordStdin = False,
     as_json: Json = False,
 ) -> None:
@@ -37,7 +40,46 @@ def add(
         services.identity.require_acceptable(password, name)
         account = services.accounts.create(name, quota=limit)
         services.identity.set_password(account.id, password)
+        if admin:
+            services.profiles.set_admin(account, admin=True)
         console.result(_values(account), f"made {account.username}; next: sealdav enrol {account.username}")
+
+
+@app.command()
+def invite(
+    context: typer.Context,
+    name: Name,
+    quota: Annotated[str | None, typer.Option(help='Bytes that may be stored, such as "10GiB".')] = None,
+    admin: Annotated[bool, typer.Option("--admin", help=ADMIN_HELP)] = False,
+    as_json: Json = False,
+) -> None:
+    """Print a link with which somebody sets up an account of this name: good once, for 24 hours."""
+    session: Session = context.obj
+    limit = None if quota is None else _bytes(quota)
+    with session.services() as services:
+        token = services.invitations.invite(name, admin=admin, quota=limit)
+        server = services.settings.server
+        base = server.public_url or base_url(server.host, server.port, tls=bool(server.tls_certificate))
+        link = f"{base}/set-up/{token}"
+        Console(as_json=as_json).result({"account": name.casefold(), "link": link}, link)
+
+
+@app.command()
+def admin(
+    context: typer.Context,
+    name: Name,
+    revoke: Annotated[bool, typer.Option("--revoke", help="They are one no longer.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make somebody an administrator of the site, or no longer."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.find(name)
+        services.profiles.set_admin(account, admin=not revoke)
+        Console(as_json=as_json).result(
+            {"account": account.username, "admin": not revoke},
+            f"{account.username} is {'no longer ' if revoke else ''}an administrator",
+        )
 
 
 @app.command("list")

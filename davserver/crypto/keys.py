@@ -62,6 +62,8 @@ class Label(bytes, Enum):
     # Derived from a file key.
     CONTENT = b"EWD1/content"
     CONTENT_COMMIT = b"EWD1/commit"
+    # Derived from the secret in a browser's cookie.
+    SESSION_DATA = b"EWD1/session/data"
 
 
 def derive(key: bytes, label: Label, length: int, context: bytes = b"") -> bytes:

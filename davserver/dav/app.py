@@ -42,7 +42,7 @@ def build_app(services: Services) -> DavApp:
 class Doorkeeper(Protocol):
     """What the door needs of `Authenticator`."""
 
-    def authenticate(self, username: str, secret: str, client: str) -> Principal:
+    def authenticate(self, username: str, secret: str, client: str, agent: str) -> Principal:
         """Who it is; raises AuthenticationError."""
         ...
 

@@ -16,8 +16,8 @@ from davserver.errors import AuthenticationError
 from davserver.model import Principal
 from davserver.serving.exchange import Environ
 
-Authenticate = Callable[[str, str, str], Principal]
-"""`Authenticator.authenticate`: user name, secret, client address."""
+Authenticate = Callable[[str, str, str, str], Principal]
+"""`Authenticator.authenticate`: user name, secret, client address, name of the program."""
 
 REALM = "Sealdav"
 
@@ -74,7 +74,8 @@ class DomainController(BaseDomainController):
             AuthenticationError: it opens nothing.
         """
         client = environ.get("REMOTE_ADDR", "")
-        environ[PRINCIPAL_KEY] = self._authenticate(user_name, password, client)
+        agent = environ.get("HTTP_USER_AGENT", "")
+        environ[PRINCIPAL_KEY] = self._authenticate(user_name, password, client, agent)
         return True
 
     def _basic(self, credential: str, environ: Environ) -> Principal:

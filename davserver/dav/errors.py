@@ -78,9 +78,16 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.TotpInvalid: _UNAUTHORIZED,
     ours.TotpOutOfSync: _UNAUTHORIZED,
     ours.TotpReplayed: _UNAUTHORIZED,
+    ours.SignInCancelled: _UNAUTHORIZED,
+    ours.SignInStale: _UNAUTHORIZED,
+    ours.TokenRefused: _UNAUTHORIZED,
+    ours.ClockMismatch: _UNAUTHORIZED,
     ours.NotPermitted: Answer(HTTPStatus.FORBIDDEN),
+    ours.RoleMissing: Answer(HTTPStatus.FORBIDDEN),
     ours.MasterKeyError: _SERVER_FAULT,
+    ours.ProviderMisconfigured: _SERVER_FAULT,
     ours.ConfigError: _SERVER_FAULT,
+    ours.ProviderUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "sufficient-disk-space"),  # RFC 4331, 6
     ours.StorageUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
 }

@@ -64,6 +64,7 @@ class IdentityRow(AuthenticatedRow):
 _ACCOUNTS = sa.select(*columns_of(AccountRow, account))
 _ACCOUNT_BY_ID = _ACCOUNTS.where(account.c.account_id == bindparam("wanted"))
 _ACCOUNT_BY_USERNAME = _ACCOUNTS.where(account.c.username == bindparam("wanted"))
+_ACCOUNT_BY_SUBJECT = _ACCOUNTS.where(account.c.subject == bindparam("wanted"))
 _ALL_ACCOUNTS = _ACCOUNTS.order_by(account.c.username)
 _INSERT_ACCOUNT = sa.insert(account)
 _REPLACE_ACCOUNT = sa.update(account).where(
@@ -91,6 +92,10 @@ class Accounts:
     def by_username(self, username: str) -> AccountRow | None:
         """The account with this user name, spelled as stored."""
         return self._account(_ACCOUNT_BY_USERNAME, username)
+
+    def by_subject(self, subject: str) -> AccountRow | None:
+        """The account of this identity."""
+        return self._account(_ACCOUNT_BY_SUBJECT, subject)
 
     def all(self) -> list[AccountRow]:
         """Every account, in order of user names."""

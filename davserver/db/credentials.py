@@ -31,7 +31,7 @@ class AppPasswordRow(AuthenticatedRow):
     """
 
     TABLE: ClassVar[str] = "app_password"
-    UNCOVERED: ClassVar[frozenset[str]] = frozenset({"last_used_at", "last_used_from"})
+    UNCOVERED: ClassVar[frozenset[str]] = frozenset({"last_used_at", "last_used_from", "last_used_client"})
 
     app_id: str
     account_id: AccountId
@@ -49,6 +49,7 @@ class AppPasswordRow(AuthenticatedRow):
     version: int
     last_used_at: int | None
     last_used_from: str | None
+    last_used_client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ _RECORD_USE = (
     .values(
         last_used_at=bindparam("now", type_=sa.BigInteger),
         last_used_from=bindparam("client", type_=sa.String),
+        last_used_client=bindparam("agent", type_=sa.String),
     )
 )
 
@@ -138,9 +140,20 @@ class Credentials:
         if self._connection.execute(_REPLACE_APP_PASSWORD, change).rowcount != 1:
             raise VersionConflict("the app password was changed by somebody else in between")
 
-    def record_use(self, app_id: str, *, now: int, client: str) -> None:
-        """Note when and from which address an app password was used; nothing happens once it is revoked."""
-        self._connection.execute(_RECORD_USE, {"this": app_id, "now": now, "client": client})
+    def record_use(self, app_id: str, *, now: int, client: str, agent: str = "") -> None:
+        """Note when, from where and by which program an app password was used, unless it is revoked."""
+        use = {"this": app_id, "now": now, "client": client, "agent": agent or None}
+        self._connection.execute(_RECORD_USE, use)
+
+    def forget_uses(self, *, before: int) -> int:
+        """Drop addresses and programs of uses before this moment; returns how many app passwords had some."""
+        statement = sa.update(app_password).where(
+            app_password.c.last_used_at < before,
+            sa.or_(app_password.c.last_used_from.is_not(None), app_password.c.last_used_client.is_not(None)),
+        )
+        return self._connection.execute(
+            statement, {"last_used_from": None, "last_used_client": None}
+        ).rowcount
 
     def devices(self, account_id: AccountId) -> list[TotpDeviceRow]:
         """The account's TOTP devices: at most one that is confirmed and one that is pending."""

@@ -18,8 +18,10 @@ from davserver.db.schema import (
     local_identity,
     node,
     node_version,
+    profile,
     recovery_code,
     totp_device,
+    web_session,
 )
 from davserver.model import AccountId, BlobId
 
@@ -35,7 +37,7 @@ def _some(table: sa.Table) -> sa.Delete:
 
 _CREDENTIALS = [
     sa.delete(table).where(table.c.account_id == _MINE)
-    for table in (local_identity, totp_device, recovery_code, app_password)
+    for table in (local_identity, totp_device, recovery_code, app_password, web_session, profile)
 ]
 _TREE = [_some(table) for table in (node_version, hidden_tree, node)]
 _ACCOUNT = sa.delete(account).where(account.c.account_id == _MINE)
@@ -51,7 +53,7 @@ class Deletion:
         self._connection = connection
 
     def delete_credentials(self, account_id: AccountId) -> None:
-        """Remove whatever could open the account: password, devices, recovery codes, app passwords."""
+        """Remove whatever could open the account: passwords, devices, recovery codes, sessions."""
         for statement in _CREDENTIALS:
             self._connection.execute(statement, {"mine": account_id})
 

@@ -25,12 +25,15 @@ from davserver.db.blob_index import BlobIndex
 from davserver.db.credentials import Credentials
 from davserver.db.deletion import Deletion
 from davserver.db.instance import Instance
+from davserver.db.invitations import InvitationsTable
 from davserver.db.locks import Locks
 from davserver.db.nodes import Nodes
+from davserver.db.profiles import ProfilesTable
 from davserver.db.properties import Properties
 from davserver.db.quota import Quota
 from davserver.db.recovery_codes import RecoveryCodesTable
 from davserver.db.rekeying import Rekeying
+from davserver.db.sessions import SessionsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
 from davserver.errors import CorruptRow, StorageFull, StorageUnavailable, VersionConflict
@@ -94,6 +97,21 @@ class Transaction:
     def recovery_codes(self) -> RecoveryCodesTable:
         """Recovery codes that were not used yet."""
         return RecoveryCodesTable(self._connection)
+
+    @cached_property
+    def sessions(self) -> SessionsTable:
+        """Signed-in browsers."""
+        return SessionsTable(self._connection)
+
+    @cached_property
+    def invitations(self) -> InvitationsTable:
+        """Links that let somebody set up an account."""
+        return InvitationsTable(self._connection)
+
+    @cached_property
+    def profiles(self) -> ProfilesTable:
+        """Who is an administrator, and where notices go."""
+        return ProfilesTable(self._connection)
 
     @cached_property
     def rekeying(self) -> Rekeying:

@@ -15,18 +15,24 @@ from sqlalchemy import bindparam
 from davserver.db.accounts import AccountRow, IdentityRow
 from davserver.db.blob_index import BlobRow
 from davserver.db.credentials import AppPasswordRow, TotpDeviceRow
+from davserver.db.invitations import InvitationRow
 from davserver.db.locks import LockRow
+from davserver.db.profiles import ProfileRow
 from davserver.db.recovery_codes import RecoveryCodeRow
 from davserver.db.rows import AuthenticatedRow, build, columns_of
 from davserver.db.schema import (
     account,
     app_password,
     blob,
+    invitation,
     local_identity,
     lock,
+    profile,
     recovery_code,
     totp_device,
+    web_session,
 )
+from davserver.db.sessions import SessionRow
 from davserver.errors import VersionConflict
 
 TABLES: dict[type[AuthenticatedRow], sa.Table] = {
@@ -37,6 +43,9 @@ TABLES: dict[type[AuthenticatedRow], sa.Table] = {
     RecoveryCodeRow: recovery_code,
     LockRow: lock,
     BlobRow: blob,
+    SessionRow: web_session,
+    InvitationRow: invitation,
+    ProfileRow: profile,
 }
 """Every table with a column `mac` (a test compares with the schema)."""
 

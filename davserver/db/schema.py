@@ -136,6 +136,44 @@ app_password = Table(
     Column("last_used_client", String(200)),
 )
 
+web_session = Table(
+    "web_session",
+    metadata,
+    Column("session_id", LargeBinary(32), primary_key=True),
+    Column("account_id", LargeBinary(16), ForeignKey("account.account_id", ondelete="CASCADE"), index=True),
+    Column("began_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False, index=True),
+    Column("signed_in_at", BigInteger),
+    Column("totp_at", BigInteger),
+    Column("admin", Boolean, nullable=False),
+    Column("provider_session", LargeBinary(32), index=True),
+    Column("data_sealed", LargeBinary, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("username", String(255), nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("quota", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    _account_id(),
+    Column("admin", Boolean, nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
 throttle = Table(
     "throttle",
     metadata,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import unicodedata
 from base64 import b64encode
+from collections.abc import Collection
 from dataclasses import replace
 
 from argon2 import PasswordHasher, Type
@@ -21,8 +22,8 @@ from davserver.crypto.primitives import random_bytes
 from davserver.db.accounts import AccountRow, IdentityRow
 from davserver.db.engine import Database
 from davserver.errors import AuthenticationError, CorruptRow, InvalidValue, NotFound
-from davserver.identity.base import RowKeeper
-from davserver.model import AccountId
+from davserver.identity.base import Person, RowKeeper
+from davserver.model import AccountId, AccountState
 
 # RFC 9106, 4: the second recommended option, for machines that cannot spare 2 GiB a hash.
 TIME_COST = 3
@@ -52,7 +53,7 @@ COMMON_PASSWORDS = frozenset(
 
 
 class LocalIdentity:
-    """Passwords of built-in accounts; an `IdentityProvider`."""
+    """Passwords of built-in accounts; an `IdentityProvider` and a `Directory`."""
 
     def __init__(self, database: Database, rows: RowKeeper, clock: Clock, audit: AuditSink) -> None:
         self._database = database
@@ -110,6 +111,20 @@ class LocalIdentity:
         if self._hasher.check_needs_rehash(encoded):
             self._store(account.account_id, self._hash(password), replacing=identity)
         return account.account_id
+
+    def find(self, subjects: Collection[str]) -> dict[str, Person]:
+        """See `Directory.find`.
+
+        Raises:
+            CorruptRow: a row of an account was altered.
+        """
+        with self._database.read() as tx:
+            rows = [tx.accounts.by_subject(subject) for subject in subjects]
+        known = [self._rows.checked(row) for row in rows if row is not None]
+        return {
+            row.subject: Person(row.subject, row.username, row.state == AccountState.ACTIVE.value)
+            for row in known
+        }
 
     def _look_up(self, username: str) -> tuple[AccountRow | None, IdentityRow | None]:
         with self._database.read() as tx:

@@ -40,6 +40,7 @@ class Finding(Enum):
 
     ACCOUNT_ALTERED = "an account's row or key was altered"
     CREDENTIAL_ALTERED = "a password, one-time-code device, recovery code or app password was altered"
+    SITE_ALTERED = "a browser's session, a link that sets an account up, or a profile was altered"
     NODE_ALTERED = "a file or collection was altered in the database"
     NODE_UNREACHABLE = "a file or collection has lost its parent"
     PROPERTY_ALTERED = "a dead property of a file or collection was altered"
@@ -89,7 +90,7 @@ class Scrub:
         self._seen: set[BlobId] = set()
 
     def run(self, progress: Progress) -> VerifyReport:
-        """Check every account with its tree and contents, then every blob row and the blob store itself."""
+        """Check every account with its tree and contents, the site's rows, the blobs' and the blob store."""
         with self._database.read() as tx:
             total = tx.nodes.count()
             accounts = tx.accounts.all()
@@ -101,6 +102,7 @@ class Scrub:
             if len(self._report.problems) > found and self._is_deleted(row.account_id):
                 del self._report.problems[found:]
         self._check_owners()
+        self._check_site()
         self._check_blob_rows()
         self._check_store()
         return self._report
@@ -224,6 +226,19 @@ class Scrub:
             unknown = tx.summary.unknown_owners()
         for account_id in unknown:
             self._found(Finding.OWNER_UNKNOWN, None, account_id)
+
+    def _check_site(self) -> None:
+        with self._database.read() as tx:
+            sessions, links, profiles = tx.sessions.all(), tx.invitations.all(), tx.profiles.all()
+        for row, object_id in [
+            *((one, one.session_id) for one in sessions),
+            *((one, one.token_hash) for one in links),
+            *((one, one.account_id) for one in profiles),
+        ]:
+            try:
+                self._keyring.checked(row)
+            except CorruptRow:
+                self._found(Finding.SITE_ALTERED, None, object_id)
 
     def _check_blob_rows(self) -> None:
         after: BlobId | None = None

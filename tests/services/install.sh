@@ -15,23 +15,7 @@ PROGRAMS=(cadaver:cadaver curl:curl fusermount3:fuse3 git:git litmus:litmus moun
 CACHE=${SEALDAV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sealdav}
 PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin
 
-# In CI everything must be there. Elsewhere the tests that need a missing program are skipped, and say so.
-give_up() {
-    echo "install.sh: $1" >&2
-    [ "${CI:-}" != true ] || exit 1
-    exit 0
-}
-
-apt_install() {
-    local sudo=()
-    [ "$(id -u)" = 0 ] || sudo=(sudo -n)
-    command -v apt-get >/dev/null || give_up "no apt-get here; install by hand: $*"
-    "${sudo[@]}" true 2>/dev/null || give_up "not root and no password-free sudo; run: apt-get install $*"
-    echo "Installing Debian packages: $*"
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null
-}
+. "$(dirname "$0")/apt.sh"
 
 # Debian's Go is older than rclone needs. Go's own releases are modules, too: checked like any other, but unpacked
 # without the right to be run.
@@ -61,3 +45,5 @@ if [ "$("$rclone" version 2>/dev/null | head -n 1)" != "rclone $RCLONE_VERSION-D
     GOBIN=$CACHE/bin CGO_ENABLED=0 go install -trimpath -ldflags=-s \
         "github.com/rclone/rclone@$RCLONE_VERSION" 2> >(grep --invert-match '^go: downloading' >&2)
 fi
+
+"$(dirname "$0")/keycloak.sh"

@@ -34,6 +34,10 @@ AUTHENTICATED = {
     "totp_device": "account_id device_id sealed_secret confirmed last_step created_at version",
     "app_password": "app_id account_id label scopes root_id networks verifier wrapped_key public_key"
     " key_version created_at expires_at revoked_at version",
+    "web_session": "session_id account_id began_at seen_at signed_in_at totp_at admin provider_session"
+    " data_sealed version",
+    "invitation": "token_hash username admin quota created_at expires_at",
+    "profile": "account_id admin email version",
 }
 
 
@@ -125,7 +129,7 @@ class Vault:
 
     def __init__(self, database: sqlite3.Connection, blobs: Path, masters: Row, row: Row) -> None:
         self._database, self._blobs, self._masters, self._id = database, blobs, masters, row["account_id"]
-        self.tables = {table: self.rows(table) for table in AUTHENTICATED}
+        self.tables = {table: self.rows(table) for table in AUTHENTICATED if table != "invitation"}
         require(not row["sealed"])
         master, kid, version = masters[row["master_key_id"]], row["master_key_id"], row["key_version"]
         data = [b"EWD1/uk", row["instance_id"], self._id, kid.to_bytes(4), version.to_bytes(4)]

@@ -137,6 +137,9 @@ class Filler:
         principal = services.totp.confirm(principal, make_code(secret, services.clock))
         services.recovery_codes.make_first(principal)
         services.app_passwords.issue(principal, "device")
+        services.sessions.sign_in(None, principal, provider_session="session at the provider")
+        services.profiles.set_email(account, f"{name}@example.org")
+        services.invitations.invite(f"friend-of-{name}", quota=10**9)
         self._vault: Vault = services.vaults.open(principal)
         self._name = name
         self.kept = Kept(totp_secrets=[base64.b32decode(secret)])

@@ -25,10 +25,10 @@ UNVOUCHED = {
 }
 """Columns that docs/format.md says nothing vouches for, or that only a server needs."""
 
-UNREAD = {"alembic_version", "hidden_tree", "node_version", "throttle"}
+UNREAD = {"alembic_version", "hidden_tree", "invitation", "node_version", "throttle"}
 """Tables that hold nothing of an account's files."""
 
-READ = (*AUTHENTICATED, "inline_blob", "instance", "master_key", "node", "property")
+READ = (*sorted(AUTHENTICATED.keys() - UNREAD), "inline_blob", "instance", "master_key", "node", "property")
 
 
 class KilledError(Exception):

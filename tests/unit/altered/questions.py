@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from davserver.accounts.profiles import Profiles
 from davserver.accounts.service import Accounts, read_account
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.db.accounts import AccountRow
-from davserver.errors import DavserverError
+from davserver.errors import AuthenticationError, DavserverError
 from davserver.keyring import Keyring, known_masters
 from davserver.master_key import load_master_keys
 from davserver.model import AuthMethod, Principal
@@ -28,7 +29,9 @@ from tests.factories import (
     make_app_passwords,
     make_authenticator,
     make_code,
+    make_invitations,
     make_principal,
+    make_sessions,
     make_sign_in,
     make_totp,
 )
@@ -93,6 +96,7 @@ class Questions:
         self._look("alice", PATHS, ("/", "/locked/file", "/shared", "/born"))
         self._look("bob", ("/", "/docs/small", "/locked"))
         self._look("folder", ("/", "/small"))
+        self._site()
         self._people()
         self._writes()
         self._ask("collect", self._collect)
@@ -189,6 +193,23 @@ class Questions:
 
     def _devices(self, name: str) -> Answers:
         return {one.id: one for one in make_app_passwords(self._world).list(self._world.accounts.find(name))}
+
+    def _site(self) -> None:
+        world = self._world
+        profiles = Profiles(world.database, world.keyring, world.audit)
+        invitations = make_invitations(world)
+        for name in ("alice", "bob"):
+            self._ask(f"browser: {name}", lambda name=name: self._browser(name))
+            self._ask(f"profile: {name}", lambda name=name: profiles.of(world.accounts.find(name).id))
+            self._ask(f"link: {name}", lambda name=name: invitations.find(self._known.links[name]))
+
+    def _browser(self, name: str) -> object:
+        session = make_sessions(self._world).open(self._known.browsers[name])
+        if session is None or session.principal is None:
+            raise AuthenticationError("nobody is signed in")
+        who = session.principal
+        times = who.authenticated_at, who.totp_at
+        return self._shown(who), times, session.admin, session.data, session.row.provider_session
 
     def _person(self, name: str) -> Principal:
         return make_principal(self._world.accounts.find(name), self._world.clock, fresh_totp=False)

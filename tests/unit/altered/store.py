@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
 from davserver.errors import DavserverError
 from davserver.model import AuthMethod, BlobId, NodeId, Scope
@@ -20,7 +21,9 @@ from tests.factories import (
     make_app_passwords,
     make_code,
     make_identity,
+    make_invitations,
     make_principal,
+    make_sessions,
     make_sign_in,
     make_throttle,
     make_totp,
@@ -46,12 +49,16 @@ class Known:
         locks: lock tokens by path.
         secrets: one-time-password secrets by account.
         codes: recovery codes of alice: one that was used, and one that was not.
+        browsers: what is in their cookies, by account.
+        links: what is in the links that they gave, by account.
     """
 
     tokens: dict[str, str] = field(default_factory=dict)
     locks: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)
+    browsers: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
 
 def recovery_codes(world: World) -> RecoveryCodes:
@@ -86,6 +93,9 @@ class FullStore:
         self._fail(world)
         self._leave_unfinished(world)
         self._rotate(world)
+        again = make_world(self.folder, clock=self.clock)  # under the new master key
+        self._browse(again)
+        again.database.dispose()
         self.clock.advance(seconds=30)  # the codes above are used up, and would still be accepted
 
     def _enrol(self, world: World, account_name: str) -> None:
@@ -187,6 +197,20 @@ class FullStore:
         """Another master key, which takes the pepper over."""
         key_file = self.folder / "keys" / "master.key"
         Rotation(key_file, world.database, self.clock, world.audit, lambda _done, _total: None).run()
+
+    def _browse(self, world: World) -> None:
+        """Two browsers, two links, two profiles."""
+        sessions, profiles = make_sessions(world), Profiles(world.database, world.keyring, world.audit)
+        for name in ("alice", "bob"):
+            account = world.accounts.find(name)
+            sid = f"session of {name} at the provider"
+            made = sessions.sign_in(
+                None, make_principal(account, self.clock), admin=name == "bob", provider_session=sid
+            )
+            self.known.browsers[name] = sessions.remember(made, {"seen": name}).secret
+            profiles.set_admin(account, admin=name == "alice")
+            profiles.set_email(account, f"{name}@example.org")
+            self.known.links[name] = make_invitations(world).invite(f"friend-of-{name}", quota=5)
 
     def content(self, blob_id: BlobId) -> bytes:
         """What the blob store holds."""

@@ -49,7 +49,7 @@ UNAUTHENTICATED: dict[Column, tuple[str, ...]] = {
     ("account", "structure_version"): (),
     ("app_password", "last_used_at"): ("devices: ",),
     ("app_password", "last_used_from"): ("devices: ",),
-    ("app_password", "last_used_client"): (),
+    ("app_password", "last_used_client"): ("devices: ",),
     ("throttle", "purpose"): THROTTLED,
     ("throttle", "subject"): THROTTLED,
     ("throttle", "failures"): THROTTLED,
@@ -74,6 +74,7 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("lock", "account_id"): ON_LOCKS,
     ("lock", "node_id"): ON_LOCKS,
     ("lock", "expires_at"): ON_LOCKS,
+    ("profile", "account_id"): ("profile: ",),
 }
 """Columns by which rows are searched for. With another value a row is not found, as if it were deleted: a
 name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""

@@ -119,7 +119,7 @@ class Doorkeeper:
         self._world = world
         self._accounts = accounts
 
-    def authenticate(self, username: str, secret: str, _client: str) -> Principal:
+    def authenticate(self, username: str, secret: str, _client: str, _agent: str) -> Principal:
         """Who it is."""
         if username not in self._accounts or secret not in SCOPES:
             raise AuthenticationError("wrong")

@@ -143,7 +143,7 @@ def test_unexpected_error_closes_the_connection_in_any_case(door: Door) -> None:
     """Whatever went wrong may have gone wrong with the framing too; also where no body was announced."""
 
     class Broken(Doorkeeper):
-        def authenticate(self, _username: str, _secret: str, _client: str) -> Principal:
+        def authenticate(self, _username: str, _secret: str, _client: str, _agent: str) -> Principal:
             raise RuntimeError(SECRET_NAME)
 
     door.app = DavApp(Broken(door.world, {}), door.vaults, door.world.audit, SHA1_ONLY)

@@ -121,10 +121,10 @@ def test_no_other_field_says_who_somebody_is(door: Door, name: str) -> None:
 
 def test_client_address_is_that_of_the_connection() -> None:
     """T20: what a client says about its own address is not believed; the secret goes on as it was sent."""
-    seen: list[tuple[str, str, str]] = []
+    seen: list[tuple[str, str, str, str]] = []
 
-    def authenticate(username: str, secret: str, client: str) -> Principal:
-        seen.append((username, secret, client))
+    def authenticate(username: str, secret: str, client: str, agent: str) -> Principal:
+        seen.append((username, secret, client, agent))
         raise AuthenticationError("wrong")
 
     environ = {
@@ -135,4 +135,4 @@ def test_client_address_is_that_of_the_connection() -> None:
     }
     with pytest.raises(AuthenticationError):
         DomainController(None, {}, authenticate).principal(environ)
-    assert seen == [("alice", "s:e cret", "192.0.2.1")]
+    assert seen == [("alice", "s:e cret", "192.0.2.1", "")]

@@ -1,0 +1,166 @@
+"""Mails to people about their own account: a new device, a new app password, one that is used from elsewhere.
+
+Hangs on the audit events, so that whatever is recorded is told. It must never hold up a request nor fail one,
+nor say a secret: a mail that cannot be sent is logged and lost. Put in front of the audit log by `bootstrap`.
+"""
+
+from __future__ import annotations
+
+import queue
+import smtplib
+import ssl
+import threading
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from davserver.audit import AuditEvent, AuditSink, get_logger
+from davserver.db.engine import Database
+from davserver.errors import DavserverError
+from davserver.keyring import Keyring
+
+QUEUE_LENGTH = 256
+"""Mails that may wait; more are lost, and logged."""
+
+TIMEOUT_SECONDS = 10
+"""How long the mail server may keep the sender waiting."""
+
+ADVICE = "If this was not you: sign in, open App passwords, and choose A device was stolen."
+
+TEXTS: dict[AuditEvent, tuple[str, str]] = {
+    AuditEvent.TOTP_CONFIRMED: ("An authenticator was set up", "A new authenticator app is in use."),
+    AuditEvent.TOTP_RESET: (
+        "Your authenticator was reset",
+        "An administrator took your authenticator and your recovery codes away.",
+    ),
+    AuditEvent.RECOVERY_CODE_USED: (
+        "A recovery code was used",
+        "A recovery code took your authenticator away.",
+    ),
+    AuditEvent.PASSWORD_CHANGED: ("Your password was changed", "The password of your account was changed."),
+    AuditEvent.APP_PASSWORD_ISSUED: ("A new app password", "A new app password can open your drive."),
+    AuditEvent.APP_PASSWORD_REVOKED: (
+        "An app password was revoked",
+        "An app password opens nothing any more.",
+    ),
+    AuditEvent.APP_PASSWORD_MOVED: (
+        "An app password is used from another network",
+        "An app password opened your drive from a network that it was not used from before.",
+    ),
+}
+"""Subject and first sentence, by what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mails are handed in.
+
+    Attributes:
+        user: "" signs in nowhere.
+        sender: the address that they come from.
+    """
+
+    host: str
+    port: int
+    starttls: bool
+    user: str
+    password: str = field(repr=False)
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Happening:
+    event: AuditEvent
+    account: str
+    credential: str | None
+    client: str | None
+
+
+class NoticingAudit:
+    """An audit sink that passes everything on, and mails what somebody should hear of."""
+
+    def __init__(self, audit: AuditSink, database: Database, server: MailServer) -> None:
+        self._audit = audit
+        self._database = database
+        self._server = server
+        self._keyring: Keyring | None = None
+        self._waiting: queue.Queue[_Happening | None] = queue.Queue(QUEUE_LENGTH)
+        self._log = get_logger("sealdav.mail")
+        self._thread = threading.Thread(target=self._run, name="mail", daemon=True)
+
+    def start(self, keyring: Keyring) -> None:
+        """Begin to send; addresses are believed under this keyring only."""
+        self._keyring = keyring
+        self._thread.start()
+
+    def record(
+        self,
+        event: AuditEvent,
+        *,
+        account: str | None = None,
+        credential: str | None = None,
+        client: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """See `AuditSink.record`."""
+        self._audit.record(event, account=account, credential=credential, client=client, reason=reason)
+        if account is None or event not in TEXTS:
+            return
+        try:
+            self._waiting.put_nowait(_Happening(event, account, credential, client))
+        except queue.Full:
+            self._log.warning("too many mails at once", account=account)
+
+    def close(self) -> None:
+        """Send what is waiting and end the thread."""
+        if self._keyring is not None:
+            self._waiting.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (happening := self._waiting.get()) is not None:
+            try:
+                self._tell(happening)
+            except (OSError, smtplib.SMTPException, DavserverError):
+                self._log.warning("a mail could not be sent", account=happening.account, exc_info=True)
+
+    def _tell(self, happening: _Happening) -> None:
+        address, label = self._look_up(happening)
+        if address:
+            self._send(_message(self._server.sender, address, happening, label))
+
+    def _look_up(self, happening: _Happening) -> tuple[str, str]:
+        """The person's address, and what they call the app password."""
+        if self._keyring is None:
+            return "", ""
+        with self._database.read() as tx:
+            account = tx.accounts.by_username(happening.account)
+            profile = None if account is None else tx.profiles.find(account.account_id)
+            devices = [] if account is None else tx.credentials.app_passwords(account.account_id)
+        labels = [one.label for one in devices if one.app_id == happening.credential]
+        return "" if profile is None else self._keyring.checked(profile).email, "".join(labels)
+
+    def _send(self, message: EmailMessage) -> None:
+        server = self._server
+        with smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS) as line:
+            if server.starttls:
+                line.starttls(context=ssl.create_default_context())
+            if server.user:
+                line.login(server.user, server.password)
+            line.send_message(message)
+
+
+def _message(sender: str, address: str, happening: _Happening, label: str) -> EmailMessage:
+    subject, sentence = TEXTS[happening.event]
+    facts = [f"Account: {happening.account}"]
+    if label:
+        facts.append(f"App password: {label}")
+    if happening.client:
+        facts.append(f"Address: {happening.client}")
+    message = EmailMessage()
+    message["Subject"] = f"Sealdav: {subject}"
+    message["From"], message["To"] = sender, address
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
+    message.set_content("\n".join([sentence, "", *facts, "", ADVICE, ""]))
+    return message

@@ -1,0 +1,288 @@
+"""Signed-in browsers. The browser holds a random secret, the database its keyed hash and what belongs to it.
+
+A session gets another secret whenever it comes to mean more (sign-in, one-time code), so that nobody can fix
+one beforehand. It must never outlive its account's suspension or its own hours. Called by the site only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from davserver.accounts.service import read_account
+from davserver.audit import AuditEvent, AuditSink
+from davserver.clock import Clock, from_seconds, to_seconds
+from davserver.crypto import sessions as secrets_
+from davserver.crypto.primitives import constant_time_equal
+from davserver.db.engine import Database, Transaction
+from davserver.db.sessions import SessionRow
+from davserver.errors import AuthenticationError
+from davserver.keyring import Keyring
+from davserver.model import ROOT_ID, Account, AccountState, AuthMethod, Principal, Scope
+
+IDLE = timedelta(minutes=15)
+LONGEST = timedelta(hours=12)
+
+ANONYMOUS_FOR = timedelta(minutes=30)
+"""How long somebody may take at the identity provider."""
+
+NOTED_EVERY = timedelta(seconds=20)
+"""A session's last request is noted at most this often, so it may end this much early."""
+
+Data = dict[str, Any]
+"""What the pages remember: anything that JSON can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSession:
+    """One browser that has been here before.
+
+    Attributes:
+        secret: what is in its cookie.
+        principal: who has signed in; None before that.
+        admin: whether the identity provider said that this is an administrator.
+        data: what the pages remember of it.
+    """
+
+    secret: str = field(repr=False)
+    principal: Principal | None
+    admin: bool
+    data: Data = field(repr=False)
+    row: SessionRow = field(repr=False)
+
+
+class Sessions:
+    """The sessions of all browsers.
+
+    Args:
+        idle: how long a session may be silent.
+        longest: how long after the sign-in it ends whatever happens.
+    """
+
+    def __init__(  # noqa: PLR0913 - parts and two settings
+        self,
+        database: Database,
+        keyring: Keyring,
+        clock: Clock,
+        audit: AuditSink,
+        *,
+        idle: timedelta = IDLE,
+        longest: timedelta = LONGEST,
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._audit = audit
+        self._idle = idle
+        self._longest = longest
+
+    @staticmethod
+    def new_secret() -> str:
+        """A random text for a cookie: 256 bits."""
+        return secrets_.to_text(secrets_.mint())
+
+    def form_token(self, secret: str) -> str:
+        """What every form holds of a browser with this secret in its cookie, and no other site can know."""
+        return secrets_.to_text(self._keyring.session_mac("form", secret))
+
+    def is_form_token(self, secret: str, token: str) -> bool:
+        """Whether a form was made for the browser with this secret."""
+        return constant_time_equal(self.form_token(secret).encode(), token.encode())
+
+    def open(self, secret: str) -> WebSession | None:
+        """The session of a browser; None if there is none (any more), or its account may not be used.
+
+        Raises:
+            CorruptRow: a row was altered; nobody is signed in.
+        """
+        now = self._clock()
+        try:
+            session_id = self._id(secret)
+        except AuthenticationError:
+            return None
+        with self._database.read() as tx:
+            row = tx.sessions.find(session_id)
+            if row is None or self._is_over(self._keyring.checked(row), now):
+                return None
+            account = self._account(tx, row)
+        if row.account_id is not None and account is None:
+            return None
+        return self._read(secret, self._noted(row, now), account)
+
+    def remember(self, session: WebSession | None, data: Data) -> WebSession:
+        """Keep what the pages want to know next time; without a session, in a new one for nobody yet."""
+        if session is None:
+            return self._start(None, admin=False, provider_session="", data=data)
+        sealed = _sealed(secrets_.parse(session.secret), data)
+        row = self._change(session.row, lambda row: replace(row, data_sealed=sealed))
+        return replace(session, data=data, row=row)
+
+    def sign_in(
+        self,
+        before: WebSession | None,
+        principal: Principal,
+        *,
+        admin: bool = False,
+        provider_session: str = "",
+        data: Data | None = None,
+    ) -> WebSession:
+        """Somebody has proved the first factor: a new session with a new secret; the one before it ends.
+
+        Args:
+            before: what the browser had.
+            principal: who it is.
+            admin: whether the identity provider said that this is an administrator.
+            provider_session: the session at the identity provider; "" if there is none.
+            data: what the pages remember.
+        """
+        if before is not None:
+            self._delete([before.row])
+        self._audit.record(AuditEvent.SIGNED_IN, account=principal.account.username)
+        return self._start(principal, admin=admin, provider_session=provider_session, data=data or {})
+
+    def prove(self, session: WebSession, principal: Principal, data: Data) -> WebSession:
+        """The second factor was proved: the same session, under another secret.
+
+        Raises:
+            AuthenticationError: the session has ended in between.
+        """
+        secret = secrets_.mint()
+        row = self._keyring.with_mac(
+            replace(
+                session.row,
+                session_id=self._hash(secret),
+                totp_at=_seconds(principal.totp_at),
+                seen_at=to_seconds(self._clock()),
+                data_sealed=_sealed(secret, data),
+                version=session.row.version + 1,
+            )
+        )
+        with self._database.write() as tx:
+            if not tx.sessions.delete(session.row.session_id):
+                raise AuthenticationError("this session has ended")
+            tx.sessions.insert(row)
+            tx.commit()
+        return self._read(secrets_.to_text(secret), row, principal.account)
+
+    def end(self, session: WebSession) -> None:
+        """The person has signed out."""
+        self._delete([session.row])
+        if session.principal is not None:
+            self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username)
+
+    def end_others(self, account: Account, keep: WebSession | None = None) -> int:
+        """End every session of an account, but for `keep`; returns how many there were."""
+        with self._database.read() as tx:
+            rows = tx.sessions.of(account.id)
+        kept = None if keep is None else keep.row.session_id
+        return self._delete([row for row in rows if row.session_id != kept])
+
+    def end_at_provider(self, provider_session: str) -> int:
+        """End every session that hangs on one at the identity provider; returns how many there were."""
+        with self._database.read() as tx:
+            rows = tx.sessions.at_provider(self._keyring.session_mac("provider", provider_session))
+            names = {account.username for row in rows if (account := self._account(tx, row)) is not None}
+        ended = self._delete(rows)
+        for name in sorted(names):
+            self._audit.record(AuditEvent.SIGNED_OUT, account=name, reason="identity provider")
+        return ended
+
+    def forget(self) -> int:
+        """Remove sessions that are over; returns how many there were."""
+        now = self._clock()
+        with self._database.write() as tx:
+            count = tx.sessions.forget(
+                idle_before=to_seconds(now - max(self._idle, ANONYMOUS_FOR)),
+                began_before=to_seconds(now - self._longest),
+            )
+            tx.commit()
+        return count
+
+    def _start(
+        self, principal: Principal | None, *, admin: bool, provider_session: str, data: Data
+    ) -> WebSession:
+        secret, now = secrets_.mint(), to_seconds(self._clock())
+        at_provider = self._keyring.session_mac("provider", provider_session) if provider_session else None
+        row = SessionRow(
+            session_id=self._hash(secret),
+            account_id=None if principal is None else principal.account.id,
+            began_at=now,
+            seen_at=now,
+            signed_in_at=None if principal is None else to_seconds(principal.authenticated_at),
+            totp_at=None if principal is None else _seconds(principal.totp_at),
+            admin=admin,
+            provider_session=at_provider,
+            data_sealed=_sealed(secret, data),
+            version=1,
+        )
+        row = self._keyring.with_mac(row)
+        with self._database.write() as tx:
+            tx.sessions.insert(row)
+            tx.commit()
+        return self._read(secrets_.to_text(secret), row, None if principal is None else principal.account)
+
+    def _read(self, secret: str, row: SessionRow, account: Account | None) -> WebSession:
+        data: Data = json.loads(secrets_.unseal(secrets_.parse(secret), row.data_sealed))
+        if account is None or row.signed_in_at is None:
+            return WebSession(secret, None, admin=False, data=data, row=row)
+        principal = Principal(
+            account,
+            Scope.FULL,
+            ROOT_ID,
+            AuthMethod.BROWSER,
+            authenticated_at=from_seconds(row.signed_in_at),
+            totp_at=None if row.totp_at is None else from_seconds(row.totp_at),
+        )
+        return WebSession(secret, principal, admin=row.admin, data=data, row=row)
+
+    def _account(self, tx: Transaction, row: SessionRow) -> Account | None:
+        """The account of a session, if it may be used."""
+        found = None if row.account_id is None else tx.accounts.by_id(row.account_id)
+        account = None if found is None else read_account(self._keyring, found)
+        return account if account is not None and account.state is AccountState.ACTIVE else None
+
+    def _is_over(self, row: SessionRow, now: datetime) -> bool:
+        seen, began = from_seconds(row.seen_at), from_seconds(row.began_at)
+        if row.account_id is None:
+            return now - began > ANONYMOUS_FOR
+        return now - seen > self._idle or now - began > self._longest
+
+    def _noted(self, row: SessionRow, now: datetime) -> SessionRow:
+        """The row with this request noted. Whoever was faster has noted it as well."""
+        if now - from_seconds(row.seen_at) < NOTED_EVERY:
+            return row
+        return self._change(row, lambda old: replace(old, seen_at=to_seconds(now)))
+
+    def _change(self, row: SessionRow, change: Callable[[SessionRow], SessionRow]) -> SessionRow:
+        """Change a session as it is now: another request of the same browser may run beside this one."""
+        with self._database.write() as tx:
+            old = tx.sessions.find(row.session_id)
+            if old is None:
+                return row  # it was ended in between; the next request will find that out
+            new = self._keyring.with_mac(change(replace(self._keyring.checked(old), version=old.version + 1)))
+            tx.sessions.replace(new)
+            tx.commit()
+        return new
+
+    def _delete(self, rows: Iterable[SessionRow]) -> int:
+        with self._database.write() as tx:
+            ended = sum(tx.sessions.delete(row.session_id) for row in rows)
+            tx.commit()
+        return ended
+
+    def _id(self, secret: str) -> bytes:
+        return self._hash(secrets_.parse(secret))
+
+    def _hash(self, secret: bytes) -> bytes:
+        return self._keyring.session_mac("session", secret)
+
+
+def _sealed(secret: bytes, data: Mapping[str, object]) -> bytes:
+    return secrets_.seal(secret, json.dumps(data).encode())
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return None if moment is None else to_seconds(moment)

@@ -1,0 +1,199 @@
+"""Judges the tokens of an identity provider: signature, issuer, audience, kind and time.
+
+Nothing that a token says is believed before its signature was checked with a key of the configured issuer,
+whatever its header points to. Times are judged here by our own clock, so that a wrong clock is told apart
+from a wrong token. Called by `keycloak`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Mapping
+
+import jwt
+
+from davserver.clock import Clock, to_seconds
+from davserver.errors import ClockMismatch, TokenRefused
+from davserver.identity.base import LogoutNotice, Provider
+from davserver.identity.jwks import ALGORITHMS, SigningKeys
+
+MAX_TOKEN_CHARS = 32 * 1024
+"""Longest token that is looked at; Keycloak's have one or two thousand characters."""
+
+MAX_NAME_CHARS = 255
+"""Longest `sub`, `sid` or `jti` (OpenID Connect Core 1.0, 2, for `sub`)."""
+
+LOGOUT_SECONDS = 120
+"""How old a logout token may be (Back-Channel Logout 1.0, 2.6); Keycloak's expire after as long."""
+
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+"""The member of `events` that makes a token a logout token (Back-Channel Logout 1.0, 2.4)."""
+
+Claims = Mapping[str, object]
+
+_REASONS: dict[type[jwt.InvalidTokenError], str] = {
+    jwt.InvalidIssuerError: "the token is of another issuer",
+    jwt.InvalidAudienceError: "the token is for another client",
+    jwt.InvalidSignatureError: "the token's signature is wrong",
+    jwt.MissingRequiredClaimError: "the token lacks a claim",
+}
+
+
+class TokenVerifier:
+    """Verifies the tokens of one provider for one client. Safe to be called from many threads."""
+
+    def __init__(self, provider: Provider, keys: SigningKeys, clock: Clock) -> None:
+        self._provider = provider
+        self._keys = keys
+        self._clock = clock
+        self._seen = _SeenTokens()
+
+    def id_token(self, token: str, nonce: str) -> Claims:
+        """What an ID token says that was issued just now (OpenID Connect Core 1.0, 3.1.3.7).
+
+        Raises:
+            TokenRefused: not an ID token of this provider for us and for this sign-in.
+            ClockMismatch: issued at another time than now.
+            ProviderUnavailable, ProviderMisconfigured: there is no key to check it with.
+        """
+        claims = self._verified(token, self._provider.client_id, ("sub", "nonce"))
+        if (
+            claims.get("typ") != "ID"
+            or claims.get("azp", self._provider.client_id) != self._provider.client_id
+        ):
+            raise TokenRefused("this is not an ID token for this client")
+        if not hmac.compare_digest(text_of(claims, "nonce").encode(), nonce.encode()):
+            raise TokenRefused("the ID token belongs to another sign-in")
+        self._check_times(claims, fresh_for=0)
+        return claims
+
+    def access_token(self, token: str, subject: str) -> Claims:
+        """What an access token says that was issued just now, together with the ID token of `subject`.
+
+        Raises:
+            TokenRefused: not an access token of this provider, for us, about this person.
+            ClockMismatch, ProviderUnavailable, ProviderMisconfigured: as `id_token`.
+        """
+        claims = self._verified(token, None, ("sub", "azp"))
+        if (claims.get("typ"), claims["azp"], claims["sub"]) != ("Bearer", self._provider.client_id, subject):
+            raise TokenRefused("this is not the access token that belongs to the ID token")
+        self._check_times(claims, fresh_for=0)
+        return claims
+
+    def logout_token(self, token: str) -> LogoutNotice:
+        """What a logout token says (Back-Channel Logout 1.0, 2.6).
+
+        Raises:
+            TokenRefused: not a logout token of this provider for us, or seen before.
+            ClockMismatch: too old, or from the future.
+            ProviderUnavailable, ProviderMisconfigured: as `id_token`.
+        """
+        claims = self._verified(token, self._provider.client_id, ("jti", "events"), header_type="logout+jwt")
+        events = claims["events"]
+        if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+            raise TokenRefused("the token is not about a logout")
+        if "nonce" in claims:
+            raise TokenRefused("a logout token has no nonce")
+        notice = LogoutNotice(text_of(claims, "sub"), text_of(claims, "sid"), text_of(claims, "jti"))
+        if not notice.jti or not (notice.sub or notice.sid):
+            raise TokenRefused("the logout token does not say who was signed out")
+        now = self._check_times(claims, fresh_for=LOGOUT_SECONDS)
+        forget_at = now + LOGOUT_SECONDS + 2 * self._provider.clock_skew
+        if not self._seen.first_time(notice.jti, now, forget_at):
+            raise TokenRefused("the logout token was seen before")
+        return notice
+
+    def _verified(
+        self, token: str, audience: str | None, required: tuple[str, ...], header_type: str | None = None
+    ) -> Claims:
+        """The claims of a token whose signature, issuer and audience are right; times are not judged yet."""
+        key, algorithm = self._key_of(token, header_type)
+        try:
+            claims: Claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=audience,
+                issuer=self._provider.issuer,
+                options={
+                    "require": ["iss", "iat", "exp", *required, *(["aud"] if audience else [])],
+                    "verify_aud": audience is not None,
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except jwt.InvalidTokenError as error:
+            raise TokenRefused(_REASONS.get(type(error), "the token is not valid")) from None
+        return claims
+
+    def _key_of(self, token: str, header_type: str | None) -> tuple[jwt.PyJWK, str]:
+        """The key that the header names and its algorithm, both judged before a key is looked for."""
+        if len(token) > MAX_TOKEN_CHARS:
+            raise TokenRefused("the token is too long")
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            raise TokenRefused("this is not a signed token") from None
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        if not isinstance(key_id, str) or not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+            raise TokenRefused("the token is not signed as it must be")
+        if header_type is not None and str(header.get("typ")).lower() != header_type:
+            raise TokenRefused(f"the token is not of the type {header_type}")
+        return self._keys.find(key_id), algorithm
+
+    def _check_times(self, claims: Claims, fresh_for: int) -> int:
+        """Judge `iat` and `exp`; returns what our clock shows, in seconds since the Unix epoch."""
+        now, skew = to_seconds(self._clock()), self._provider.clock_skew
+        issued, expires = seconds_of(claims, "iat"), seconds_of(claims, "exp")
+        if issued - now > skew:
+            raise ClockMismatch(
+                f"this server's clock is {issued - now} seconds behind the identity provider's"
+            )
+        if now - issued > fresh_for + skew or now - expires > skew:
+            raise ClockMismatch(
+                f"the token was issued {now - issued} seconds ago by this server's clock: it is late, or the "
+                "clock is ahead of the identity provider's"
+            )
+        return now
+
+
+class _SeenTokens:
+    """Names of logout tokens, until they would be refused as too old. Only signed ones get in."""
+
+    def __init__(self) -> None:
+        self._forget_at: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def first_time(self, name: str, now: int, forget_at: int) -> bool:
+        with self._lock:
+            self._forget_at = {each: end for each, end in self._forget_at.items() if end > now}
+            if name in self._forget_at:
+                return False
+            self._forget_at[name] = forget_at
+            return True
+
+
+def text_of(claims: Claims, name: str) -> str:
+    """A claim that is a short text; "" if the token does not have it.
+
+    Raises:
+        TokenRefused: it is something else, or longer than `MAX_NAME_CHARS`.
+    """
+    value = claims.get(name, "")
+    if not isinstance(value, str) or len(value) > MAX_NAME_CHARS:
+        raise TokenRefused(f"the token's {name} is not what it must be")
+    return value
+
+
+def seconds_of(claims: Claims, name: str) -> int:
+    """A claim that is a time, in whole seconds since the Unix epoch.
+
+    Raises:
+        TokenRefused: it is missing or something else.
+    """
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TokenRefused(f"the token's {name} is not a time")
+    return value

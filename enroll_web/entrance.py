@@ -1,0 +1,121 @@
+"""Which pages somebody may see, and where to go instead: to sign in, to a one-time code, back again.
+
+It must never lead to another site, nor to a page that is not one of ours. Used by the pages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from enum import IntEnum
+from functools import wraps
+from typing import ParamSpec
+
+from flask import abort, current_app, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+from werkzeug.wrappers import Response
+
+from davserver.accounts.totp import require_fresh_totp
+from davserver.errors import NotPermitted
+from enroll_web.visit import Visit, services, visit
+
+_PATH = re.compile(r"/(?:[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*/?)*")
+"""Paths that one may be led back to. Beginning with two slashes they would name another host."""
+
+RETURNABLE = frozenset(
+    {
+        *("home.start", "home.security", "second_factor.set_up", "second_factor.new_recovery_codes"),
+        *("app_passwords.overview", "app_passwords.new", "app_passwords.stolen"),
+        *("password.change", "my_data.overview", "my_data.delete", "my_data.notices"),
+        *("people.overview", "people.invite", "people.reset"),
+    }
+)
+"""Endpoints that one may be led back to."""
+
+Arguments = ParamSpec("Arguments")
+Page = Callable[Arguments, Response | str]
+
+
+class Level(IntEnum):
+    """What has to be proved before a page is shown."""
+
+    SIGNED_IN = 1
+    """The first factor."""
+    PROVED = 2
+    """Both."""
+    FRESH = 3
+    """The second one within the last minutes."""
+
+
+def needs(
+    level: Level, *, admin: bool = False, back: str | None = None
+) -> Callable[[Page[Arguments]], Page[Arguments]]:
+    """Let nobody see a page who has not proved as much; they are led where they can.
+
+    Args:
+        level: what has to be proved.
+        admin: whether it takes an administrator.
+        back: endpoint to return to from there; None is the page itself, as it is when it is asked for.
+    """
+
+    def decorate(page: Page[Arguments]) -> Page[Arguments]:
+        @wraps(page)
+        def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Response | str:
+            elsewhere = _elsewhere(visit(), level, request.path if back is None else url_for(back))
+            if elsewhere is not None:
+                return elsewhere
+            if admin and not visit().is_admin:
+                abort(403, "admins")
+            return page(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def landing(somebody: Visit) -> str:
+    """Where somebody belongs who has just proved something."""
+    if not somebody.is_signed_in:
+        return url_for("sign_in.form")
+    if somebody.is_proved:
+        return url_for("home.start")
+    if services().totp.is_enrolled(somebody.account):
+        return url_for("second_factor.code")
+    return url_for("second_factor.set_up")
+
+
+def safe_next(text: str | None) -> str | None:
+    """`text`, if it is the path of one of our pages that can be shown at any time; else None."""
+    if not text or not _PATH.fullmatch(text):
+        return None
+    try:
+        endpoint, _ = current_app.url_map.bind("").match(text, method="GET")
+    except (HTTPException, RequestRedirect):
+        return None
+    return text if endpoint in RETURNABLE else None
+
+
+def is_fresh(somebody: Visit) -> bool:
+    """Whether the second factor was proved within the last minutes."""
+    try:
+        require_fresh_totp(somebody.principal, services().clock(), fresh_for())
+    except NotPermitted:
+        return False
+    return True
+
+
+def _elsewhere(somebody: Visit, level: Level, back: str) -> Response | None:
+    if not somebody.is_signed_in:
+        return redirect(url_for("sign_in.form", next=safe_next(back)))
+    if level >= Level.PROVED and not somebody.is_proved:
+        return redirect(landing(somebody))
+    if level >= Level.FRESH and not is_fresh(somebody):
+        return redirect(url_for("second_factor.confirm", next=safe_next(back)))
+    return None
+
+
+def fresh_for() -> timedelta:
+    """How long a one-time code lets credentials be issued."""
+    return timedelta(minutes=services().settings.login.totp_fresh_minutes)

@@ -1,0 +1,93 @@
+"""What belongs to somebody: taking all of it along, where notices go, and the end of the account."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from davserver.accounts.export import about
+from davserver.audit import AuditEvent
+from davserver.errors import InvalidValue
+from davserver.vault.export import archive
+from enroll_web.entrance import Level, needs
+from enroll_web.forms import refused
+from enroll_web.visit import services, visit
+
+pages = Blueprint("my_data", __name__)
+
+NOT_THE_NAME = "that is not your user name; nothing was deleted"
+
+
+@pages.get("/my-data")
+@needs(Level.PROVED)
+def overview() -> str:
+    """What can be done with it."""
+    overview = services().overviews.of(visit().account.username)
+    mail = services().notices is not None
+    return render_template("my_data.html", overview=overview, mail=mail)
+
+
+@pages.post("/my-data/download")
+@needs(Level.FRESH, back="my_data.overview")
+def download() -> Response:
+    """Everything, as a ZIP archive that is made while it is sent."""
+    account = visit().account
+    known = about(services().overviews.of(account.username), services().profiles.of(account.id))
+    beside = {"account.json": json.dumps(known, indent=2).encode()}
+    blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
+    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username)
+    response = Response(blocks, content_type="application/zip")
+    response.headers["Content-Disposition"] = f'attachment; filename="sealdav-{account.username}.zip"'
+    return response
+
+
+@pages.get("/my-data/notices")
+@needs(Level.PROVED)
+def notices() -> str:
+    """Where mails go."""
+    return render_template("notices.html", email=services().profiles.of(visit().account.id).email)
+
+
+@pages.post("/my-data/notices")
+@needs(Level.FRESH, back="my_data.notices")
+def set_address() -> Response:
+    """Send them there from now on."""
+    email = request.form.get("email", "")
+    try:
+        services().profiles.set_email(visit().account, email)
+    except InvalidValue as error:
+        return refused("notices.html", error, email=email)
+    visit().tell("Saved." if email.strip() else "Saved. You get no mails.")
+    return redirect(url_for("my_data.overview"))
+
+
+@pages.get("/my-data/delete")
+@needs(Level.FRESH)
+def delete() -> str:
+    """Ask for the name."""
+    return render_template("delete.html", overview=services().overviews.of(visit().account.username))
+
+
+@pages.post("/my-data/delete")
+@needs(Level.FRESH, back="my_data.delete")
+def delete_for_good() -> Response:
+    """End the account: the key first, then everything else."""
+    account = visit().account
+    if request.form.get("name", "").strip().casefold() != account.username:
+        overview = services().overviews.of(account.username)
+        return refused("delete.html", NOT_THE_NAME, HTTPStatus.UNPROCESSABLE_ENTITY, overview=overview)
+    visit().end()
+    services().deletion.shred(account.username)
+    services().database.empty_log()
+    services().shredder.remove(account.id)
+    services().database.empty_log()
+    return redirect(url_for("my_data.deleted"))
+
+
+@pages.get("/deleted")
+def deleted() -> str:
+    """It is done, and what is left."""
+    return render_template("deleted.html")

@@ -1,0 +1,32 @@
+// Copying and printing what is on the page. Without it the page says all the same: the buttons are not shown.
+
+"use strict";
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const source = document.getElementById(button.dataset.copy);
+  if (!source || !navigator.clipboard) continue;
+  const words = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const lines = source.querySelectorAll("li");
+    const text = lines.length ? Array.from(lines, (line) => line.textContent.trim()).join("\n") : source.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      say(button, "Copied");
+    } catch {
+      getSelection().selectAllChildren(source);
+      say(button, "Marked: now copy it");
+    }
+    setTimeout(() => say(button, words), 4000);
+  });
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
+function say(button, words) {
+  button.setAttribute("aria-live", "polite");
+  button.textContent = words;
+}

@@ -1,0 +1,280 @@
+"""Sessions: who holds the secret is signed in, for as long as the rules say, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from davserver.accounts.sessions import ANONYMOUS_FOR, IDLE, LONGEST, NOTED_EVERY, Sessions, WebSession
+from davserver.crypto import sessions as secrets_
+from davserver.errors import AuthenticationError, CorruptRow
+from davserver.model import AuthMethod
+from tests import tamper
+from tests.factories import World, make_principal, make_sessions, make_world
+
+
+def signed_in(world: World, sessions: Sessions, name: str = "alice") -> WebSession:
+    """Somebody with the first factor."""
+    known = {one.username: one for one in world.accounts.list()}
+    account = known.get(name) or world.accounts.create(name)
+    return sessions.sign_in(None, make_principal(account, world.clock, fresh_totp=False), data={"who": name})
+
+
+@contextmanager
+def new_world() -> Iterator[World]:
+    """A store in a folder of its own."""
+    with TemporaryDirectory() as folder:
+        world = make_world(Path(folder))
+        yield world
+        world.database.dispose()
+
+
+def test_the_secret_brings_back_who_it_was(world: World) -> None:
+    """With the times, the provider's word and what the pages remember."""
+    sessions = make_sessions(world)
+    account = world.accounts.create("alice")
+    made = sessions.sign_in(
+        None, make_principal(account, world.clock), admin=True, data={"a": [1, None, "é"]}
+    )
+    found = sessions.open(made.secret)
+    assert found is not None
+    assert found.principal is not None
+    assert (found.principal.account, found.principal.method) == (account, AuthMethod.BROWSER)
+    assert found.principal.totp_at == found.principal.authenticated_at == world.clock().replace(microsecond=0)
+    assert found.admin
+    assert found.data == {"a": [1, None, "é"]}
+
+
+@pytest.mark.parametrize("text", ["", "x", "A" * 43, "A" * 42, "=" * 43, "é" * 43, "A" * 44, "\x00" * 43])
+def test_what_is_no_secret_is_nobody(world: World, text: str) -> None:
+    """Malformed or unknown, without an error."""
+    sessions = make_sessions(world)
+    signed_in(world, sessions)
+    assert sessions.open(text) is None
+
+
+def test_the_database_alone_signs_nobody_in(world: World) -> None:
+    """It holds neither the secret nor what is sealed under it."""
+    sessions = make_sessions(world)
+    made = signed_in(world, sessions)
+    with world.database.read() as tx:
+        (row,) = tx.sessions.all()
+    raw = secrets_.parse(made.secret)
+    assert raw not in b"".join(value for value in row.columns().values() if isinstance(value, bytes))
+    assert sessions.open(secrets_.to_text(row.session_id)) is None
+    with pytest.raises(CorruptRow):
+        secrets_.unseal(row.session_id, row.data_sealed)
+
+
+def test_proving_the_second_factor_changes_the_secret(world: World) -> None:
+    """Who has the old one has nothing; the sign-in keeps its hour, so that steps do not prolong it."""
+    sessions = make_sessions(world)
+    before = signed_in(world, sessions)
+    assert before.principal is not None
+    world.clock.advance(minutes=1)
+    after = sessions.prove(before, make_principal(before.principal.account, world.clock), {})
+    assert after.secret != before.secret
+    assert sessions.open(before.secret) is None
+    assert after.row.began_at == before.row.began_at
+    with pytest.raises(AuthenticationError):
+        sessions.prove(before, make_principal(before.principal.account, world.clock), {})
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 20 * 60), min_size=1, max_size=60))
+def test_the_hours_of_a_session(gaps: list[int]) -> None:
+    """Whenever somebody comes: the session lives exactly while no gap was longer than the idle time.
+
+    The last request is noted to within `NOTED_EVERY`; nothing prolongs a session beyond `LONGEST`.
+    """
+    with new_world() as world:
+        sessions = make_sessions(world)
+        made = signed_in(world, sessions)
+        began = last = world.clock()
+        for gap in gaps:
+            world.clock.advance(seconds=gap)
+            now = world.clock()
+            lives = sessions.open(made.secret) is not None
+            if lives:
+                assert now - last <= IDLE
+                assert now - began <= LONGEST
+                last = now
+                continue
+            assert now - last > IDLE - NOTED_EVERY or now - began > LONGEST
+            break
+
+
+def test_before_sign_in_a_browser_has_half_an_hour(world: World) -> None:
+    """What it remembers is nobody's, and is gone then."""
+    sessions = make_sessions(world)
+    made = sessions.remember(None, {"state": "x"})
+    assert made.principal is None
+    world.clock.advance(seconds=ANONYMOUS_FOR.total_seconds())
+    found = sessions.open(made.secret)
+    assert found is not None
+    assert found.data == {"state": "x"}
+    world.clock.advance(seconds=1)
+    assert sessions.open(made.secret) is None
+
+
+def test_what_is_over_is_removed(world: World) -> None:
+    """And nothing else."""
+    sessions = make_sessions(world)
+    old = signed_in(world, sessions)
+    world.clock.advance(minutes=31)
+    new = signed_in(world, sessions, "bob")
+    assert sessions.forget() == 1
+    assert sessions.open(old.secret) is None
+    assert sessions.open(new.secret) is not None
+
+
+def test_a_session_ends_with_its_account(world: World) -> None:
+    """Suspended: nobody; resumed: as before."""
+    sessions = make_sessions(world)
+    made = signed_in(world, sessions)
+    world.accounts.suspend("alice")
+    assert sessions.open(made.secret) is None
+    world.accounts.resume("alice")
+    assert sessions.open(made.secret) is not None
+
+
+def test_the_sessions_of_one_person_end_together(world: World) -> None:
+    """But for the one that is kept, and nobody else's."""
+    sessions = make_sessions(world)
+    one, two, other = (signed_in(world, sessions, name) for name in ("alice", "alice", "bob"))
+    assert sessions.end_others(world.accounts.find("alice"), keep=one) == 1
+    assert [sessions.open(made.secret) is not None for made in (one, two, other)] == [True, False, True]
+    assert sessions.end_others(world.accounts.find("alice")) == 1
+    assert sessions.open(one.secret) is None
+
+
+def test_two_requests_at_once_lose_nothing(world: World) -> None:
+    """What one remembers is not undone by the other, which has read the session before."""
+    sessions = make_sessions(world)
+    made = signed_in(world, sessions)
+    world.clock.advance(minutes=1)
+    read_before = sessions.open(made.secret)
+    assert read_before is not None
+    sessions.remember(made, {"a": 1})
+    world.clock.advance(minutes=1)
+    found = sessions.open(made.secret)
+    assert found is not None
+    assert found.data == {"a": 1}
+
+
+def test_nobody_signs_in_by_writing_to_the_database(world: World) -> None:
+    """Another account, a second factor, an administrator's mark: the row no longer authenticates."""
+    sessions = make_sessions(world)
+    made = signed_in(world, sessions)
+    bob = world.accounts.create("bob")
+    for column, value in (("account_id", bob.id), ("totp_at", 1), ("admin", 1), ("seen_at", 2**40)):
+        before = tamper.read_column(world.database, "web_session", column)
+        tamper.write_column(world.database, "web_session", column, value)
+        with pytest.raises(CorruptRow):
+            sessions.open(made.secret)
+        tamper.write_column(world.database, "web_session", column, before)
+    assert sessions.open(made.secret) is not None
+
+
+def test_a_form_is_for_one_browser(world: World) -> None:
+    """The token of another secret is another one."""
+    sessions = make_sessions(world)
+    one, two = sessions.new_secret(), sessions.new_secret()
+    assert sessions.is_form_token(one, sessions.form_token(one))
+    assert not sessions.is_form_token(two, sessions.form_token(one))
+    assert not sessions.is_form_token(one, "")
+    assert not sessions.is_form_token(one, "é")
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """Any number of browsers of two people, in any order of events, beside a model of who is signed in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._manager = new_world()
+        self.world = self._manager.__enter__()
+        self.sessions = make_sessions(self.world)
+        self.live: dict[str, tuple[str, bool]] = {}
+        self.dead: set[str] = set()
+
+    def teardown(self) -> None:
+        """Remove the store."""
+        self._manager.__exit__(None, None, None)
+
+    @rule(name=st.sampled_from(["alice", "bob"]))
+    def sign_in(self, name: str) -> None:
+        """A new browser."""
+        self.live[signed_in(self.world, self.sessions, name).secret] = (name, False)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data())
+    def prove(self, data: st.DataObject) -> None:
+        """The second factor."""
+        secret = data.draw(st.sampled_from(sorted(self.live)))
+        session = self.sessions.open(secret)
+        assert session is not None
+        assert session.principal is not None
+        principal = make_principal(session.principal.account, self.world.clock)
+        name, _ = self.live.pop(secret)
+        self.dead.add(secret)
+        self.live[self.sessions.prove(session, principal, session.data).secret] = (name, True)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data())
+    def sign_out(self, data: st.DataObject) -> None:
+        """One of them."""
+        secret = data.draw(st.sampled_from(sorted(self.live)))
+        session = self.sessions.open(secret)
+        assert session is not None
+        self.sessions.end(session)
+        del self.live[secret]
+        self.dead.add(secret)
+
+    @rule(name=st.sampled_from(["alice", "bob"]))
+    def everywhere(self, name: str) -> None:
+        """All of one person."""
+        if any(name == whose for whose, _ in self.live.values()):
+            self.sessions.end_others(self.world.accounts.find(name))
+        self.dead |= {secret for secret, (whose, _) in self.live.items() if whose == name}
+        self.live = {secret: one for secret, one in self.live.items() if one[0] != name}
+
+    @rule()
+    def forget(self) -> None:
+        """Nothing is over: no time has passed."""
+        assert self.sessions.forget() == 0
+
+    @invariant()
+    def exactly_the_live_ones_open(self) -> None:
+        """Each as who it is, with the factors that were proved."""
+        for secret, (name, proved) in self.live.items():
+            session = self.sessions.open(secret)
+            assert session is not None
+            assert session.principal is not None
+            assert session.principal.account.username == name
+            assert (session.principal.totp_at is not None) is proved
+            assert session.data == {"who": name}
+        assert all(self.sessions.open(secret) is None for secret in self.dead)
+
+
+TestSessionMachine = SessionMachine.TestCase
+TestSessionMachine.settings = settings(
+    max_examples=15, stateful_step_count=15, deadline=timedelta(seconds=20)
+)
+
+
+def test_signing_in_again_ends_the_session_before(world: World) -> None:
+    """Whoever has copied the cookie of before does not go on beside the new one."""
+    sessions = make_sessions(world)
+    before = signed_in(world, sessions)
+    account = world.accounts.find("alice")
+    after = sessions.sign_in(before, make_principal(account, world.clock))
+    assert sessions.open(before.secret) is None
+    assert sessions.open(after.secret) is not None

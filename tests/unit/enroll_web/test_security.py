@@ -1,0 +1,214 @@
+"""What another site, another host or a listener could try against a browser that is signed in."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import pytest
+from werkzeug.test import Client
+
+from davserver.cli.serve import application
+from enroll_web.app import PAGES
+from enroll_web.entrance import RETURNABLE
+from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
+from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token
+
+OWN = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
+REVOKE_ALL = "/app-passwords/revoke-all"
+
+FOREIGN = [
+    {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "null"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+    {"Sec-Fetch-Site": "none"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "http://drive.example"},
+    {"Origin": "https://drive.example:444"},
+    {"Origin": "null"},
+]
+
+HOME = [
+    OWN,
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": ORIGIN},
+    {"Origin": ORIGIN},
+    {},
+]
+
+
+def devices(site: Site) -> int:
+    """How many app passwords are live."""
+    return len(site.services.app_passwords.list(site.services.accounts.find("alice")))
+
+
+# ── T35
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_t35_a_form_of_another_site_is_refused(site: Site, alice: Browser, headers: dict[str, str]) -> None:
+    """T35: even with the right token, and nothing was done."""
+    response = alice.post(REVOKE_ALL, page="/app-passwords/stolen", headers=headers)
+    assert response.status_code == 403
+    assert devices(site) == 1
+
+
+@pytest.mark.parametrize("headers", HOME, ids=str)
+def test_t35_a_form_of_our_own_passes(site: Site, alice: Browser, headers: dict[str, str]) -> None:
+    """As browsers send it, new and old; with `no-referrer` they name no origin."""
+    assert alice.post(REVOKE_ALL, page="/app-passwords/stolen", headers=headers).status_code == 200
+    assert devices(site) == 0
+
+
+@pytest.mark.parametrize("token", ["", "x", "A" * 43])
+def test_t35_without_the_token_nothing_is_done(site: Site, alice: Browser, token: str) -> None:
+    """T35: a missing or an invented one."""
+    assert alice.send(REVOKE_ALL, {"csrf": token}).status_code == 403
+    assert alice.send(REVOKE_ALL, {}).status_code == 403
+    assert devices(site) == 1
+
+
+def test_t35_a_token_of_another_browser_is_refused(site: Site, alice: Browser) -> None:
+    """T35: each is good for the browser that it was made for."""
+    bob = site.invited("bob")
+    token = form_token(bob.get("/app-passwords/stolen").text)
+    assert alice.send(REVOKE_ALL, {"csrf": token}).status_code == 403
+    assert devices(site) == 1
+
+
+def test_t35_nothing_is_done_by_following_a_link(site: Site, alice: Browser) -> None:
+    """T35: GET on whatever changes something is refused, page by page."""
+    rules = [rule for rule in site.app.url_map.iter_rules() if "POST" in (rule.methods or ())]
+    assert len(rules) > 10
+    for rule in rules:
+        if "GET" in (rule.methods or ()):
+            continue
+        path = rule.rule.replace("<name>", "alice").replace("<token>", "x")
+        response = alice.get(path, follow=False)
+        twin = any(
+            other.rule == rule.rule and "GET" in (other.methods or ())
+            for other in site.app.url_map.iter_rules()
+        )
+        assert twin or response.status_code == 405, path
+    assert devices(site) == 1
+
+
+def test_t35_every_form_is_checked_before_its_page_runs(site: Site) -> None:
+    """T35: no page that changes something escapes the check; a notice of the identity provider is signed."""
+    stranger = site.browser()
+    for rule in site.app.url_map.iter_rules():
+        if "POST" not in (rule.methods or ()) or rule.endpoint == "oidc.logout_notice":
+            continue
+        path = rule.rule.replace("<name>", "alice").replace("<token>", "x")
+        assert stranger.send(path, {}, follow=False).status_code == 403, path
+
+
+# ── T33
+def test_t33_the_cookie_is_for_this_host_over_https_and_no_script(site: Site) -> None:
+    """T33: `__Host-`, Secure, HttpOnly, SameSite=Lax, the whole host, no domain, gone with the browser."""
+    response = site.browser().get("/sign-in")
+    (cookie,) = response.headers.getlist("Set-Cookie")
+    name, _, rest = cookie.partition("=")
+    value, *attributes = rest.split("; ")
+    assert name == HTTPS_COOKIE == "__Host-sealdav"
+    assert len(value) == 43
+    assert set(attributes) == {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"}
+
+
+def test_t33_on_this_machine_without_tls_the_name_is_plain(site: Site) -> None:
+    """A browser would not take the other one; everything else is the same."""
+    response = site.app.test_client().get("/sign-in", base_url="http://127.0.0.1:8080")
+    (cookie,) = response.headers.getlist("Set-Cookie")
+    assert cookie.startswith(f"{HTTP_COOKIE}=")
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+
+
+@pytest.mark.parametrize("path", ["/", "/privacy", "/static/site.css", "/no-such-page"])
+def test_t33_who_only_looks_gets_no_cookie(site: Site, path: str) -> None:
+    """A page without a form needs none."""
+    response = site.app.test_client().get(path, base_url=ORIGIN, buffered=True)
+    assert "Set-Cookie" not in response.headers
+
+
+# ── plain http
+@pytest.mark.parametrize(
+    "origin", ["http://drive.example", "http://192.0.2.7:8080", "http://127.0.0.1.example"]
+)
+def test_over_a_line_that_others_can_read_nobody_signs_in(site: Site, origin: str) -> None:
+    """No form is shown and none is taken; what the drive is may be read."""
+    client = site.app.test_client()
+    for path in ("/sign-in", "/start", "/set-up/x"):
+        response = client.get(path, base_url=origin)
+        assert response.status_code == 403
+        assert "private line" in response.text
+        assert "Set-Cookie" not in response.headers
+    assert client.post("/sign-in", base_url=origin).status_code == 403
+    assert client.get("/", base_url=origin).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost", ORIGIN])
+def test_a_private_line_is_https_or_this_machine(site: Site, origin: str) -> None:
+    """Names and addresses of this machine."""
+    assert site.app.test_client().get("/sign-in", base_url=origin).status_code == 200
+
+
+# ── T37
+ELSEWHERE = [
+    "https://evil.example/",
+    "//evil.example/start",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "/%2f/evil.example",
+    "javascript:alert(1)",
+    "/start\r\nX: y",
+    "/start?next=//evil.example",
+    "/static/site.js",
+    "/dav/secret.html",
+    "/no-such-page",
+    "/sign-out",
+    "start",
+    " /start",
+    "",
+]
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_t37_nobody_is_led_elsewhere_after_signing_in(site: Site, alice: Browser, target: str) -> None:
+    """T37: only our own pages that can be shown at any time; else the start page."""
+    response = alice.post("/confirm", {"code": alice.code(), "next": target}, follow=False)
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/start"
+    page = site.browser().client.get("/sign-in", query_string={"next": target}, base_url=ORIGIN).text
+    assert 'name="next"' not in page
+
+
+def test_t37_a_page_of_ours_is_returned_to(site: Site, alice: Browser) -> None:
+    """Through sign-in and one-time code, and through the step-up."""
+    site.clock.advance(minutes=6)
+    assert alice.get("/app-passwords/new").request.path == "/confirm"
+    response = alice.post("/confirm", {"code": alice.code(), "next": "/app-passwords/new"})
+    assert response.request.path == "/app-passwords/new"
+    other = site.browser()
+    assert other.get("/people").request.full_path == "/sign-in?next=/people"
+    other.secret = alice.secret
+    other.post("/sign-in", {"name": "alice", "password": "a password of a test account", "next": "/people"})
+    assert other.prove().request.path == "/people"
+
+
+def test_every_page_that_is_returned_to_exists(site: Site) -> None:
+    """A typing error in the list would lead to the start page instead, unnoticed."""
+    assert set(site.app.view_functions) >= RETURNABLE
+    assert len(site.app.blueprints) == len(PAGES)
+
+
+@pytest.mark.parametrize("scheme", ["none", "Basic", "Bearer"])
+def test_t33_t40_the_drive_knows_no_cookie(site: Site, alice: Browser, scheme: str) -> None:
+    """T33, T40: sent along, as a password or as a token it is 401, and the drive gives none."""
+    drive = Client(application(site.services, dav_only=False))
+    credential = b64encode(f"alice:{alice.cookie}".encode()).decode() if scheme == "Basic" else alice.cookie
+    headers = {"Cookie": f"{HTTPS_COOKIE}={alice.cookie}; {HTTP_COOKIE}={alice.cookie}"}
+    if scheme != "none":
+        headers["Authorization"] = f"{scheme} {credential}"
+    response = drive.open("/dav/", method="PROPFIND", base_url=ORIGIN, headers={**headers, "Depth": "0"})
+    assert response.status_code == 401
+    assert "Set-Cookie" not in response.headers
