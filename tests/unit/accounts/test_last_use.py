@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from davserver.accounts.last_use import MAX_CLIENT_CHARS, QUEUE_LENGTH, BackgroundNotes, Use, UseWriter
+from davserver.audit import AuditEvent
 from davserver.db.engine import Database
 from davserver.model import Account
 from tests.factories import World, make_app_password, make_app_passwords
@@ -86,3 +87,38 @@ def test_a_database_that_refuses_stops_nobody() -> None:
     with capture_logs() as lines:
         UseWriter(Database("sqlite:////nonexistent/folder/sealdav.db")).note(Use("one", 1, "192.0.2.1"))
     assert [(line["event"], line["credential"]) for line in lines] == [("last use not noted", "one")]
+
+
+def test_another_place_is_noted_at_once() -> None:
+    """A thief who comes within the minute is not hidden by it."""
+    writer = Slow()
+    notes = BackgroundNotes(writer)
+    for now, client in ((100, "192.0.2.1"), (101, "198.51.100.7"), (102, "198.51.100.7")):
+        notes.note(Use("one", now, client))
+    writer.go.set()
+    notes.close()
+    assert [use.client for use in writer.written] == ["192.0.2.1", "198.51.100.7"]
+
+
+@pytest.mark.parametrize(
+    ("then", "moved"),
+    [
+        ("192.0.2.200", False),
+        ("::ffff:192.0.2.9", False),
+        ("192.0.3.1", True),
+        ("2001:db8::1", True),
+        ("words", True),
+    ],
+)
+def test_a_use_from_another_network_is_recorded(
+    world: World, account: Account, then: str, moved: bool
+) -> None:  # noqa: FBT001
+    """The first use is from nowhere else; afterwards an address outside of the last one's network is told."""
+    issued = make_app_password(world, account)
+    writer = UseWriter(world.database, world.audit)
+    for client in ("192.0.2.1", then):
+        writer.note(Use(issued.app_password.id, 5, client, "rclone"))
+    recorded = world.audit.of(AuditEvent.APP_PASSWORD_MOVED)
+    assert [(one.account, one.client) for one in recorded] == ([("alice", then)] if moved else [])
+    (listed,) = make_app_passwords(world).list(account)
+    assert listed.last_used_client == "rclone"
