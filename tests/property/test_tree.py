@@ -26,6 +26,7 @@ FEWEST_STEPS = 1500
 OUTCOMES = {"done", "Locked", "LockConflict", "NoSuchLock", "NotFound", "fault: as before", "fault: as after"}
 
 
+@pytest.mark.timeout(600)  # a failure is made small before it is shown
 def test_the_vault_is_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For any sequence of requests and faults, with copies in batches of two."""
     monkeypatch.setattr(copying, "BATCH_NODES", 2)

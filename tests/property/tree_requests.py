@@ -83,7 +83,9 @@ class Asking:
         near = st.builds(
             lambda parent, name: f"{parent.rstrip('/')}/{name}", st.sampled_from(parents or ["/"]), names
         )
-        return self.draw(near | near | near | near | self._locked() | paths, "place")
+        covered = [one for one in self._covered() if one != "/"]
+        locked = st.sampled_from(covered) if covered else near
+        return self.draw(near | near | near | near | locked | paths, "place")
 
     def thing(self) -> str:
         """Mostly something that is there, in either spelling; now and then any path."""
@@ -94,7 +96,8 @@ class Asking:
 
     def path(self) -> str:
         """Something, a place for something, or something that is locked."""
-        return self.draw(st.sampled_from([self.place, self.thing, self.locked]), "path")()
+        kind = self.draw(st.sampled_from(["place", "thing", "locked"]))
+        return {"place": self.place, "thing": self.thing, "locked": self.locked}[kind]()
 
     def tokens(self) -> list[str]:
         """Every token that was ever given out, none, some of them, or somebody else's."""
@@ -120,11 +123,10 @@ class Asking:
 
     def locked(self) -> str:
         """Mostly something that a lock covers."""
-        return self.draw(self._locked(), "locked")
+        return self.draw(st.sampled_from(self._covered() or self.model.visible()), "locked")
 
-    def _locked(self) -> SearchStrategy[str]:
-        covered = [one for one in self.model.visible() if self.model.covering(self.model.key(one))]
-        return st.sampled_from(covered or self.model.visible())
+    def _covered(self) -> list[str]:
+        return [one for one in self.model.visible() if self.model.covering(self.model.key(one))]
 
 
 def put(asking: Asking) -> Request:
