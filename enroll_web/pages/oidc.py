@@ -12,7 +12,7 @@ from dataclasses import asdict
 from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from davserver.audit import get_logger
+from davserver.audit import AuditEvent, get_logger
 from davserver.clock import from_seconds
 from davserver.errors import (
     ClockMismatch,
@@ -73,7 +73,11 @@ def logout_notice() -> tuple[str, int]:
         services().sessions.end_at_provider(notice.sid)
         return "", 200
     with suppress(NotFound):  # somebody who has never been here
-        services().sessions.end_others(services().accounts.find_subject(notice.sub))
+        account = services().accounts.find_subject(notice.sub)
+        if services().sessions.end_others(account):
+            services().audit.record(
+                AuditEvent.SIGNED_OUT, account=account.username, reason="identity provider"
+            )
     return "", 200
 
 

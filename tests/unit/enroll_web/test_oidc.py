@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from davserver.clock import Clock, to_seconds
 from davserver.errors import (
@@ -236,10 +237,15 @@ def test_t45_a_notice_ends_the_session(company: Company, by: str) -> None:
     company.provider.notice = LogoutNotice(
         sub=mine.subject if by == "sub" else "", sid=mine.sid if by == "sid" else "", jti="1"
     )
-    told = company.site.app.test_client().post(
-        "/oidc/backchannel-logout", data={"logout_token": "the right one"}, base_url="http://drive.example"
-    )
+    with capture_logs() as lines:
+        told = company.site.app.test_client().post(
+            "/oidc/backchannel-logout",
+            data={"logout_token": "the right one"},
+            base_url="http://drive.example",
+        )
     assert told.status_code == 200
+    recorded = [(line["event"], line["account"], line["reason"]) for line in lines]
+    assert recorded == [("signed-out", "alice", "identity provider")]
     assert told.headers["Cache-Control"] == "no-store"
     assert browser.get("/sign-out").request.path == "/sign-in"
     assert bob.get("/sign-out").request.path == "/sign-out"
