@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from werkzeug.test import Client
@@ -12,6 +13,9 @@ from enroll_web.app import PAGES
 from enroll_web.entrance import RETURNABLE
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
 from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
 REVOKE_ALL = "/app-passwords/revoke-all"
@@ -204,7 +208,7 @@ def test_every_page_that_is_returned_to_exists(site: Site) -> None:
 @pytest.mark.parametrize("scheme", ["none", "Basic", "Bearer"])
 def test_t33_t40_the_drive_knows_no_cookie(site: Site, alice: Browser, scheme: str) -> None:
     """T33, T40: sent along, as a password or as a token it is 401, and the drive gives none."""
-    drive = Client(application(site.services, dav_only=False))
+    drive = Client(cast("WSGIApplication", application(site.services, dav_only=False)))
     credential = b64encode(f"alice:{alice.cookie}".encode()).decode() if scheme == "Basic" else alice.cookie
     headers = {"Cookie": f"{HTTPS_COOKIE}={alice.cookie}; {HTTP_COOKIE}={alice.cookie}"}
     if scheme != "none":
