@@ -71,6 +71,7 @@ class AuditEvent(Enum):
     SIGNED_IN = "signed-in"
     SIGNED_OUT = "signed-out"
     DATA_DOWNLOADED = "data-downloaded"
+    EMAIL_CHANGED = "email-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - the name of an event
     PASSWORD_REFUSED = "password-refused"  # noqa: S105
     TOTP_BEGUN = "totp-begun"

@@ -21,8 +21,12 @@ from davserver.accounts.totp import require_fresh_totp
 from davserver.errors import NotPermitted
 from enroll_web.visit import Visit, services, visit
 
-_PATH = re.compile(r"/(?:[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*/?)*")
-"""Paths that one may be led back to. Beginning with two slashes they would name another host."""
+_PATH = re.compile(r"/|(?:/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+/?")
+"""Paths that one may be led back to. Beginning with two slashes they would name another host. Each character
+can be matched in one way only, so that no text makes the search long."""
+
+MAX_PATH_CHARS = 200
+"""Longer ones are none of ours."""
 
 RETURNABLE = frozenset(
     {
@@ -88,7 +92,7 @@ def landing(somebody: Visit) -> str:
 
 def safe_next(text: str | None) -> str | None:
     """`text`, if it is the path of one of our pages that can be shown at any time; else None."""
-    if not text or not _PATH.fullmatch(text):
+    if not text or len(text) > MAX_PATH_CHARS or not _PATH.fullmatch(text):
         return None
     try:
         endpoint, _ = current_app.url_map.bind("").match(text, method="GET")

@@ -78,7 +78,9 @@ class Visit:
         """Whether an administrator is looking, with both factors proved."""
         if self.session is None or not self.is_proved:
             return False
-        return self.session.admin or services().profiles.of(self.account.id).admin
+        if services().single_sign_on is not None:  # there the role decides, and nothing else
+            return self.session.admin
+        return services().profiles.of(self.account.id).admin
 
     @property
     def form_token(self) -> str:

@@ -1,7 +1,8 @@
 """Mails to people about their own account: a new device, a new app password, one that is used from elsewhere.
 
 Hangs on the audit events, so that whatever is recorded is told. It must never hold up a request nor fail one,
-nor say a secret: a mail that cannot be sent is logged and lost. Put in front of the audit log by `bootstrap`.
+nor say a secret: a mail that cannot be sent is logged, without the address, and lost. Put in front of the
+audit log by `bootstrap`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
+from davserver.accounts.profiles import is_email
 from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.db.engine import Database
-from davserver.errors import DavserverError
+from davserver.errors import InvalidValue
 from davserver.keyring import Keyring
 
 QUEUE_LENGTH = 256
@@ -24,6 +26,12 @@ QUEUE_LENGTH = 256
 
 TIMEOUT_SECONDS = 10
 """How long the mail server may keep the sender waiting."""
+
+CLOSE_PUT_SECONDS = 5
+"""How long the end waits for a place in the queue."""
+
+CLOSE_JOIN_SECONDS = 30
+"""How long the end waits for what is in the queue to be sent."""
 
 ADVICE = "If this was not you: sign in, open App passwords, and choose A device was stolen."
 
@@ -36,6 +44,15 @@ TEXTS: dict[AuditEvent, tuple[str, str]] = {
     AuditEvent.RECOVERY_CODE_USED: (
         "A recovery code was used",
         "A recovery code took your authenticator away.",
+    ),
+    AuditEvent.RECOVERY_CODES_MADE: (
+        "New recovery codes",
+        "New recovery codes were made; older ones are good for nothing any more.",
+    ),
+    AuditEvent.DATA_DOWNLOADED: ("Your data was downloaded", "Everything in your drive was downloaded."),
+    AuditEvent.EMAIL_CHANGED: (
+        "Your mail address was changed",
+        "This address was changed or removed: from now on no mails about your account come here.",
     ),
     AuditEvent.PASSWORD_CHANGED: ("Your password was changed", "The password of your account was changed."),
     AuditEvent.APP_PASSWORD_ISSUED: ("A new app password", "A new app password can open your drive."),
@@ -72,8 +89,9 @@ class MailServer:
 class _Happening:
     event: AuditEvent
     account: str
-    credential: str | None
     client: str | None
+    address: str
+    label: str
 
 
 class NoticingAudit:
@@ -107,37 +125,53 @@ class NoticingAudit:
         if account is None or event not in TEXTS:
             return
         try:
-            self._waiting.put_nowait(_Happening(event, account, credential, client))
+            # Now and not when it is sent: whoever has the session could change the address in between.
+            address, label = self._look_up(account, credential)
+            if address:
+                self._waiting.put_nowait(_Happening(event, account, client, address, label))
         except queue.Full:
             self._log.warning("too many mails at once", account=account)
+        except Exception:  # noqa: BLE001 - what was recorded has happened and must not fail; it is logged
+            self._not_sent(account)
 
     def close(self) -> None:
-        """Send what is waiting and end the thread."""
-        if self._keyring is not None:
-            self._waiting.put(None)
-            self._thread.join()
+        """Send what is waiting and end the thread; what takes too long is logged and lost."""
+        if self._keyring is None:
+            return
+        try:
+            self._waiting.put(None, timeout=CLOSE_PUT_SECONDS)
+            self._thread.join(CLOSE_JOIN_SECONDS)
+            lost = self._thread.is_alive()
+        except queue.Full:
+            lost = True
+        if lost:
+            self._log.warning("mails were left unsent at the end")
 
     def _run(self) -> None:
         while (happening := self._waiting.get()) is not None:
             try:
                 self._tell(happening)
-            except (OSError, smtplib.SMTPException, DavserverError):
-                self._log.warning("a mail could not be sent", account=happening.account, exc_info=True)
+            except Exception:  # noqa: BLE001 - the thread must live on for the next mail; it is logged
+                self._not_sent(happening.account)
 
     def _tell(self, happening: _Happening) -> None:
-        address, label = self._look_up(happening)
-        if address:
-            self._send(_message(self._server.sender, address, happening, label))
+        if not is_email(happening.address):  # stored when the rule was a laxer one
+            raise InvalidValue("the stored address is none")
+        self._send(_message(self._server.sender, happening))
 
-    def _look_up(self, happening: _Happening) -> tuple[str, str]:
+    def _not_sent(self, account: str) -> None:
+        """To be called while the exception is handled; its text, which may hold the address, is left out."""
+        self._log.warning("a mail could not be sent", account=account, exc_info=True)
+
+    def _look_up(self, username: str, credential: str | None) -> tuple[str, str]:
         """The person's address, and what they call the app password."""
         if self._keyring is None:
             return "", ""
         with self._database.read() as tx:
-            account = tx.accounts.by_username(happening.account)
+            account = tx.accounts.by_username(username)
             profile = None if account is None else tx.profiles.find(account.account_id)
             devices = [] if account is None else tx.credentials.app_passwords(account.account_id)
-        labels = [one.label for one in devices if one.app_id == happening.credential]
+        labels = [one.label for one in devices if one.app_id == credential]
         return "" if profile is None else self._keyring.checked(profile).email, "".join(labels)
 
     def _send(self, message: EmailMessage) -> None:
@@ -150,16 +184,16 @@ class NoticingAudit:
             line.send_message(message)
 
 
-def _message(sender: str, address: str, happening: _Happening, label: str) -> EmailMessage:
+def _message(sender: str, happening: _Happening) -> EmailMessage:
     subject, sentence = TEXTS[happening.event]
     facts = [f"Account: {happening.account}"]
-    if label:
-        facts.append(f"App password: {label}")
+    if happening.label:
+        facts.append(f"App password: {happening.label}")
     if happening.client:
         facts.append(f"Address: {happening.client}")
     message = EmailMessage()
     message["Subject"] = f"Sealdav: {subject}"
-    message["From"], message["To"] = sender, address
+    message["From"], message["To"] = sender, happening.address
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
     message.set_content("\n".join([sentence, "", *facts, "", ADVICE, ""]))

@@ -20,7 +20,16 @@ from davserver.model import Account, AccountId
 MAX_EMAIL_CHARS = 254
 """Longest address (RFC 5321, 4.5.3.1.3, without the angle brackets)."""
 
-_EMAIL = re.compile(r"[^\s@<>\",;:]+@[^\s@<>\",;:]+\.[^\s@<>\",;:]+")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/_{|}~^-]+"
+_LABEL = r"[A-Za-z0-9-]+"
+
+_EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
+"""Less than RFC 5322 allows: "=" and "?" could make an encoded word (RFC 2047), which headers may hold."""
+
+
+def is_email(text: str) -> bool:
+    """Whether it is an address that may stand in a header of a mail as it is."""
+    return len(text) <= MAX_EMAIL_CHARS and _EMAIL.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +75,22 @@ class Profiles:
         self._change(tx, account_id, lambda row: replace(row, admin=admin))
 
     def set_email(self, account: Account, email: str) -> None:
-        """Say where notices go; "" is nowhere.
+        """Say where notices go; "" is nowhere. The same address again changes nothing.
 
         Raises:
             InvalidValue: not an address.
             CorruptRow: the profile was altered.
         """
         email = email.strip()
-        if email and (len(email) > MAX_EMAIL_CHARS or not _EMAIL.fullmatch(email) or not email.isascii()):
+        if email and not is_email(email):
             raise InvalidValue("an e-mail address looks like name@example.org")
         with self._database.write() as tx:
+            if self._find(tx, account.id).email == email:
+                return
             self._change(tx, account.id, lambda row: replace(row, email=email))
+            # Before the change can be seen: the notice of it has to find the old address. One of a change
+            # that then fails does less harm than none of a change that was made.
+            self._audit.record(AuditEvent.EMAIL_CHANGED, account=account.username)
             tx.commit()
 
     def _change(

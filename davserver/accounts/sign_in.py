@@ -14,7 +14,7 @@ from davserver.accounts.throttle import Rule, Throttle
 from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock
 from davserver.db.engine import Database
-from davserver.errors import AuthenticationError, NotPermitted
+from davserver.errors import AuthenticationError, NotPermitted, Throttled
 from davserver.identity.base import IdentityProvider
 from davserver.keyring import Keyring
 from davserver.model import ROOT_ID, AccountState, AuthMethod, Principal, Scope
@@ -27,6 +27,15 @@ RULE = Rule(
     forget_after=timedelta(days=1),
 )
 """Counted for a user name and an address together: nobody can lock a user out from elsewhere."""
+
+ADDRESS_RULE = Rule(
+    purpose="address",
+    free=30,
+    first_delay=timedelta(minutes=1),
+    longest_delay=timedelta(minutes=10),
+    forget_after=timedelta(hours=1),
+)
+"""Counted for an address alone, so that nobody tries one password on many names."""
 
 
 class SignIn:
@@ -63,14 +72,21 @@ class SignIn:
             NotPermitted: the password is right, but the account is suspended.
             CorruptRow: a row of the account was altered.
         """
-        subject = f"{username.casefold()}\n{client_network(client)}"
+        network = client_network(client)
+        subject = f"{username.casefold()}\n{network}"
         with self._database.write() as tx:  # counted first: many attempts at once get no more than one by one
+            self._throttle.require_open(tx, ADDRESS_RULE, network)
             self._throttle.require_open(tx, RULE, subject)
             self._throttle.failed(tx, RULE, subject)
             tx.commit()
         try:
             account_id = self._identity.authenticate(username, password)
+        except Throttled:  # nothing was tried
+            raise
         except AuthenticationError:
+            with self._database.write() as tx:
+                self._throttle.failed(tx, ADDRESS_RULE, network)
+                tx.commit()
             self._audit.record(AuditEvent.PASSWORD_REFUSED, client=client)
             raise
         with self._database.write() as tx:

@@ -83,10 +83,12 @@ class Enrolment:
     Attributes:
         secret: the shared secret in base32, for typing.
         uri: the same as an `otpauth:` URI, for a QR code.
+        device_id: what whoever began it names it by; no secret, but nobody else is told.
     """
 
     secret: str = field(repr=False)
     uri: str = field(repr=False)
+    device_id: bytes
 
 
 def require_fresh_totp(principal: Principal, now: datetime, fresh_for: timedelta = FRESH_FOR) -> None:
@@ -163,10 +165,16 @@ class Totp:
             tx.credentials.insert_device(self._keyring.with_mac(device))
             tx.commit()
         self._audit.record(AuditEvent.TOTP_BEGUN, account=account.username)
-        return self._enrolment(account, secret)
+        return self._enrolment(account, device_id, secret)
 
-    def pending(self, principal: Principal) -> Enrolment | None:
+    def pending(self, principal: Principal, device_id: bytes) -> Enrolment | None:
         """The secret that waits for its first code, for a page that is loaded again; None if there is none.
+
+        It is for the browser that began it: another one may belong to somebody who only has the password.
+
+        Args:
+            principal: who asks.
+            device_id: the device that this browser has begun.
 
         Raises:
             NotPermitted: as `begin`.
@@ -178,20 +186,25 @@ class Totp:
         if any(one.confirmed for one in devices):
             require_fresh_totp(principal, now, self._fresh_for)
         for one in devices:
-            if not one.confirmed and one.created_at >= to_seconds(now - self._pending_for):
+            if self._is_waiting(one, now, device_id):
                 secret = self._keyring.open_totp(account.id, one.device_id, one.sealed_secret)
-                return self._enrolment(account, secret)
+                return self._enrolment(account, one.device_id, secret)
         return None
 
-    def confirm(self, principal: Principal, code: str) -> Principal:
+    def confirm(self, principal: Principal, code: str, device_id: bytes | None = None) -> Principal:
         """Finish an enrolment with the first code of the new device, which replaces the old one.
 
+        Args:
+            principal: who types the code.
+            code: six digits; spaces do not matter.
+            device_id: the only device that it may confirm; None is whichever is pending.
+
         Raises:
-            NotFound: nothing is pending, or it has waited too long.
+            NotFound: nothing is pending, or it has waited too long, or it is another device.
             Throttled, TotpInvalid, TotpOutOfSync, TotpReplayed, AuthenticationError: as `verify`.
             CorruptRow: a row was altered.
         """
-        proved = self._prove(principal, code, pending=True)
+        proved = self._prove(principal, code, pending=True, device_id=device_id)
         self._audit.record(AuditEvent.TOTP_CONFIRMED, account=principal.account.username)
         return proved
 
@@ -221,19 +234,23 @@ class Totp:
             tx.commit()
         self._audit.record(AuditEvent.TOTP_RESET, account=account.username, reason=reason)
 
-    def _enrolment(self, account: Account, secret: bytes) -> Enrolment:
+    def _enrolment(self, account: Account, device_id: bytes, secret: bytes) -> Enrolment:
         generator = _generator(secret)
         uri = generator.provisioning_uri(name=account.username, issuer_name=self._issuer)
-        return Enrolment(generator.secret, uri)
+        return Enrolment(generator.secret, uri, device_id)
 
-    def _prove(self, principal: Principal, code: str, *, pending: bool) -> Principal:
+    def _prove(
+        self, principal: Principal, code: str, *, pending: bool, device_id: bytes | None = None
+    ) -> Principal:
         account, now = principal.account, self._clock()
         digits = "".join(code.split())
         if not _CODE.fullmatch(digits):
             raise TotpInvalid(f"a one-time code has {DIGITS} digits")
         with self._database.write() as tx:
             self._throttle.require_open(tx, RULE, account.id)
-            device = self._device(tx, account.id, now, pending=pending)
+            device = (
+                self._waiting(tx, account.id, now, device_id) if pending else self._enrolled(tx, account.id)
+            )
             refusal = self._consume(tx, device, digits, to_seconds(now) // STEP_SECONDS)
             if refusal is None:
                 self._throttle.succeeded(tx, RULE, account.id)
@@ -277,14 +294,25 @@ class Totp:
             return TotpOutOfSync("this code belongs to another time: set the device's clock")
         return TotpInvalid("wrong one-time code")
 
-    def _device(
-        self, tx: Transaction, account_id: AccountId, now: datetime, *, pending: bool
+    def _enrolled(self, tx: Transaction, account_id: AccountId) -> TotpDeviceRow:
+        for device in self._devices(tx, account_id):
+            if device.confirmed:
+                return device
+        raise NotFound("no second factor is enrolled")
+
+    def _waiting(
+        self, tx: Transaction, account_id: AccountId, now: datetime, device_id: bytes | None
     ) -> TotpDeviceRow:
         for device in self._devices(tx, account_id):
-            expired = not device.confirmed and device.created_at < to_seconds(now - self._pending_for)
-            if device.confirmed is not pending and not expired:
+            if self._is_waiting(device, now, device_id):
                 return device
-        raise NotFound("no enrolment is waiting for a code" if pending else "no second factor is enrolled")
+        raise NotFound("no enrolment is waiting for a code")
+
+    def _is_waiting(self, device: TotpDeviceRow, now: datetime, device_id: bytes | None) -> bool:
+        """Whether a code may confirm the device, if it is the one that is meant (None: any)."""
+        if device.confirmed or device.created_at < to_seconds(now - self._pending_for):
+            return False
+        return device_id is None or device.device_id == device_id
 
     def _devices(self, tx: Transaction, account_id: AccountId) -> list[TotpDeviceRow]:
         return [self._keyring.checked(device) for device in tx.credentials.devices(account_id)]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import unicodedata
 from base64 import b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from argon2 import PasswordHasher, Type
@@ -21,7 +22,7 @@ from davserver.clock import Clock, to_seconds
 from davserver.crypto.primitives import random_bytes
 from davserver.db.accounts import AccountRow, IdentityRow
 from davserver.db.engine import Database
-from davserver.errors import AuthenticationError, CorruptRow, InvalidValue, NotFound
+from davserver.errors import AuthenticationError, CorruptRow, InvalidValue, NotFound, Throttled
 from davserver.identity.base import Person, RowKeeper
 from davserver.model import AccountId, AccountState
 
@@ -37,6 +38,9 @@ MIN_PASSWORD_CHARS = 8
 
 MAX_PASSWORD_CHARS = 256
 """Far above the 64 that the same section asks for; bounds the work that a request can cause."""
+
+SLOT_SECONDS = 2.0
+"""How long an attempt waits for its turn to be hashed."""
 
 MAX_HASHES_AT_ONCE = 4
 """More wait in line: each takes `MEMORY_KIB` of memory."""
@@ -136,12 +140,22 @@ class LocalIdentity:
             self._rows.checked(identity)
         return account, identity
 
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """A turn to hash. A crowd of attempts must not hold every thread of the server, the drive's too."""
+        if not self._slots.acquire(timeout=SLOT_SECONDS):
+            raise Throttled(1)
+        try:
+            yield
+        finally:
+            self._slots.release()
+
     def _hash(self, password: str) -> str:
-        with self._slots:
+        with self._slot():
             return self._hasher.hash(_encode(password), salt=random_bytes(SALT_BYTES))
 
     def _matches(self, encoded: str, password: str) -> bool:
-        with self._slots:
+        with self._slot():
             try:
                 return self._hasher.verify(encoded, _encode(password))
             except VerificationError:

@@ -18,6 +18,7 @@ from davserver.errors import (
     ClockMismatch,
     InvalidValue,
     NotFound,
+    ProviderMisconfigured,
     ProviderUnavailable,
     SignInStale,
     TokenRefused,
@@ -88,7 +89,7 @@ def logout_url(somebody: Visit) -> str | None:
         return None
     try:
         return provider.logout_url(id_token, own_origin() + url_for("home.home"))
-    except ProviderUnavailable:
+    except (ProviderMisconfigured, ProviderUnavailable):
         return None
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from davserver.accounts.totp import Enrolment
 from davserver.errors import AuthenticationError, NotFound, NotPermitted, Throttled, TotpOutOfSync
 from davserver.model import Principal
 from enroll_web import qr
@@ -19,6 +20,9 @@ pages = Blueprint("second_factor", __name__)
 
 FIRST_DEVICE = "first device"
 """Name of the app password that is made together with the authenticator."""
+
+BEGUN = "begun_device"
+"""What a session remembers the device by that it has begun to set up: no other session sees its secret."""
 
 CLOCK_WRONG = (
     "This code belongs to another time: the clock of your phone is wrong. Set it to automatic time, "
@@ -64,7 +68,7 @@ def check_again() -> Response | str:
 def set_up() -> Response | str:
     """Show a secret until its first code was typed; a device that is in use stays in use until then."""
     elsewhere = _before_set_up(visit().principal)
-    return elsewhere if elsewhere is not None else render_template("set_up.html", **_offer())
+    return elsewhere if elsewhere is not None else render_template("set_up.html", **_offer(_begin()))
 
 
 @pages.post("/second-factor/set-up")
@@ -72,17 +76,21 @@ def set_up() -> Response | str:
 def activate() -> Response | str:
     """One right code puts the new device in the old one's place."""
     principal = visit().principal
+    if (elsewhere := _before_set_up(principal)) is not None:
+        return elsewhere
+    begun = _begun(principal)
+    if begun is None:
+        return _begin_again()
     try:
-        principal = services().totp.confirm(principal, request.form.get("code", ""))
+        principal = services().totp.confirm(principal, request.form.get("code", ""), begun.device_id)
     except NotFound:
-        visit().tell("That took too long. Here is a new code to scan.")
-        return redirect(url_for("second_factor.set_up"))
+        return _begin_again()
     except Throttled:
         raise
     except TotpOutOfSync:
-        return _set_up_again(CLOCK_WRONG)
+        return _set_up_again(begun, CLOCK_WRONG)
     except AuthenticationError as error:
-        return _set_up_again(str(error))
+        return _set_up_again(begun, str(error))
     return _activated(principal)
 
 
@@ -174,31 +182,57 @@ def _before_set_up(principal: Principal) -> Response | None:
             return redirect(url_for("second_factor.confirm", next=here))
         return None
     is_recent = services().clock() - principal.authenticated_at <= fresh_for()
-    if is_recent or services().totp.pending(principal) is not None:
+    if is_recent or _begun(principal) is not None:
         return None
     visit().tell("Please sign in once more: an authenticator is set up right after it.")
     return redirect(url_for("sign_in.form", next=here))
 
 
-def _offer() -> dict[str, object]:
+def _begun(principal: Principal) -> Enrolment | None:
+    """What this session has begun and may still finish.
+
+    What another one has begun is not for its eyes: before the first device the password alone signs in.
+    """
+    device_id = visit().recall(BEGUN)
+    return None if device_id is None else services().totp.pending(principal, bytes.fromhex(device_id))
+
+
+def _begin() -> Enrolment:
+    """Go on with what this session has begun; else begin, which ends what any other has."""
     principal = visit().principal
-    totp = services().totp
-    enrolment = totp.pending(principal) or totp.begin(principal)
+    begun = _begun(principal)
+    if begun is None:
+        begun = services().totp.begin(principal)
+        visit().remember(**{BEGUN: begun.device_id.hex()})
+    return begun
+
+
+def _begin_again() -> Response:
+    visit().tell("That took too long, or was begun anew in another browser. Here is a new code to scan.")
+    return redirect(url_for("second_factor.set_up"))
+
+
+def _offer(enrolment: Enrolment) -> dict[str, object]:
     secret = enrolment.secret
     return {
         "qr": qr.draw(enrolment.uri),
         "uri": enrolment.uri,
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
-        "replaces": totp.is_enrolled(principal.account),
+        "replaces": services().totp.is_enrolled(visit().account),
     }
 
 
-def _set_up_again(reason: str) -> Response:
-    return refused("set_up.html", reason, HTTPStatus.FORBIDDEN, **_offer())
+def _set_up_again(begun: Enrolment, reason: str) -> Response:
+    return refused("set_up.html", reason, HTTPStatus.FORBIDDEN, **_offer(begun))
 
 
 def _activated(principal: Principal) -> Response:
-    """What comes with the first device: recovery codes, and a first app password if there is none."""
+    """What comes with the first device: recovery codes, and a first app password if there is none.
+
+    Whoever else is signed in has not shown this device: every other session of the account ends.
+    """
+    services().sessions.end_others(principal.account, visit().session)
+    visit().remember(**{BEGUN: None})
     codes = services().recovery_codes.make_first(principal)
     if codes and not services().app_passwords.list(principal.account):
         issued = services().app_passwords.issue(principal, FIRST_DEVICE)

@@ -59,8 +59,10 @@ def sign_out_form() -> str:
 @needs(Level.SIGNED_IN)
 def sign_out() -> Response:
     """End the session here; and at the identity provider, if it was begun there."""
-    elsewhere = oidc.logout_url(visit())
-    visit().end()
+    try:
+        elsewhere = oidc.logout_url(visit())
+    finally:  # whatever the provider says
+        visit().end()
     return redirect(elsewhere or url_for("sign_in.signed_out"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from davserver.accounts.sign_in import RULE, SignIn
+from davserver.accounts.sign_in import ADDRESS_RULE, RULE, SignIn
 from davserver.accounts.throttle import Throttle
 from davserver.audit import AuditEvent
 from davserver.errors import AuthenticationError, NotPermitted, Throttled
@@ -140,3 +140,15 @@ def test_refusals_are_recorded_without_what_was_typed(world: World, sign_in: Sig
     (event,) = world.audit.of(AuditEvent.PASSWORD_REFUSED)
     assert (event.client, event.account) == (HERE, None)
     assert "secret" not in repr(world.audit.events)
+
+
+def test_one_address_cannot_try_many_names(sign_in: SignIn) -> None:
+    """T48: password spraying is slowed down although every name is tried once; other addresses are not."""
+    for number in range(ADDRESS_RULE.free):
+        with pytest.raises(AuthenticationError):
+            sign_in.with_password(f"name{number}", "wrong", client=HERE, method=AuthMethod.TERMINAL)
+    with pytest.raises(Throttled):
+        sign_in.with_password("another", "wrong", client=HERE, method=AuthMethod.TERMINAL)
+    with pytest.raises(AuthenticationError) as caught:
+        sign_in.with_password("another", "wrong", client="192.0.2.8", method=AuthMethod.TERMINAL)
+    assert not isinstance(caught.value, Throttled)

@@ -109,6 +109,41 @@ def test_only_the_last_enrolment_counts(world: World, principal: Principal) -> N
         totp.confirm(principal, make_code(first, world.clock))
 
 
+def test_a_pending_device_is_for_whoever_began_it(world: World, principal: Principal) -> None:
+    """Its name is needed to see it again or to confirm it; a name of another device finds nothing."""
+    totp = make_totp(world)
+    first, second = totp.begin(principal), totp.begin(principal)
+    code = make_code(second.secret, world.clock)
+    assert first.device_id != second.device_id
+    assert totp.pending(principal, first.device_id) is None
+    assert totp.pending(principal, second.device_id) == second
+    with pytest.raises(NotFound):
+        totp.confirm(principal, code, first.device_id)
+    assert not totp.is_enrolled(principal.account)
+    proved = totp.confirm(principal, code, second.device_id)
+    assert totp.pending(proved, second.device_id) is None
+
+
+def test_a_wrong_name_is_no_guess(world: World, principal: Principal) -> None:
+    """Whoever types codes for a device that was replaced does not slow its owner down."""
+    totp = make_totp(world)
+    first, second = totp.begin(principal), totp.begin(principal)
+    for _ in range(RULE.free + 1):
+        with pytest.raises(NotFound):
+            totp.confirm(principal, "000000", first.device_id)
+    totp.confirm(principal, make_code(second.secret, world.clock), second.device_id)
+
+
+def test_a_device_that_waits_is_seen_for_ten_minutes(world: World, principal: Principal) -> None:
+    """By its own name too: a second later it is gone."""
+    totp = make_totp(world)
+    begun = totp.begin(principal)
+    world.clock.advance(minutes=10)
+    assert totp.pending(principal, begun.device_id) == begun
+    world.clock.advance(seconds=1)
+    assert totp.pending(principal, begun.device_id) is None
+
+
 def test_a_pending_device_proves_nothing(world: World, principal: Principal) -> None:
     """`verify` does not look at a device that was never confirmed, `confirm` not at one that was."""
     totp = make_totp(world)

@@ -82,12 +82,14 @@ def test_every_event_has_its_mail(site: Site, alice: Browser, post_office: Mailb
 
 
 def test_who_gave_no_address_gets_no_mail(site: Site, alice: Browser, post_office: Mailbox) -> None:
-    """Nor does anybody else in their place."""
+    """Nor does anybody else in their place. That it was taken back is the last thing told."""
     site.invited("bob")
     alice.post("/my-data/notices", {"email": ""})
     alice.post("/app-passwords/new", {"label": "Laptop", "scope": "full", "days": "9"})
     finish(site)
-    assert post_office.mails == []
+    assert [(mail["To"], mail["Subject"]) for mail in post_office.mails] == [
+        (ADDRESS, "Sealdav: Your mail address was changed")
+    ]
 
 
 def test_a_server_that_refuses_is_logged(alice: Browser, post_office: Mailbox, site: Site) -> None:

@@ -22,6 +22,13 @@ def newcomer(site: Site) -> Browser:
     return browser
 
 
+def begun(site: Site) -> list[bytes]:
+    """Devices of alice that wait or are in use; beginning puts another in the place of one that waits."""
+    account = site.services.accounts.find("alice")
+    with site.services.database.read() as tx:
+        return [device.device_id for device in tx.credentials.devices(account.id)]
+
+
 def test_the_picture_is_the_secret_below_it(newcomer: Browser) -> None:
     """The black modules are those of the `otpauth:` address with the secret that is written out."""
     page = newcomer.get("/second-factor/set-up").text
@@ -106,8 +113,99 @@ def test_setting_up_needs_a_fresh_sign_in(site: Site, newcomer: Browser) -> None
     assert newcomer.secret not in page.text
 
 
+@pytest.mark.parametrize("code", ["x", "", "000000"])
+def test_a_code_does_not_stand_for_a_fresh_sign_in(site: Site, newcomer: Browser, code: str) -> None:
+    """Sent straight to the form, eleven minutes after the password, it makes no secret and shows none."""
+    site.clock.advance(minutes=11)
+    before = begun(site)
+    page = newcomer.post("/second-factor/set-up", {"code": code}, page="/sign-out")
+    assert page.request.path == "/sign-in"
+    assert "sign in once more" in page.text
+    assert 'id="secret"' not in page.text
+    assert begun(site) == before
+
+
+def test_a_code_does_not_stand_for_a_fresh_code(site: Site, alice: Browser) -> None:
+    """The form for a new device asks for the one in use as its page does, before it looks at the code."""
+    alice.get("/second-factor/set-up")
+    site.clock.advance(minutes=6)
+    page = alice.post("/second-factor/set-up", {"code": alice.code()}, page="/sign-out")
+    assert page.request.path == "/confirm"
+
+
+def test_no_code_makes_a_secret(site: Site, newcomer: Browser) -> None:
+    """With nothing begun in this session, whatever is sent leads to the page and begins nothing."""
+    site.services.totp.reset(site.services.accounts.find("alice"))
+    before = begun(site)
+    for code in ("x", "", "000000"):
+        answer = newcomer.post("/second-factor/set-up", {"code": code}, page="/sign-out", follow=False)
+        assert (answer.status_code, answer.location) == (302, "/second-factor/set-up")
+    assert begun(site) == before
+
+
+# ── two people with one password
+@pytest.fixture
+def thief(site: Site, newcomer: Browser) -> Browser:
+    """Somebody else with the password of `newcomer`, who has a picture on the screen."""
+    assert newcomer.get("/second-factor/set-up").status_code == 200
+    browser = site.browser()
+    browser.sign_in()
+    return browser
+
+
+def test_two_sessions_never_see_the_same_secret(newcomer: Browser, thief: Browser) -> None:
+    """However often each of them loads the page or types nonsense."""
+    seen: dict[str, set[str]] = {"newcomer": {newcomer.secret}, "thief": {thief.secret}}
+    for _ in range(3):
+        for name, browser in (("newcomer", newcomer), ("thief", thief)):
+            browser.get("/second-factor/set-up")
+            seen[name].add(browser.secret)
+            browser.post("/second-factor/set-up", {"code": "x"})
+            seen[name].add(browser.secret)
+    assert "" not in seen["newcomer"] | seen["thief"]
+    assert not seen["newcomer"] & seen["thief"]
+
+
+def test_a_code_of_another_sessions_secret_is_refused(site: Site, newcomer: Browser, thief: Browser) -> None:
+    """Whether it is sent by whoever began before, or by whoever begins after: no device gets in use."""
+    thief.get("/second-factor/set-up")
+    before = newcomer.post("/second-factor/set-up", {"code": thief.code()}, page="/sign-out", follow=False)
+    assert (before.status_code, before.location) == (302, "/second-factor/set-up")
+    newcomer.get("/second-factor/set-up")
+    after = thief.post("/second-factor/set-up", {"code": newcomer.code()}, page="/sign-out", follow=False)
+    assert (after.status_code, after.location) == (302, "/second-factor/set-up")
+    assert not site.services.totp.is_enrolled(site.services.accounts.find("alice"))
+    assert "begun anew in another browser" in thief.get("/second-factor/set-up").text
+
+
+def test_what_another_session_has_begun_stands_for_no_sign_in(
+    site: Site, newcomer: Browser, thief: Browser
+) -> None:
+    """A password of eleven minutes ago shows nothing while somebody else's secret waits."""
+    site.clock.advance(minutes=11)
+    newcomer.sign_in()
+    page = thief.get("/second-factor/set-up")
+    assert page.request.path == "/sign-in"
+    newcomer.get("/second-factor/set-up")
+    assert newcomer.post("/second-factor/set-up", {"code": newcomer.code()}).request.path == "/welcome"
+
+
+def test_activation_ends_every_other_session(newcomer: Browser, thief: Browser) -> None:
+    """Whoever signed in with the password alone is out, and does not get past the code any more."""
+    newcomer.get("/second-factor/set-up")
+    assert newcomer.post("/second-factor/set-up", {"code": newcomer.code()}).request.path == "/welcome"
+    for path in ("/second-factor", "/second-factor/set-up", "/second-factor/lost"):
+        assert thief.get(path).request.path == "/sign-in"
+    assert newcomer.get("/start").request.path == "/start"
+    thief.sign_in()
+    assert thief.get("/second-factor/set-up").request.path == "/second-factor"
+
+
 def test_replacing_keeps_the_old_device_until_the_new_one_is_proven(site: Site, alice: Browser) -> None:
-    """The picture alone changes nothing; the first right code of the new one ends the old one."""
+    """The picture alone changes nothing; the first right code of the new one ends the old one.
+
+    Every other session ends with it, and comes back with the new one only.
+    """
     old = alice.secret
     page = alice.get("/second-factor/set-up")
     assert "stays in use" in page.text
@@ -119,10 +217,12 @@ def test_replacing_keeps_the_old_device_until_the_new_one_is_proven(site: Site, 
     assert other.prove().request.path == "/start"
     alice.secret = new
     assert alice.post("/second-factor/set-up", {"code": alice.code()}).request.path == "/start"
+    assert other.get("/start").request.path == "/sign-in"
+    other.sign_in()
     other.secret = old
-    assert other.post("/confirm", {"code": other.code()}).status_code == 403
+    assert other.prove().status_code == 403
     other.secret = new
-    assert other.post("/confirm", {"code": other.code()}).status_code == 200
+    assert other.prove().request.path == "/start"
 
 
 def test_replacing_needs_a_fresh_code(site: Site, alice: Browser) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from davserver.audit import AuditEvent
 from davserver.errors import AuthenticationError
+from enroll_web.entrance import safe_next
 from tests.unit.enroll_web.conftest import ORIGIN, PASSWORD, Browser, Site
 
 
@@ -196,3 +197,12 @@ def test_each_sign_in_and_sign_out_is_recorded(alice: Browser, capsys: pytest.Ca
     assert AuditEvent.SIGNED_IN.value in said
     assert alice.cookie not in said
     assert ORIGIN not in said
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("tail", ["!", "//", "\\", " "])
+def test_t37_no_address_makes_the_search_long(site: Site, tail: str) -> None:
+    """T37: what cannot be returned to is found out at once, however long it is."""
+    with site.app.test_request_context():
+        assert safe_next("/" + "a" * 60 + tail) is None
+        assert safe_next("/" + "a/" * 4000 + tail) is None
