@@ -1,7 +1,4 @@
-"""A second reader of stores, made from docs/format.md alone with another library's ciphers; it never writes.
-
-`python -m tests.vectors.reader DATABASE BLOBS KEY` lists a store.
-"""
+"""A second reader, made from docs/format.md alone: `python -m tests.vectors.reader DATABASE BLOBS KEY`."""
 
 import hashlib
 import hmac
@@ -21,8 +18,7 @@ import cbor2
 from Crypto.Cipher import AES
 
 Row = dict[Any, Any]
-ROOT, MASTER_MAC = bytes(16), "EWD1/master/row-mac"
-HMAC = partial(hmac.digest, digest="sha256")
+ROOT, MASTER_MAC, HMAC = bytes(16), "EWD1/master/row-mac", partial(hmac.digest, digest="sha256")
 FIXED = "layout flags name_length extras_length size modified created blob_id blob_length commitment sha1"
 AUTHENTICATED = {
     "account": "account_id subject username state quota sealed wrapped_key master_key_id key_version"
