@@ -16,6 +16,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
 
+# Sweeps that take minutes; `make test` runs them.
+THOROUGH := tests/unit/altered tests/unit/test_rotation.py tests/unit/test_deletion.py tests/unit/enroll_web \
+    tests/unit/crypto/test_stream_attacks.py tests/unit/dav/test_xml_text.py tests/unit/vault/test_copying.py \
+    $(wildcard tests/unit/vault/test_failures*.py tests/unit/vault/test_races.py)
+
 .PHONY: help run keycloak setup test check lint unit fmt coverage bench lock clean
 
 help:  ## Print this list
@@ -44,7 +49,8 @@ lint: setup  ## The part of `make check` that reads the code
 	@$(BIN)/lint-imports --no-logo
 
 unit: setup  ## The part of `make check` that runs it
-	@$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=worksteal tests/unit tests/contract tests/architecture
+	@$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=worksteal tests/unit tests/contract tests/architecture \
+	    $(addprefix --ignore=,$(THOROUGH))
 
 fmt: setup  ## Format the code and apply the lint rules' own fixes
 	@$(BIN)/ruff check --quiet --fix-only
