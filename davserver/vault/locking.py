@@ -61,6 +61,7 @@ def grant(access: Access, path: VaultPath, wanted: Wanted, demands: Demands) -> 
     access.require(Scope.LOCK)
     if len(wanted.owner.encode()) > MAX_OWNER_BYTES:
         raise LimitExceeded(f"the owner of a lock must not be longer than {MAX_OWNER_BYTES} bytes")
+    codec = LockCodec(access.key, access.keyring)
     with access.database.write() as tx:
         moment = Moment(access, tx)
         trail = moment.trail(path)
@@ -76,11 +77,10 @@ def grant(access: Access, path: VaultPath, wanted: Wanted, demands: Demands) -> 
             raise LockConflict("it is locked already", moment.roots(in_the_way))
         _require_room(access, tx, moment, trail)
         node = trail.node or place_empty(access, tx, moment, path, demands)
-        row = LockCodec(access.key, access.keyring).new_row(node.id, wanted, now=access.now())
+        row = codec.new_row(node.id, wanted, now=access.now())
         tx.locks.insert(row)
         tx.commit()
-    lock = LockCodec(access.key, access.keyring).open_lock(row)
-    shown = ShownLock(lock, (path.parts, node.is_collection), wanted.seconds)
+    shown = ShownLock(codec.open_lock(row), (path.parts, node.is_collection), wanted.seconds)
     return Granted(shown, created=trail.node is None)
 
 
@@ -175,8 +175,7 @@ def _held(moment: Moment, trail: Trail, tokens: frozenset[str]) -> Lock:
 
 
 def _require_room(access: Access, tx: Transaction, moment: Moment, trail: Trail) -> None:
-    own = [lock for lock in moment.covering(trail) if trail.node and lock.node_id == trail.node.id]
-    if len(own) >= MAX_SHARED:
+    if len(moment.rooted_at(trail)) >= MAX_SHARED:
         raise TooMany(f"a resource must not have more than {MAX_SHARED} locks")
     most = access.limits.max_locks
     if tx.locks.count(access.account_id, now=access.now()) >= most:

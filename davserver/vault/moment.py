@@ -185,22 +185,19 @@ class Moment:
 
     def covering(self, trail: Trail) -> list[Lock]:
         """Locks on what is at the end of a trail: its own, and infinite ones above it (RFC 4918, 7.4)."""
-        above = {node.id for node in trail.ancestors} | self._above()
-        own = trail.node.id if trail.node else None
-        return [
-            lock
-            for lock in self._locks.values()
-            if lock.node_id == own or (lock.infinite and lock.node_id in above)
-        ]
+        return self._rooted_at_or_above(trail, trail.node)
 
     def _covering_members(self, trail: Trail) -> list[Lock]:
         """Locks on the collection that a name is added to or taken from, of any depth (RFC 4918, 7.4)."""
+        return self._rooted_at_or_above(trail, trail.ancestors[-1] if trail.ancestors else None)
+
+    def _rooted_at_or_above(self, trail: Trail, own: Node | None) -> list[Lock]:
+        """Locks that begin at `own`, and infinite ones that begin above the end of the trail."""
         above = {node.id for node in trail.ancestors} | self._above()
-        parent = trail.ancestors[-1].id if trail.ancestors else None
         return [
             lock
             for lock in self._locks.values()
-            if lock.node_id == parent or (lock.infinite and lock.node_id in above)
+            if (own is not None and lock.node_id == own.id) or (lock.infinite and lock.node_id in above)
         ]
 
     def _above(self) -> frozenset[NodeId]:
