@@ -7,6 +7,7 @@ Used by the pages.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -15,8 +16,8 @@ from flask import Response, current_app, g, request
 from davserver.accounts.sessions import WebSession
 from davserver.bootstrap import Services
 from davserver.errors import AuthenticationError
-from davserver.model import Account, Principal
-from davserver.serving.exchange import ACCOUNT_KEY
+from davserver.model import Account, AccountState, Principal
+from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY
 
 HTTPS_COOKIE = "__Host-sealdav"
 """Browsers take a cookie of this name over https only, for this host and no other (RFC 6265bis, 4.1.3)."""
@@ -122,7 +123,7 @@ class Visit:
         """The first factor was proved: a new session, whatever the browser had before."""
         self._take(
             services().sessions.sign_in(
-                self.session, principal, admin=admin, provider_session=sid, data=dict(data)
+                self.session, principal, admin=admin, provider_session=sid, data=dict(data), client=client()
             )
         )
 
@@ -131,6 +132,17 @@ class Visit:
         if self.session is None:
             raise AuthenticationError("nobody is signed in")
         self._take(services().sessions.prove(self.session, principal, {**self.session.data, **data}))
+
+    def guarded(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """A long answer, as long as the account is open."""
+        gate, accounts, username = services().gate, services().accounts, self.account.username
+
+        def still_open() -> bool:
+            account = accounts.find(username)
+            gate.require(account)
+            return account.state is AccountState.ACTIVE
+
+        return services().transfers.guard(blocks, still_open, request.environ.get(CUT_KEY, lambda: None))
 
     def end(self) -> None:
         """The person has signed out."""

@@ -5,6 +5,9 @@ Called by the site.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from davserver.accounts.audit_trail import AuditEntry
 from davserver.accounts.overview import Overview
 from davserver.accounts.profiles import Profile
 
@@ -36,3 +39,19 @@ def about(overview: Overview, profile: Profile) -> dict[str, object]:
             for one in overview.devices
         ],
     }
+
+
+def happened(entries: Iterable[AuditEntry]) -> list[dict[str, object]]:
+    """What the audit log holds about the account; what was altered there is left out."""
+    return [
+        {
+            "at": entry.at.isoformat(),
+            "event": entry.event,
+            "by": entry.actor,
+            "app_password": entry.credential,
+            "from": entry.client,
+            "reason": entry.reason,
+        }
+        for entry in entries
+        if entry.at is not None
+    ]

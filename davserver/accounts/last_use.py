@@ -14,7 +14,7 @@ from typing import Protocol
 
 from davserver.accounts.clients import client_neighbourhood
 from davserver.audit import AuditEvent, AuditSink, get_logger
-from davserver.db.engine import Database
+from davserver.db.engine import Database, Transaction
 from davserver.errors import StorageUnavailable
 
 NOTE_EVERY_S = 60
@@ -74,19 +74,21 @@ class UseWriter:
                     client=use.client[:MAX_CLIENT_CHARS],
                     agent=_UNPRINTABLE.sub("?", use.agent)[:MAX_AGENT_CHARS],
                 )
+                if before is not None and _has_moved(before[0].last_used_from, use.client):
+                    self._record_move(tx, before[1].username, use)
                 tx.commit()
         except StorageUnavailable:
             get_logger("sealdav.accounts").warning("last use not noted", credential=use.app_id)
-            return
-        if before is not None and self._audit is not None:
-            device, account = before
-            if _has_moved(device.last_used_from, use.client):
-                self._audit.record(
-                    AuditEvent.APP_PASSWORD_MOVED,
-                    account=account.username,
-                    credential=use.app_id,
-                    client=use.client,
-                )
+
+    def _record_move(self, tx: Transaction, username: str, use: Use) -> None:
+        if self._audit is not None:
+            self._audit.record(
+                AuditEvent.APP_PASSWORD_MOVED,
+                account=username,
+                credential=use.app_id,
+                client=use.client,
+                tx=tx,
+            )
 
 
 def _has_moved(before: object, now: str) -> bool:

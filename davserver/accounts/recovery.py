@@ -104,15 +104,16 @@ class RecoveryCodes:
             right = self._consume(tx, account.id, secret)
             if right:
                 tx.credentials.delete_devices(account.id)
+                tx.proofs.delete_of(account.id)
                 self._throttle.succeeded(tx, RULE, account.id)
                 self._throttle.succeeded(tx, totp.RULE, account.id)
             else:
                 self._throttle.failed(tx, RULE, account.id)
+            event = AuditEvent.RECOVERY_CODE_USED if right else AuditEvent.RECOVERY_CODE_REFUSED
+            self._audit.record(event, account=account.username, tx=tx)
             tx.commit()
         if not right:
-            self._audit.record(AuditEvent.RECOVERY_CODE_REFUSED, account=account.username)
             raise AuthenticationError("wrong recovery code, or one that was used before")
-        self._audit.record(AuditEvent.RECOVERY_CODE_USED, account=account.username)
 
     def _make(self, principal: Principal, *, only_first: bool) -> list[str]:
         account, now = principal.account, self._clock()
@@ -127,8 +128,8 @@ class RecoveryCodes:
                 return []
             tx.recovery_codes.delete(account.id)
             tx.recovery_codes.insert([self._keyring.with_mac(row) for row in rows])
+            self._audit.record(AuditEvent.RECOVERY_CODES_MADE, account=account.username, tx=tx)
             tx.commit()
-        self._audit.record(AuditEvent.RECOVERY_CODES_MADE, account=account.username)
         return [tokens.recovery_text(secret) for secret in secrets]
 
     def _consume(self, tx: Transaction, account_id: AccountId, secret: bytes) -> bool:

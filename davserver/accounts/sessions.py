@@ -7,13 +7,15 @@ one beforehand. It must never outlive its account's suspension or its own hours.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from davserver.accounts.gate import Gate, OpenGate
+from davserver.accounts.second_factor import ProviderSessions
 from davserver.accounts.service import read_account
-from davserver.audit import AuditEvent, AuditSink
+from davserver.audit import PROVIDER, AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto import sessions as secrets_
 from davserver.crypto.primitives import constant_time_equal
@@ -21,7 +23,7 @@ from davserver.db.engine import Database, Transaction
 from davserver.db.sessions import SessionRow
 from davserver.errors import AuthenticationError
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, Account, AccountState, AuthMethod, Principal, Scope
+from davserver.model import ROOT_ID, Account, AccountId, AccountState, AuthMethod, Principal, Scope
 
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=12)
@@ -58,8 +60,10 @@ class Sessions:
     """The sessions of all browsers.
 
     Args:
+        elsewhere: what is known of the sessions at the identity provider behind them.
         idle: how long a session may be silent.
         longest: how long after the sign-in it ends whatever happens.
+        gate: knows whether the owner of an account may still come in.
     """
 
     def __init__(  # noqa: PLR0913 - parts and two settings
@@ -68,16 +72,20 @@ class Sessions:
         keyring: Keyring,
         clock: Clock,
         audit: AuditSink,
+        elsewhere: ProviderSessions,
         *,
         idle: timedelta = IDLE,
         longest: timedelta = LONGEST,
+        gate: Gate | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._audit = audit
+        self._elsewhere = elsewhere
         self._idle = idle
         self._longest = longest
+        self._gate = gate or OpenGate()
 
     @staticmethod
     def new_secret() -> str:
@@ -96,6 +104,7 @@ class Sessions:
         """The session of a browser; None if there is none (any more), or its account may not be used.
 
         Raises:
+            Unconfirmed: nobody can tell whether the owner of the account may still come in.
             CorruptRow: a row was altered; nobody is signed in.
         """
         now = self._clock()
@@ -107,8 +116,8 @@ class Sessions:
             row = tx.sessions.find(session_id)
             if row is None or self._is_over(self._keyring.checked(row), now):
                 return None
-            account = self._account(tx, row)
-        if row.account_id is not None and account is None:
+            account = self._account(tx, row.account_id)
+        if row.account_id is not None and (account is None or not self._may_come_in(account)):
             return None
         return self._read(secret, self._noted(row, now), account)
 
@@ -120,7 +129,7 @@ class Sessions:
         row = self._change(session.row, lambda row: replace(row, data_sealed=sealed))
         return replace(session, data=data, row=row)
 
-    def sign_in(
+    def sign_in(  # noqa: PLR0913 - what a session is made of
         self,
         before: WebSession | None,
         principal: Principal,
@@ -128,6 +137,7 @@ class Sessions:
         admin: bool = False,
         provider_session: str = "",
         data: Data | None = None,
+        client: str | None = None,
     ) -> WebSession:
         """Somebody has proved the first factor: a new session with a new secret; the one before it ends.
 
@@ -137,14 +147,20 @@ class Sessions:
             admin: whether the identity provider said that this is an administrator.
             provider_session: the session at the identity provider; "" if there is none.
             data: what the pages remember.
+            client: address of the peer, for the audit log.
         """
         if before is not None:
-            self._delete([before.row])
-        self._audit.record(AuditEvent.SIGNED_IN, account=principal.account.username)
-        return self._start(principal, admin=admin, provider_session=provider_session, data=data or {})
+            with self._database.write() as tx:
+                tx.sessions.delete(before.row.session_id)
+                tx.commit()
+        return self._start(
+            principal, admin=admin, provider_session=provider_session, data=data or {}, client=client
+        )
 
     def prove(self, session: WebSession, principal: Principal, data: Data) -> WebSession:
         """The second factor was proved: the same session, under another secret.
+
+        So has the session at the identity provider, if this one hangs on one: its tokens open the drive now.
 
         Raises:
             AuthenticationError: the session has ended in between.
@@ -164,30 +180,52 @@ class Sessions:
             if not tx.sessions.delete(session.row.session_id):
                 raise AuthenticationError("this session has ended")
             tx.sessions.insert(row)
+            if row.provider_session is not None and row.totp_at is not None:
+                self._elsewhere.prove(tx, row.provider_session, principal.account.id, row.totp_at)
             tx.commit()
+        self._gate.proved(principal.account)
         return self._read(secrets_.to_text(secret), row, principal.account)
 
     def end(self, session: WebSession) -> None:
         """The person has signed out."""
-        self._delete([session.row])
-        if session.principal is not None:
-            self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username)
+        names = [] if session.principal is None else [session.principal.account.username]
+        with self._database.write() as tx:
+            self._remove(tx, [session.row], names)
+            tx.commit()
 
-    def end_others(self, account: Account, keep: WebSession | None = None) -> int:
-        """End every session of an account, but for `keep`; returns how many there were."""
-        with self._database.read() as tx:
-            rows = tx.sessions.of(account.id)
+    def end_others(
+        self, account: Account, keep: WebSession | None = None, *, signed_out_by: str | None = None
+    ) -> int:
+        """End every session of an account, but for `keep`; returns how many there were.
+
+        No token of the identity provider opens the drive any more, until the second factor is proved again.
+
+        Args:
+            account: whose.
+            keep: the one that stays.
+            signed_out_by: who does it, if it is a sign-out of its own; None is part of something else.
+        """
         kept = None if keep is None else keep.row.session_id
-        return self._delete([row for row in rows if row.session_id != kept])
+        names = [] if signed_out_by is None else [account.username]
+        with self._database.write() as tx:
+            rows = [row for row in tx.sessions.of(account.id) if row.session_id != kept]
+            ended = self._remove(tx, rows, names, by=signed_out_by)
+            self._elsewhere.end_all(tx, account)
+            tx.commit()
+        return ended
 
     def end_at_provider(self, provider_session: str) -> int:
-        """End every session that hangs on one at the identity provider; returns how many there were."""
-        with self._database.read() as tx:
-            rows = tx.sessions.at_provider(self._keyring.session_mac("provider", provider_session))
-            names = {account.username for row in rows if (account := self._account(tx, row)) is not None}
-        ended = self._delete(rows)
-        for name in sorted(names):
-            self._audit.record(AuditEvent.SIGNED_OUT, account=name, reason="identity provider")
+        """End every session that hangs on one at the identity provider; returns how many there were.
+
+        The proof of the second factor may be all that is left of them: it outlives a browser that is silent.
+        """
+        at_provider = self._elsewhere.session_id(provider_session)
+        with self._database.write() as tx:
+            rows, proof = tx.sessions.at_provider(at_provider), tx.proofs.find(at_provider)
+            owners = {row.account_id for row in rows} | ({proof.account_id} if proof is not None else set())
+            names = {account.username for one in owners if (account := self._account(tx, one)) is not None}
+            ended = self._remove(tx, rows, sorted(names), by=PROVIDER, also=at_provider)
+            tx.commit()
         return ended
 
     def forget(self) -> int:
@@ -202,10 +240,16 @@ class Sessions:
         return count
 
     def _start(
-        self, principal: Principal | None, *, admin: bool, provider_session: str, data: Data
+        self,
+        principal: Principal | None,
+        *,
+        admin: bool,
+        provider_session: str,
+        data: Data,
+        client: str | None = None,
     ) -> WebSession:
         secret, now = secrets_.mint(), to_seconds(self._clock())
-        at_provider = self._keyring.session_mac("provider", provider_session) if provider_session else None
+        at_provider = self._elsewhere.session_id(provider_session) if provider_session else None
         row = SessionRow(
             session_id=self._hash(secret),
             account_id=None if principal is None else principal.account.id,
@@ -221,7 +265,12 @@ class Sessions:
         row = self._keyring.with_mac(row)
         with self._database.write() as tx:
             tx.sessions.insert(row)
+            if principal is not None:
+                name = principal.account.username
+                self._audit.record(AuditEvent.SIGNED_IN, account=name, client=client, tx=tx)
             tx.commit()
+        if principal is not None and principal.totp_at is not None:
+            self._gate.proved(principal.account)
         return self._read(secrets_.to_text(secret), row, None if principal is None else principal.account)
 
     def _read(self, secret: str, row: SessionRow, account: Account | None) -> WebSession:
@@ -238,11 +287,18 @@ class Sessions:
         )
         return WebSession(secret, principal, admin=row.admin, data=data, row=row)
 
-    def _account(self, tx: Transaction, row: SessionRow) -> Account | None:
+    def _account(self, tx: Transaction, account_id: AccountId | None) -> Account | None:
         """The account of a session, if it may be used."""
-        found = None if row.account_id is None else tx.accounts.by_id(row.account_id)
+        found = None if account_id is None else tx.accounts.by_id(account_id)
         account = None if found is None else read_account(self._keyring, found)
         return account if account is not None and account.state is AccountState.ACTIVE else None
+
+    def _may_come_in(self, account: Account) -> bool:
+        try:
+            self._gate.require(account)
+        except AuthenticationError:
+            return False
+        return True
 
     def _is_over(self, row: SessionRow, now: datetime) -> bool:
         seen, began = from_seconds(row.seen_at), from_seconds(row.began_at)
@@ -267,10 +323,29 @@ class Sessions:
             tx.commit()
         return new
 
-    def _delete(self, rows: Iterable[SessionRow]) -> int:
-        with self._database.write() as tx:
-            ended = sum(tx.sessions.delete(row.session_id) for row in rows)
-            tx.commit()
+    def _remove(
+        self,
+        tx: Transaction,
+        rows: Sequence[SessionRow],
+        signed_out: Iterable[str],
+        *,
+        by: str | None = None,
+        also: bytes | None = None,
+    ) -> int:
+        """Remove sessions with those behind them; of whom that is a sign-out, unless all had ended by itself.
+
+        Args:
+            tx: the transaction at hand.
+            rows: the sessions.
+            signed_out: user names for the audit log.
+            by: who does it, for the audit log.
+            also: a session at the identity provider that may have none here any more.
+        """
+        ended = sum(tx.sessions.delete(row.session_id) for row in rows)
+        behind = {row.provider_session for row in rows} | {also}
+        proved = sum(self._elsewhere.end(tx, one) for one in behind if one is not None)
+        for name in signed_out if ended or proved else ():
+            self._audit.record(AuditEvent.SIGNED_OUT, account=name, actor=by, tx=tx)
         return ended
 
     def _id(self, secret: str) -> bytes:

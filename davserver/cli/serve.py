@@ -16,6 +16,8 @@ from typing import Annotated
 
 import typer
 
+from davserver.accounts.rounds import Rounder
+from davserver.accounts.watch import Watchman
 from davserver.audit import ACCESS, AuditEvent, get_logger
 from davserver.bootstrap import Services, StoreState, store_state
 from davserver.cli.connect import base_url
@@ -56,7 +58,7 @@ def serve(
         )
     server_settings = settings.server
     certificate = tls_certificate(server_settings)  # a wrong one is told before anything is made
-    with session.services(level=settings.log.level, create=True) as services:
+    with session.services(level=settings.log.level, create=True, actor="") as services:
         server = Server(
             application(services, dav_only=dav_only),
             server_settings.host,
@@ -75,14 +77,18 @@ def serve(
             grace=timedelta(minutes=settings.gc.grace_minutes),
             besides=services.upkeep.run,
         )
+        rounder = Rounder(services.rounds)
+        watchman = Watchman(services.transfers)
 
         def on_ready() -> None:
             services.audit.record(AuditEvent.SERVER_STARTED)
             _welcome(services, server.address, new=state is StoreState.NEW, dav_only=dav_only)
-            collector.start()
+            for thread in (collector, rounder, watchman):
+                thread.start()
 
         server.run(server_settings.stop_seconds, on_ready)
-        collector.stop()
+        for helper in (watchman, rounder, collector):
+            helper.stop()
         services.audit.record(AuditEvent.SERVER_STOPPED)
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from davserver.audit import log_to_file, log_to_terminal
+from davserver.audit import TERMINAL, log_to_file, log_to_terminal
 from davserver.bootstrap import Services, StoreState, build_services, store_state
 from davserver.clock import Clock
 from davserver.errors import ConfigError
@@ -47,7 +47,12 @@ class Session:
 
     @contextmanager
     def services(
-        self, *, level: str = "error", create: bool = False, needs_space: bool = True
+        self,
+        *,
+        level: str = "error",
+        create: bool = False,
+        needs_space: bool = True,
+        actor: str = TERMINAL,
     ) -> Iterator[Services]:
         """Open the store and the log; close both afterwards.
 
@@ -55,9 +60,10 @@ class Session:
             level: least important message that the terminal shows.
             create: make database, folders and master key where there is no database.
             needs_space: refuse to begin on a full disk.
+            actor: who acts, for the audit log, where nobody is named.
         """
         settings = self.prepare(level=level, create=create)
-        services = build_services(settings, clock=self.clock, needs_space=needs_space)
+        services = build_services(settings, clock=self.clock, needs_space=needs_space, actor=actor)
         try:
             log_in_folder(settings)
             yield services

@@ -65,7 +65,7 @@ def reset(
     session: Session = context.obj
     with session.services() as services:
         account = _account(services, name)
-        services.totp.reset(account, f"{reason.value}, in the terminal")
+        services.totp.reset(account, reason.value)
         services.sessions.end_others(account)
         Console(as_json=as_json).result(
             {"account": account.username}, f"reset; next: sealdav enrol {account.username}"

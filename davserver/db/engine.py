@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
@@ -21,14 +21,19 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from davserver.db.accounts import Accounts
+from davserver.db.audit import AuditTable
 from davserver.db.blob_index import BlobIndex
+from davserver.db.confirmations import ConfirmationsTable
 from davserver.db.credentials import Credentials
 from davserver.db.deletion import Deletion
+from davserver.db.ended import EndedTable
 from davserver.db.instance import Instance
 from davserver.db.invitations import InvitationsTable
+from davserver.db.lease import LeaseTable
 from davserver.db.locks import Locks
 from davserver.db.nodes import Nodes
 from davserver.db.profiles import ProfilesTable
+from davserver.db.proofs import ProofsTable
 from davserver.db.properties import Properties
 from davserver.db.quota import Quota
 from davserver.db.recovery_codes import RecoveryCodesTable
@@ -63,6 +68,12 @@ class Transaction:
         self.writes = writes
         self._connection = connection
         self._transaction = connection.begin()
+        self._afterwards: list[Callable[[], None]] = []
+        self._committed = False
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this once the changes are durable and the writer lock is given back; never if they are not."""
+        self._afterwards.append(call)
 
     def commit(self) -> None:
         """Make the changes durable as the setting `durability` says. May be called once."""
@@ -73,6 +84,12 @@ class Transaction:
             # write lock, still open: closing it rolls back.
             self._connection.invalidate()
             raise
+        self._committed = True
+
+    def tell(self) -> None:
+        """Make the calls that waited for the commit; for `Database` alone."""
+        for call in self._afterwards if self._committed else ():
+            call()
 
     def wipe_freed(self) -> None:
         """From here on overwrite with zeros what is deleted: else it stays on pages that become free."""
@@ -104,6 +121,16 @@ class Transaction:
         return SessionsTable(self._connection)
 
     @cached_property
+    def proofs(self) -> ProofsTable:
+        """Sessions at the identity provider whose second factor was proved here."""
+        return ProofsTable(self._connection)
+
+    @cached_property
+    def ended(self) -> EndedTable:
+        """Sessions at the identity provider whose tokens count no more."""
+        return EndedTable(self._connection)
+
+    @cached_property
     def invitations(self) -> InvitationsTable:
         """Links that let somebody set up an account."""
         return InvitationsTable(self._connection)
@@ -112,6 +139,16 @@ class Transaction:
     def profiles(self) -> ProfilesTable:
         """Who is an administrator, and where notices go."""
         return ProfilesTable(self._connection)
+
+    @cached_property
+    def confirmations(self) -> ConfirmationsTable:
+        """What the identity provider last said of whom."""
+        return ConfirmationsTable(self._connection)
+
+    @cached_property
+    def lease(self) -> LeaseTable:
+        """Which process asks the identity provider."""
+        return LeaseTable(self._connection)
 
     @cached_property
     def rekeying(self) -> Rekeying:
@@ -127,6 +164,11 @@ class Transaction:
     def summary(self) -> Summary:
         """What an account has, in numbers."""
         return Summary(self._connection)
+
+    @cached_property
+    def audit(self) -> AuditTable:
+        """The audit log: its entries and its head."""
+        return AuditTable(self._connection)
 
     @cached_property
     def throttle(self) -> ThrottleTable:
@@ -165,6 +207,7 @@ class Database:
     def __init__(self, url: str, *, durability: Durability = "full") -> None:
         self._durability = durability
         self._writer = threading.Lock()
+        self._writing: int | None = None
         self.engine = sa.create_engine(
             url,
             poolclass=sa.QueuePool,
@@ -184,9 +227,30 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """The only writer of this process; waits for writers of other processes."""
-        with _translated(), self._writer, self.engine.connect() as connection:
-            yield Transaction(connection.execution_options(sealdav_write=True), writes=True)
+        """The only writer of this process; waits for writers of other processes.
+
+        Raises:
+            RuntimeError: this thread is writing already, and would wait for itself for ever.
+        """
+        if self._writing == threading.get_ident():
+            raise RuntimeError("this thread has a write transaction: hand that one down")
+        tx: Transaction | None = None
+        try:
+            with _translated(), self._writer, self._marked(), self.engine.connect() as connection:
+                tx = Transaction(connection.execution_options(sealdav_write=True), writes=True)
+                yield tx
+        finally:
+            if tx is not None:
+                tx.tell()
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Note which thread holds the writer lock."""
+        self._writing = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._writing = None
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.

@@ -83,8 +83,7 @@ class LocalIdentity:
             raise NotFound("there is no such account")
         username = self._rows.checked(account).username
         _require_acceptable(password, username)
-        self._store(account_id, self._hash(password))
-        self._audit.record(AuditEvent.PASSWORD_CHANGED, account=username)
+        self._store(account_id, self._hash(password), changed=username)
 
     def require_acceptable(self, password: str, username: str) -> None:
         """Judge a password before the account that it is for is made.
@@ -163,8 +162,18 @@ class LocalIdentity:
             except InvalidHashError:
                 raise CorruptRow("a stored password hash cannot be read") from None
 
-    def _store(self, account_id: AccountId, encoded: str, *, replacing: IdentityRow | None = None) -> None:
-        """Write a hash; with `replacing`, only over that one, since a new password beats a renewed hash."""
+    def _store(
+        self,
+        account_id: AccountId,
+        encoded: str,
+        *,
+        replacing: IdentityRow | None = None,
+        changed: str | None = None,
+    ) -> None:
+        """Write a hash; with `replacing`, only over that one, since a new password beats a renewed hash.
+
+        `changed` names the account whose password is another one now.
+        """
         now = to_seconds(self._clock())
         with self._database.write() as tx:
             old = tx.accounts.identity(account_id)
@@ -176,6 +185,8 @@ class LocalIdentity:
             else:
                 new = replace(old, password_hash=encoded, changed_at=now, version=old.version + 1)
                 tx.accounts.replace_identity(self._rows.with_mac(new), expected_version=old.version)
+            if changed is not None:
+                self._audit.record(AuditEvent.PASSWORD_CHANGED, account=changed, tx=tx)
             tx.commit()
 
 

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from davserver.errors import DavserverError
 from davserver.serving.exchange import (
     ACCOUNT_KEY,
+    CUT_KEY,
     Broken,
     Environ,
     Exchange,
@@ -195,6 +196,7 @@ class Connection:
         exchange = Exchange(self, service.host, head)
         client = (self.remote_addr, self.remote_port)
         environ = build_environ(service.host, head, exchange.body, client, request_id)
+        environ[CUT_KEY] = self.cut
         try:
             self._run(exchange, environ)
         except Disconnected:

@@ -25,6 +25,9 @@ ACCOUNT_KEY = "sealdav.account"
 REQUEST_KEY = "sealdav.request"
 """The server puts the id of the request here; the access log holds it."""
 
+CUT_KEY = "sealdav.cut"
+"""The server puts a function here that ends the connection from another thread, whatever it waits for."""
+
 _BODILESS = frozenset({204, 304})
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

@@ -8,13 +8,13 @@ from http import HTTPStatus
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from davserver.accounts.export import about
+from davserver.accounts.export import about, happened
 from davserver.audit import AuditEvent
 from davserver.errors import InvalidValue
 from davserver.vault.export import archive
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
-from enroll_web.visit import services, visit
+from enroll_web.visit import client, services, visit
 
 pages = Blueprint("my_data", __name__)
 
@@ -36,10 +36,13 @@ def download() -> Response:
     """Everything, as a ZIP archive that is made while it is sent."""
     account = visit().account
     known = about(services().overviews.of(account.username), services().profiles.of(account.id))
-    beside = {"account.json": json.dumps(known, indent=2).encode()}
+    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username, client=client())
+    beside = {
+        "account.json": json.dumps(known, indent=2).encode(),
+        "audit.json": json.dumps(happened(services().audit_trail.all_own(account)), indent=2).encode(),
+    }
     blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
-    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username)
-    response = Response(blocks, content_type="application/zip")
+    response = Response(visit().guarded(blocks), content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="sealdav-{account.username}.zip"'
     return response
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from davserver.accounts.totp import Enrolment
@@ -14,9 +14,17 @@ from enroll_web import qr
 from enroll_web.entrance import Level, fresh_for, landing, needs, safe_next
 from enroll_web.forms import refused
 from enroll_web.pages.home import drive_url
-from enroll_web.visit import services, visit
+from enroll_web.visit import client, services, visit
 
 pages = Blueprint("second_factor", __name__)
+
+
+@pages.before_request
+def _require_own() -> None:
+    """Where the identity provider asks for the second factor there is none of ours."""
+    if services().step_up is not None:
+        abort(404)
+
 
 FIRST_DEVICE = "first device"
 """Name of the app password that is made together with the authenticator."""
@@ -82,7 +90,9 @@ def activate() -> Response | str:
     if begun is None:
         return _begin_again()
     try:
-        principal = services().totp.confirm(principal, request.form.get("code", ""), begun.device_id)
+        principal = services().totp.confirm(
+            principal, request.form.get("code", ""), begun.device_id, client=client()
+        )
     except NotFound:
         return _begin_again()
     except Throttled:
@@ -158,7 +168,7 @@ def use_recovery_code() -> Response | str:
 
 def _proved(template: str, context: dict[str, object], onward: str | None) -> Response | str:
     try:
-        principal = services().totp.verify(visit().principal, request.form.get("code", ""))
+        principal = services().totp.verify(visit().principal, request.form.get("code", ""), client=client())
     except Throttled:
         raise
     except NotFound:

@@ -93,7 +93,9 @@ class Store:
         """Rotate with every row in a transaction of its own."""
         database = Database(self.settings.database_url)
         try:
-            rotation = Rotation(self.key_file, database, self.clock, RecordingAudit(), progress, batch_rows=1)
+            rotation = Rotation(
+                self.key_file, database, self.clock, lambda _: RecordingAudit(), progress, batch_rows=1
+            )
             return rotation.run()
         finally:
             database.dispose()

@@ -196,7 +196,9 @@ class FullStore:
     def _rotate(self, world: World) -> None:
         """Another master key, which takes the pepper over."""
         key_file = self.folder / "keys" / "master.key"
-        Rotation(key_file, world.database, self.clock, world.audit, lambda _done, _total: None).run()
+        Rotation(
+            key_file, world.database, self.clock, lambda _: world.audit, lambda _done, _total: None
+        ).run()
 
     def _browse(self, world: World) -> None:
         """Two browsers, two links, two profiles."""

@@ -51,6 +51,7 @@ def test_everything_is_in_the_archive(site: Site, filled: Browser) -> None:
     names = archive.namelist()
     assert {name for name in names if not name.endswith("/")} == {
         "account.json",
+        "audit.json",
         *(f"files/{name}" for name in FILES),
     }
     assert {"files/Fotos/", "files/Fotos/Zürich/"} <= set(names)
