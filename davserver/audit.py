@@ -119,7 +119,12 @@ OF_STRANGERS = frozenset(
 )
 """What somebody can cause who has no account here: recorded so often a minute, and counted beyond that."""
 
-HAPPENS_ANYWAY = OF_STRANGERS | {AuditEvent.SERVER_STARTED, AuditEvent.SERVER_STOPPED}
+HAPPENS_ANYWAY = OF_STRANGERS | {
+    AuditEvent.SERVER_STARTED,
+    AuditEvent.SERVER_STOPPED,
+    AuditEvent.PROVIDER_LOST,
+    AuditEvent.PROVIDER_BACK,
+}
 """What is so whether it can be recorded or not: a refusal stays one although the disk is full. Whatever lets
 somebody in or changes something is not among them: it is recorded, or it does not happen."""
 

@@ -417,7 +417,7 @@ def _offboarding(  # noqa: PLR0913, PLR0917 - parts
         offboarding,
         inquiries,
         confirmations,
-        LostSessions(database, keyring, registry, sessions, clock, audit),
+        LostSessions(database, keyring, registry, sessions, clock, audit, chosen.confirm_seconds),
         Lease(database, audit, LEASE_BEATS * pace.beat),
         clock,
         pace,

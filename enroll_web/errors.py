@@ -78,7 +78,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.SecondFactorMissing: Answer(
         HTTPStatus.FORBIDDEN,
         "A second step is missing",
-        "The sign-in server did not ask for a one-time code. If you have just set one up there, sign in again.",
+        "The sign-in server did not ask for a one-time code. If you have just set that up, sign in again.",
     ),
     ours.AuthenticationError: _AGAIN,
     ours.RoleMissing: Answer(

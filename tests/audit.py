@@ -15,7 +15,7 @@ from pathlib import Path
 from davserver.accounts.audit_check import AuditReport
 from davserver.accounts.audit_log import AuditLog
 from davserver.accounts.audit_retention import AuditRetention
-from davserver.accounts.audit_trail import AuditEntry, AuditTrail, Wanted
+from davserver.accounts.audit_trail import AuditEntry, AuditTrail, Search
 from davserver.audit import AuditEvent
 from davserver.db.engine import Database
 from davserver.keyring import Keyring
@@ -67,9 +67,9 @@ class AuditStore:
         """What forgets."""
         return AuditRetention(self.database, self.keyring, self.clock, addresses=addresses, entries=entries)
 
-    def seen(self, wanted: Wanted | None = None) -> list[AuditEntry]:
+    def seen(self, wanted: Search | None = None) -> list[AuditEntry]:
         """What an administrator sees, the latest first, without the entry that says so."""
-        shown = self.trail.latest(wanted or Wanted(), limit=1000, by="admin")
+        shown = self.trail.latest(wanted or Search(), limit=1000, by="admin")
         return [one for one in shown if one.event != AuditEvent.AUDIT_READ.value]
 
     def problems(self) -> list[str]:

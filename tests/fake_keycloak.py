@@ -76,6 +76,7 @@ class FakeKeycloak:
         discovery: what it says of itself, beside its addresses.
         body: what it says instead of any JSON.
         lifespan: how long tokens of the device flow live, in seconds.
+        interval: how often a device may ask, in seconds.
         pending: errors that a device is told, one each time that it asks, before it gets tokens.
         refreshes: how many refresh tokens were redeemed.
     """
@@ -87,6 +88,7 @@ class FakeKeycloak:
     discovery: dict[str, object] = field(default_factory=dict)
     body: bytes | None = None
     lifespan: int = 300
+    interval: int = 5
     pending: list[str] = field(default_factory=list)
     refreshes: int = 0
     _devices: dict[str, str] = field(default_factory=dict)
@@ -237,7 +239,7 @@ class FakeKeycloak:
             "verification_uri": f"{self.issuer}/device",
             "verification_uri_complete": f"{self.issuer}/device?user_code=ABCD-EFGH",
             "expires_in": 600,
-            "interval": 5,
+            "interval": self.interval,
         }
 
     def _grant(self, form: Mapping[str, str]) -> tuple[int, dict[str, object]]:

@@ -28,7 +28,7 @@ _LIVES = (AuditEvent.ACCOUNT_CREATED.value, AuditEvent.ACCOUNT_DELETED.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Search:
     """Which entries somebody wants to see; None is all.
 
     Attributes:
@@ -79,7 +79,7 @@ class AuditTrail:
         self._audit = audit
 
     def latest(
-        self, wanted: Wanted, *, limit: int, before: int | None = None, by: str | None = None
+        self, wanted: Search, *, limit: int, before: int | None = None, by: str | None = None
     ) -> list[AuditEntry]:
         """The latest entries, those first; recorded as read.
 
@@ -97,18 +97,17 @@ class AuditTrail:
     def own(self, account: Account, *, limit: int) -> list[AuditEntry]:
         """The latest entries about an account, for its owner; none about somebody who had the name before."""
         with self._database.read() as tx:
-            after = max(0, tx.audit.last_of(account.username, _LIVES) - 1)
-            wanted = Filter(account=account.username)
+            wanted, after = _of_owner(tx, account)
             return self._believed(tx, tx.audit.latest(wanted, before=None, after=after, limit=limit))
 
     def all_own(self, account: Account) -> Iterator[AuditEntry]:
         """Every entry about an account, for its owner, the earliest first."""
         with self._database.read() as tx:
-            after = max(0, tx.audit.last_of(account.username, _LIVES) - 1)
-        for _, entry in self._walk(Filter(account=account.username), after):
+            wanted, after = _of_owner(tx, account)
+        for _, entry in self._walk(wanted, after):
             yield entry
 
-    def follow(self, wanted: Wanted, *, after: int) -> list[AuditEntry]:
+    def follow(self, wanted: Search, *, after: int) -> list[AuditEntry]:
         """Entries that came after the one with this number, at most `PAGE_ENTRIES`, the earliest first."""
         with self._database.read() as tx:
             rows = tx.audit.earliest(_filter(wanted), after=after, limit=PAGE_ENTRIES)
@@ -116,7 +115,7 @@ class AuditTrail:
 
     def everything(self, *, by: str | None = None) -> Iterator[tuple[AuditEntryRow, AuditEntry]]:
         """The whole log as it is stored, and as it is believed, the earliest first; recorded as read."""
-        self._record(Wanted(), by)
+        self._record(Search(), by)
         yield from self._walk(Filter(), 0)
 
     def head(self) -> Mark:
@@ -146,7 +145,7 @@ class AuditTrail:
                 return
             after = rows[-1].seq
 
-    def _record(self, wanted: Wanted, by: str | None) -> None:
+    def _record(self, wanted: Search, by: str | None) -> None:
         self._audit.record(AuditEvent.AUDIT_READ, account=wanted.account, actor=by)
 
     def _believed(self, tx: Transaction, rows: Sequence[AuditEntryRow]) -> list[AuditEntry]:
@@ -173,7 +172,13 @@ class AuditTrail:
         )
 
 
-def _filter(wanted: Wanted) -> Filter:
+def _of_owner(tx: Transaction, account: Account) -> tuple[Filter, int]:
+    """What is about this account and no earlier one of its name, and the number behind which it begins."""
+    last = tx.audit.last_of(account.username, _LIVES)
+    return Filter(account=account.username, since=to_seconds(account.created_at)), max(0, last - 1)
+
+
+def _filter(wanted: Search) -> Filter:
     return Filter(
         wanted.account,
         None if wanted.event is None else wanted.event.value,

@@ -25,9 +25,9 @@ from davserver.db.engine import Database
 from davserver.errors import AuthenticationError, ConfigError, ProviderUnavailable, Unconfirmed
 from davserver.model import Account, AccountId, AccountState
 
-LEEWAY_SECONDS = 5
-"""How much earlier than promised nothing is served any more: a transfer that runs on is looked after only
-every few seconds (`watch`), and moments are rounded to seconds."""
+LEEWAY_SECONDS = 9
+"""How much earlier than promised requests are refused. A transfer that runs is looked after only every few
+seconds (`watch`), and may have to wait for a provider that hangs (`desk`): it must end in time, too."""
 
 KNOCK_SECONDS = 15
 """Whoever is shut out is not asked about again by every attempt of a device, but this often."""

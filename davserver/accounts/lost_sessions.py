@@ -18,15 +18,16 @@ from davserver.identity.base import Registry
 from davserver.keyring import Keyring
 from davserver.model import Account, AccountId
 
-EVERY_SECONDS = 60
-"""How often somebody is asked about."""
-
 AT_ONCE = 10
 """How many are asked about in one call, those first whose turn was longest ago."""
 
 
 class LostSessions:
-    """Looks for them."""
+    """Looks for them.
+
+    Args:
+        every_seconds: how often somebody is asked about.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - parts
         self,
@@ -36,6 +37,7 @@ class LostSessions:
         provider_sessions: ProviderSessions,
         clock: Clock,
         audit: AuditSink,
+        every_seconds: int,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -43,6 +45,7 @@ class LostSessions:
         self._provider_sessions = provider_sessions
         self._clock = clock
         self._audit = audit
+        self._every_seconds = every_seconds
         self._asked: dict[AccountId, int] = {}
 
     def end(self, *, since: int, may_go_on: Callable[[], bool]) -> None:
@@ -55,7 +58,7 @@ class LostSessions:
             owners = tx.confirmations.with_sessions(since=since)
         self._asked = {one: self._asked.get(one, 0) for one in owners}
         now = to_seconds(self._clock())
-        due = sorted((asked, one) for one, asked in self._asked.items() if now - asked >= EVERY_SECONDS)
+        due = sorted((asked, one) for one, asked in self._asked.items() if now - asked >= self._every_seconds)
         for _, owner in due[:AT_ONCE]:
             if not may_go_on():
                 return

@@ -25,7 +25,7 @@ OVERDUE_SECONDS = 1.0
 """How much later than that somebody else asks for it."""
 
 LOOK_SECONDS = 1.0
-"""How often that is looked for. All three together are the leeway of `confirmations`."""
+"""How often that is looked for. All three belong to the leeway of `confirmations`."""
 
 Block = TypeVar("Block")
 

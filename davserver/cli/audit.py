@@ -15,7 +15,7 @@ import typer
 
 from davserver.accounts.audit_chain import Mark
 from davserver.accounts.audit_check import AuditReport
-from davserver.accounts.audit_trail import AuditEntry, AuditTrail, Wanted
+from davserver.accounts.audit_trail import AuditEntry, AuditTrail, Search
 from davserver.audit import AuditEvent
 from davserver.cli.console import Console, Usage
 from davserver.cli.exits import ExitCode
@@ -109,7 +109,7 @@ def tail(  # noqa: PLR0913, PLR0917 - options
     session: Session = context.obj
     console = Console(as_json=as_json)
     since = None if since is None else since.replace(tzinfo=UTC)
-    wanted = Wanted(None if account is None else account.casefold(), event, since)
+    wanted = Search(None if account is None else account.casefold(), event, since)
     with session.services() as services:
         trail = services.audit_trail
         shown = trail.latest(wanted, limit=lines)[::-1]
@@ -120,7 +120,7 @@ def tail(  # noqa: PLR0913, PLR0917 - options
             console.result(_values(entry), _line(entry))
 
 
-def _following(trail: AuditTrail, wanted: Wanted, last: int) -> Iterator[AuditEntry]:
+def _following(trail: AuditTrail, wanted: Search, last: int) -> Iterator[AuditEntry]:
     """What is recorded from now on; for ever."""
     pause = threading.Event()
     while True:

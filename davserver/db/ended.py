@@ -49,6 +49,10 @@ class EndedTable:
         statement = _FIND.where(ended_session.c.whose.in_(whose))
         return [build(EndedRow, one) for one in self._connection.execute(statement)]
 
+    def all(self) -> list[EndedRow]:
+        """Every end."""
+        return [build(EndedRow, one) for one in self._connection.execute(_FIND)]
+
     def put(self, row: EndedRow) -> None:
         """Keep an end in the place of an earlier one."""
         self._connection.execute(_DELETE, {"this": row.whose})

@@ -65,6 +65,10 @@ class ProofsTable:
         statement = _ALL.where(second_factor_proof.c.account_id == account_id)
         return [build(ProofRow, one) for one in self._connection.execute(statement)]
 
+    def all(self) -> list[ProofRow]:
+        """Every proof."""
+        return [build(ProofRow, one) for one in self._connection.execute(_ALL)]
+
     def delete_of(self, account_id: AccountId) -> int:
         """Remove every proof of an account; returns how many there were."""
         statement = sa.delete(second_factor_proof).where(second_factor_proof.c.account_id == account_id)

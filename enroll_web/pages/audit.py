@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from davserver.accounts.audit_trail import Wanted
+from davserver.accounts.audit_trail import Search
 from davserver.accounts.service import normalise_username
 from davserver.audit import AuditEvent
 from davserver.errors import InvalidValue
@@ -88,14 +88,14 @@ class Typed:
         given = request.args
         return cls(*(given.get(name, "").strip() for name in ("account", "event", "day")))
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> Search:
         """What they mean.
 
         Raises:
             InvalidValue: one of them means nothing.
         """
         since = self._since()
-        return Wanted(
+        return Search(
             account=normalise_username(self.account) if self.account else None,
             event=self._event(),
             since=since,

@@ -64,16 +64,25 @@ def callback() -> Response:
     account = services().accounts.provision(identity)
     _keep_email(account, identity.email)
     signed_in_at = min(services().clock(), from_seconds(identity.auth_time))
-    proved_at = None if services().step_up is None else signed_in_at
+    both = services().step_up is not None
     onward = visit().recall("next")
     visit().sign_in(
-        Principal(account, Scope.FULL, ROOT_ID, AuthMethod.BROWSER, signed_in_at, proved_at),
+        Principal(
+            account,
+            Scope.FULL,
+            ROOT_ID,
+            AuthMethod.BROWSER,
+            authenticated_at=signed_in_at,
+            totp_at=signed_in_at if both else None,
+        ),
         admin=identity.is_admin,
         sid=identity.sid,
         id_token=identity.id_token,
-        next=onward if proved_at is None else None,
+        next=onward,
     )
-    return redirect((safe_next(onward) if proved_at is not None else None) or landing(visit()))
+    if not both:
+        return redirect(landing(visit()))
+    return redirect(safe_next(visit().take_out("next")) or landing(visit()))
 
 
 @pages.post("/oidc/backchannel-logout")

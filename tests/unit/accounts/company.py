@@ -56,7 +56,7 @@ class Company:
         )
         pace = Pace.of(poll_seconds=POLL, confirm_seconds=CONFIRM)
         self.lost_sessions = LostSessions(
-            world.database, world.keyring, self.registry, sessions, world.clock, world.audit
+            world.database, world.keyring, self.registry, sessions, world.clock, world.audit, CONFIRM
         )
         self.lease = Lease(world.database, world.audit, LEASE_BEATS * pace.beat)
         self.rounds = Rounds(

@@ -10,7 +10,7 @@ import pytest
 
 from davserver.accounts import audit_check
 from davserver.accounts.audit_chain import Mark
-from davserver.accounts.audit_trail import Wanted
+from davserver.accounts.audit_trail import Search
 from davserver.audit import AuditEvent
 from davserver.errors import CorruptRow, InvalidValue
 from tests import tamper
@@ -158,7 +158,7 @@ def test_any_value_in_any_column_is_found(store: AuditStore) -> None:
                     continue
                 tried += 1
                 assert store.problems(), (name, other)
-                shown = {one.seq: one.is_altered for one in store.trail.follow(Wanted(), after=0)}
+                shown = {one.seq: one.is_altered for one in store.trail.follow(Search(), after=0)}
                 assert shown[seq], (name, other)
         store.put([row])
     assert tried > 100

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from davserver.audit import HAPPENS_ANYWAY, OF_STRANGERS, TERMINAL, AuditEvent
 from davserver.db.engine import Transaction
 from davserver.db.throttle import ThrottleRow
 from davserver.errors import StorageFull, StorageUnavailable
+from davserver.rotation import Progress, Rotation
 from tests.audit import AuditStore
+from tests.unit.full_store import KilledError
 
 PROJECT = Path(__file__).parents[3]
 
@@ -264,6 +267,43 @@ def test_an_altered_log_keeps_nobody_out(store: AuditStore, tamper: Callable[[Au
     assert len(store.told.of(AuditEvent.AUDIT_BROKEN)) == 1
     assert any("begins the log anew" in problem for problem in store.problems())
     assert any("before the beginning of the log" in problem for problem in store.problems())
+
+
+# ── another master key
+def test_a_rotation_that_is_stopped_anywhere_is_recorded_once(store: AuditStore) -> None:
+    """In the transaction after which the old key is worth nothing, wherever it was killed before or after."""
+    store.fill(2)
+    for step in count(1):
+        steps = count(1)
+
+        def kill(_done: int, _total: int, step: int = step, steps: Iterator[int] = steps) -> None:
+            if next(steps) == step:
+                raise KilledError
+
+        try:
+            rotate(store, kill)
+        except KilledError:
+            store.__post_init__()
+            assert store.problems() == []
+            continue
+        break
+    store.__post_init__()
+    assert step > 3
+    rotated = [one.seq for one in store.seen() if one.event == "master-key-rotated"]
+    assert len(rotated) == 1
+    assert store.problems() == []
+
+
+def rotate(store: AuditStore, progress: Progress) -> None:
+    """Bring another master key into use."""
+    Rotation(
+        store.folder / "keys" / "master.key",
+        store.database,
+        store.clock,
+        lambda keyring: AuditLog(store.database, keyring, store.clock, store.told),
+        progress,
+        batch_rows=1,
+    ).run()
 
 
 # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from davserver.accounts import audit_trail
-from davserver.accounts.audit_trail import Wanted
+from davserver.accounts.audit_trail import Search
 from davserver.audit import AuditEvent
 from tests.audit import AuditStore
 from tests.factories import make_world
@@ -32,32 +32,32 @@ def store(tmp_path: Path) -> Iterator[AuditStore]:
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(), [7, 6, 5, 4, 3, 2, 1]),
-        (Wanted(account="alice"), [7, 3, 2, 1]),
-        (Wanted(account="nobody"), []),
-        (Wanted(event=AuditEvent.SIGNED_OUT), [7]),
-        (Wanted(account="bob", event=AuditEvent.SIGNED_IN), [5, 4]),
-        (Wanted(since=START + timedelta(days=1)), [7]),
-        (Wanted(until=START + timedelta(minutes=2)), [1]),
-        (Wanted(since=START + timedelta(minutes=2), until=START + timedelta(minutes=5)), [4, 3, 2]),
+        (Search(), [7, 6, 5, 4, 3, 2, 1]),
+        (Search(account="alice"), [7, 3, 2, 1]),
+        (Search(account="nobody"), []),
+        (Search(event=AuditEvent.SIGNED_OUT), [7]),
+        (Search(account="bob", event=AuditEvent.SIGNED_IN), [5, 4]),
+        (Search(since=START + timedelta(days=1)), [7]),
+        (Search(until=START + timedelta(minutes=2)), [1]),
+        (Search(since=START + timedelta(minutes=2), until=START + timedelta(minutes=5)), [4, 3, 2]),
     ],
 )
-def test_filters(store: AuditStore, wanted: Wanted, found: list[int]) -> None:
+def test_filters(store: AuditStore, wanted: Search, found: list[int]) -> None:
     """By account, by event, by time; the latest first."""
     assert [one.seq for one in store.seen(wanted)] == found
 
 
 def test_page_by_page(store: AuditStore) -> None:
     """Each continues where the last one ended; what is recorded meanwhile does not shift them."""
-    first = store.trail.latest(Wanted(), limit=3, by="admin")
-    second = store.trail.latest(Wanted(), limit=3, before=first[-1].seq, by="admin")
+    first = store.trail.latest(Search(), limit=3, by="admin")
+    second = store.trail.latest(Search(), limit=3, before=first[-1].seq, by="admin")
     assert [one.seq for one in (*first, *second)] == [8, 7, 6, 5, 4, 3]
 
 
 def test_reading_is_recorded_before_anything_is_shown(store: AuditStore) -> None:
     """Who has read, and whose entries; one's own are nobody else's business."""
-    store.trail.latest(Wanted(account="alice"), limit=1, by="admin")
-    store.trail.latest(Wanted(), limit=1)
+    store.trail.latest(Search(account="alice"), limit=1, by="admin")
+    store.trail.latest(Search(), limit=1)
     next(store.trail.everything(by="root"))
     read = store.told.of(AuditEvent.AUDIT_READ)
     assert [(one.account, one.actor) for one in read] == [("alice", "admin"), ("", ""), ("", "root")]
@@ -88,7 +88,7 @@ def test_everything_comes_in_order_with_its_links(store: AuditStore, monkeypatch
 
 def test_following(store: AuditStore) -> None:
     """What came after an entry, the earliest first."""
-    assert [one.seq for one in store.trail.follow(Wanted(account="alice"), after=2)] == [3, 7]
+    assert [one.seq for one in store.trail.follow(Search(account="alice"), after=2)] == [3, 7]
 
 
 def test_a_later_owner_of_a_name_does_not_see_the_earlier_ones_entries(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from davserver.accounts.desk import (
-    MAX_LISTED,
+
     MAX_WAITING,
     PAUSE_SECONDS,
     SOON_SECONDS,
@@ -145,16 +145,18 @@ def test_few_wait(office: Office) -> None:
     assert len(set(asked)) == len(asked) >= TOGETHER
 
 
-def test_the_list_is_bounded(office: Office) -> None:
+def test_the_list_is_bounded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many come while the provider hangs."""
-    office.ask(0)
+    monkeypatch.setattr("davserver.accounts.desk.MAX_LISTED", 2)
+    first = office.ask(1)
     assert office.provider.entered.wait(WAIT)
-    office.desk._listed.update({account(number).id: None for number in range(1, MAX_LISTED)})  # type: ignore[dict-item] # noqa: SLF001
+    second = office.ask(2)
+    office.wait_until_listed(2)
     with pytest.raises(Unconfirmed):
-        office.desk.ask(account(MAX_LISTED))
-    assert office.listed() == MAX_LISTED
-    for number in range(1, MAX_LISTED):
-        office.desk._listed.pop(account(number).id)  # noqa: SLF001
+        office.desk.ask(account(3))
+    office.provider.answers.set()
+    assert {one.result(WAIT).account.username for one in (first, second)} == {"user1", "user2"}
+    assert office.listed() == 0
 
 
 @pytest.mark.parametrize("error", [ProviderUnavailable("away"), ProviderMisconfigured("not allowed")])

@@ -42,7 +42,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
     world.database.dispose()
 
 
-@pytest.mark.parametrize(("how", "within"), [("disabled", 15), ("deleted", 15), ("role missing", 40)])
+@pytest.mark.parametrize(("how", "within"), [("disabled", POLL), ("deleted", POLL), ("role missing", PACE.role)])
 def test_who_has_left_is_shut_in_time(company: Company, how: str, within: int) -> None:
     """Without any request of theirs; the others go on."""
     leave(company, how)

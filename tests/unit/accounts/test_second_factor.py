@@ -49,9 +49,9 @@ def token(world: World, subject: str = "alice's", **changes: object) -> Identity
     return replace(identity, **changes)  # type: ignore[arg-type]  # whatever the test says
 
 
-def stepped_up(world: World, **changes: object) -> Identity:
+def stepped_up(world: World, subject: str = "alice's", **changes: object) -> Identity:
     """What one says after both factors there."""
-    return token(world, **{"acr": "mfa", "amr": frozenset({"pwd", "otp"}), **changes})
+    return token(world, subject, **{"acr": "mfa", "amr": frozenset({"pwd", "otp"}), **changes})
 
 
 def here(world: World) -> ProvedHere:
@@ -339,9 +339,8 @@ def test_an_end_that_was_altered(world: World, alice: Account, sessions: Session
     """One row cannot be made another one, nor one from long ago; to take it away cannot be noticed."""
     sessions.end_at_provider(SID)
     whose = make_provider_sessions(world).session_id(OTHER_SID)
-    tamper.write_column(
-        world.database, "ended_session", column, {"whose": whose, "ended_at": 1, "mac": bytes(32)}[column]
-    )
+    values: dict[str, tamper.Value] = {"whose": whose, "ended_at": 1, "mac": bytes(32)}
+    tamper.write_column(world.database, "ended_session", column, values[column])
     with pytest.raises(CorruptRow):
         there(world).proved_at(alice, stepped_up(world, sid=OTHER_SID if column == "whose" else SID))
 

@@ -75,6 +75,7 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("lock", "node_id"): ON_LOCKS,
     ("lock", "expires_at"): ON_LOCKS,
     ("profile", "account_id"): ("profile: ",),
+    ("ended_session", "whose"): ("token of an ended session: ",),
 }
 """Columns by which rows are searched for. With another value a row is not found, as if it were deleted: a
 name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""

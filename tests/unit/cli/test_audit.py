@@ -141,6 +141,15 @@ def test_tail_shows_nothing_that_was_altered(alice: Cli) -> None:
     assert "mallory" not in out
 
 
+def test_a_rotation_is_recorded_and_leaves_the_log_whole(alice: Cli) -> None:
+    """Under the new key; a head that was kept before is still that of the same entry."""
+    head = alice("audit", "export", "--head").out.strip()
+    assert alice("rotate-keys").code == ExitCode.OK
+    assert alice("audit", "verify", "--head", head).code == ExitCode.OK
+    (rotated,) = alice("audit", "tail", "--event", "master-key-rotated", "--json").objects
+    assert (rotated["actor"], rotated["account"]) == ("(terminal)", "")
+
+
 def test_gc_forgets_what_is_old_enough(alice: Cli) -> None:
     """After the days that are set; what is left is whole."""
     alice.clock.advance(days=401)

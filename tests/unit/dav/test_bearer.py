@@ -200,7 +200,7 @@ def test_nobody_is_asked_about_a_token(company: Company) -> None:
 
 # ── T39: out
 def put_together(header: Mapping[str, object], claims: Mapping[str, object], key: bytes = b"") -> str:
-    """A token made by hand, with an HMAC of `key` for a signature, or none: PyJWT refuses to make such ones."""
+    """A token made by hand, with an HMAC of `key` for a signature or none: PyJWT makes no such ones."""
     parts = [
         jwt.utils.base64url_encode(json.dumps(dict(part)).encode()).decode() for part in (header, claims)
     ]
@@ -263,7 +263,7 @@ def test_t39_tokens_that_open_nothing(company: Company, kind: str) -> None:
 
 
 def test_t39_a_password_only_session_beside_a_fresh_one(company: Company) -> None:
-    """decisions.md 23: the thief of a password signs in at Keycloak while the owner works; 401 for the thief."""
+    """decisions.md 23: the thief of a password signs in at Keycloak while the owner works, for nothing."""
     thief = company.fake.bearer(sid=OTHER_SESSION)
     principal = make_principal(company.account, company.door.world.clock, fresh_totp=False)
     company.sessions.sign_in(None, principal, provider_session=OTHER_SESSION)
@@ -432,7 +432,7 @@ def test_keys_that_change(company: Company) -> None:
 
 
 def test_a_key_that_is_withdrawn(company: Company) -> None:
-    """Nothing new was signed yet: seen when the keys are renewed, at the second request after five minutes."""
+    """Nothing new was signed yet: seen when keys are renewed, at the second request after five minutes."""
     old = company.fake.bearer()
     assert company.is_open(old)
     company.fake.published = ["second"]
@@ -582,7 +582,7 @@ def test_an_altered_proof_is_recorded(company: Company) -> None:
 
 # ── T38: what is offered
 def test_t38_both_schemes_are_offered(company: Company) -> None:
-    """Basic first, for clients that look no further; an error only for who came with a token (RFC 6750, 3)."""
+    """Basic first, for clients that look no further; an error for who came with a token (RFC 6750, 3)."""
     door = company.door
     for authorization, offered in (
         (None, OFFERED),

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from davserver.accounts.audit_trail import Wanted
+from davserver.accounts.audit_trail import Search
 from davserver.audit import AuditEvent
 from enroll_web.pages.audit import ENTRIES, WORDS
 from tests.tamper import write_column
@@ -27,7 +27,7 @@ def rows(page: str) -> list[list[str]]:
 
 def read(site: Site) -> list[tuple[str, str]]:
     """Who has read whose entries, the latest first; without this look."""
-    shown = site.services.audit_trail.latest(Wanted(event=AuditEvent.AUDIT_READ), limit=100, by="test")
+    shown = site.services.audit_trail.latest(Search(event=AuditEvent.AUDIT_READ), limit=100, by="test")
     return [(one.actor, one.account) for one in shown if one.actor != "test"]
 
 

@@ -97,8 +97,13 @@ class Company:
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     """Alice, who is known there and has just typed her password."""
+    yield from made_company(tmp_path, KEYCLOAK)
+
+
+def made_company(folder: Path, settings: Mapping[str, object]) -> Iterator[Company]:
+    """The site with these settings of `[identity]`; alice has just signed in at the provider."""
     registry = FakeRegistry(known=lambda _subject: True)
-    made = made_site(tmp_path, registry, identity=KEYCLOAK)
+    made = made_site(folder, registry, identity=settings)
     site = next(made)
     identity = Identity(
         subject="f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
