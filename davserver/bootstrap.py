@@ -16,7 +16,9 @@ from davserver.accounts.app_passwords import AppPasswords, Policy
 from davserver.accounts.authenticator import Authenticator
 from davserver.accounts.connecting import Connecting
 from davserver.accounts.deletion import AccountDeletion
+from davserver.accounts.export import Exports
 from davserver.accounts.invitations import Invitations
+from davserver.accounts.issuer import require_issuer
 from davserver.accounts.last_use import BackgroundNotes, UseWriter
 from davserver.accounts.notices import MailServer, NoticingAudit
 from davserver.accounts.overview import Overviews
@@ -80,6 +82,7 @@ class Services:
     upkeep: Upkeep
     connecting: Connecting
     overviews: Overviews
+    exports: Exports
     deletion: AccountDeletion
     shredder: Shredder
     uses: BackgroundNotes
@@ -126,8 +129,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
         needs_space: refuse to begin on a full disk; not for what makes room there.
 
     Raises:
-        ConfigError: a place cannot be used; MasterKeyError: the key is missing or another one. Nothing was
-            written then.
+        ConfigError: a place cannot be used, or the accounts belong to another identity provider's people;
+            MasterKeyError: the key is missing or another one. Nothing was written then.
         StorageUnavailable, StorageFull: the storage cannot be used now, or its master key is being rotated.
     """
     _check_places(settings, needs_space=needs_space)
@@ -141,6 +144,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
         keyring = open_keyring(
             settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
         )
+        if settings.identity.provider == "keycloak":
+            require_issuer(database, settings.identity.issuer, settings.identity.former_issuer)
         blobs = open_blobs()
         if notices is not None:
             notices.start(keyring)
@@ -257,7 +262,10 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         upkeep=Upkeep(database, sessions, invitations, clock, timedelta(days=settings.site.keep_days)),
         connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
-        deletion=AccountDeletion(database, keyring, throttle, audit),
+        exports=Exports(),
+        deletion=AccountDeletion(
+            database, keyring, throttle, audit, administrators_here=single_sign_on is None
+        ),
         shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
         lock=lock,

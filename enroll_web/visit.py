@@ -100,17 +100,16 @@ class Visit:
 
     def remember(self, **values: object) -> None:
         """Keep values for the requests to come; None forgets one."""
-        before = {} if self.session is None else self.session.data
-        data = {key: value for key, value in {**before, **values}.items() if value is not None}
-        if self.session is None and not data:
+        if self.session is None and all(value is None for value in values.values()):
             return
-        self._take(services().sessions.remember(self.session, data))
+        self._take(services().sessions.remember(self.session, values))
 
     def take_out(self, key: str) -> Any:  # noqa: ANN401 - as `recall`
-        """What was remembered, this once."""
-        value = self.recall(key)
-        if value is not None:
-            self.remember(**{key: None})
+        """What was remembered, this once: of several requests that ask at the same time one gets it."""
+        if self.session is None or self.recall(key) is None:
+            return None
+        session, value = services().sessions.take_out(self.session, key)
+        self._take(session)
         return value
 
     def tell(self, text: str) -> None:
@@ -130,7 +129,7 @@ class Visit:
         """The second factor was proved: another secret for the same session."""
         if self.session is None:
             raise AuthenticationError("nobody is signed in")
-        self._take(services().sessions.prove(self.session, principal, {**self.session.data, **data}))
+        self._take(services().sessions.prove(self.session, principal, data))
 
     def end(self) -> None:
         """The person has signed out."""
@@ -143,7 +142,7 @@ class Visit:
         """Give the browser its secret, if it has another one."""
         if self._secret == self._came_with:
             return
-        secure = request.is_secure
+        secure = _is_https()
         if self._secret:
             response.set_cookie(
                 _cookie_name(), self._secret, path="/", secure=secure, httponly=True, samesite="Lax"
@@ -201,5 +200,10 @@ def is_private_line() -> bool:
         return False
 
 
+def _is_https() -> bool:
+    """Whether browsers come by https: seen here, or said of a proxy that nobody told us to trust."""
+    return request.is_secure or services().settings.server.is_https
+
+
 def _cookie_name() -> str:
-    return HTTPS_COOKIE if request.is_secure else HTTP_COOKIE
+    return HTTPS_COOKIE if _is_https() else HTTP_COOKIE

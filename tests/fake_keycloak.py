@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -71,6 +72,7 @@ class FakeKeycloak:
         status: what it answers instead of anything useful; 200 is none.
         discovery: what it says of itself, beside its addresses.
         body: what it says instead of any JSON.
+        drips: "head" or "body": which part of each answer it gives byte by byte, without an end.
     """
 
     clock: Clock
@@ -79,12 +81,14 @@ class FakeKeycloak:
     status: int = 200
     discovery: dict[str, object] = field(default_factory=dict)
     body: bytes | None = None
+    drips: str = ""
     _codes: dict[str, tuple[Pending, dict[str, object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Take a port."""
         self._talks = threading.Event()
         self._talks.set()
+        self._ending = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.issuer = f"http://127.0.0.1:{self._server.server_port}/realms/test"
@@ -98,6 +102,7 @@ class FakeKeycloak:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hangs(yes=False)
+        self._ending.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -211,6 +216,13 @@ class FakeKeycloak:
             }
         return 404, {"error": "not found"}
 
+    def _drip(self, line: BufferedIOBase) -> None:
+        """Never silent for long, never done."""
+        head = b"HTTP/1.1 200 OK\r\nX-Drip: "
+        line.write(head if self.drips == "head" else head + b"x\r\n\r\n")
+        while not self._ending.wait(0.05):
+            line.write(b" ")
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
 
@@ -226,6 +238,9 @@ class FakeKeycloak:
                 fake._talks.wait()
                 status, document = fake._answer_to(self.path, body)
                 text = json.dumps(document).encode() if fake.body is None else fake.body
+                if fake.drips:
+                    fake._drip(self.wfile)
+                    return
                 self.send_response(status)
                 if status == HTTPStatus.FOUND:
                     self.send_header("Location", DISCOVERY)

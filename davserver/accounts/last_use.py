@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import re
 import threading
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from davserver.accounts.clients import client_neighbourhood
@@ -25,6 +26,15 @@ QUEUE_LENGTH = 1024
 
 REMEMBERED = 10_000
 """App passwords whose last note is remembered to save asking the database."""
+
+NETWORKS_KNOWN = 16
+"""Networks of a device that are remembered: home, work and the train are told once each, not every day."""
+
+MOVES_TOLD = 3
+"""How many new networks of a device are told within `MOVES_WINDOW_S`; nobody reads more mails than that."""
+
+MOVES_WINDOW_S = 24 * 3600
+"""Seconds of a day."""
 
 MAX_CLIENT_CHARS = 64
 MAX_AGENT_CHARS = 200
@@ -52,16 +62,39 @@ class UseNotes(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Travels:
+    """Where one device has been, as far as this process knows, and when that was told."""
+
+    networks: deque[str] = field(default_factory=lambda: deque(maxlen=NETWORKS_KNOWN))
+    told: deque[int] = field(default_factory=lambda: deque(maxlen=MOVES_TOLD))
+
+    def is_news(self, before: str, now: str, at: int) -> bool:
+        """Whether a use from the network `now` is to be told, when the last one was from `before`."""
+        if not self.networks:
+            self.networks.append(before)
+        if now in self.networks:
+            self.networks.remove(now)  # and to the end: the one unseen for longest is forgotten
+            self.networks.append(now)
+            return False
+        self.networks.append(now)
+        if len(self.told) == MOVES_TOLD and at - self.told[0] < MOVES_WINDOW_S:
+            return False
+        self.told.append(at)
+        return True
+
+
 class UseWriter:
-    """Writes notes to the database, in the caller's thread.
+    """Writes notes to the database, in the caller's thread. Belongs to one thread.
 
     Args:
-        audit: hears of uses from another network than the last one; None: nobody does.
+        audit: hears of uses from networks that are new; None: nobody does.
     """
 
     def __init__(self, database: Database, audit: AuditSink | None = None) -> None:
         self._database = database
         self._audit = audit
+        self._travels: OrderedDict[str, _Travels] = OrderedDict()
 
     def note(self, use: Use) -> None:
         """See `UseNotes.note`; a database that is busy or full is logged and costs this note."""
@@ -80,7 +113,7 @@ class UseWriter:
             return
         if before is not None and self._audit is not None:
             device, account = before
-            if _has_moved(device.last_used_from, use.client):
+            if self._has_moved(device.last_used_from, use):
                 self._audit.record(
                     AuditEvent.APP_PASSWORD_MOVED,
                     account=account.username,
@@ -88,10 +121,15 @@ class UseWriter:
                     client=use.client,
                 )
 
-
-def _has_moved(before: object, now: str) -> bool:
-    """Whether two addresses are of different networks. The older one is a note that nobody vouches for."""
-    return isinstance(before, str) and client_neighbourhood(before) != client_neighbourhood(now)
+    def _has_moved(self, before: object, use: Use) -> bool:
+        """Whether the use is from a network that is news. The last one is a note that nobody vouches for."""
+        if not isinstance(before, str):  # it is the first use, or was altered
+            return False
+        travels = self._travels.setdefault(use.app_id, _Travels())
+        self._travels.move_to_end(use.app_id)
+        if len(self._travels) > REMEMBERED:
+            self._travels.popitem(last=False)
+        return travels.is_news(client_neighbourhood(before), client_neighbourhood(use.client), use.now)
 
 
 class BackgroundNotes:

@@ -7,7 +7,7 @@ one beforehand. It must never outlive its account's suspension or its own hours.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,13 +21,16 @@ from davserver.db.engine import Database, Transaction
 from davserver.db.sessions import SessionRow
 from davserver.errors import AuthenticationError
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, Account, AccountState, AuthMethod, Principal, Scope
+from davserver.model import ROOT_ID, Account, AccountId, AccountState, AuthMethod, Principal, Scope
 
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=12)
 
 ANONYMOUS_FOR = timedelta(minutes=30)
 """How long somebody may take at the identity provider."""
+
+MAX_ANONYMOUS = 10_000
+"""Sessions of nobody yet: with one more the oldest of them goes, so that strangers cannot fill the disk."""
 
 NOTED_EVERY = timedelta(seconds=20)
 """A session's last request is noted at most this often, so it may end this much early."""
@@ -112,13 +115,63 @@ class Sessions:
             return None
         return self._read(secret, self._noted(row, now), account)
 
-    def remember(self, session: WebSession | None, data: Data) -> WebSession:
-        """Keep what the pages want to know next time; without a session, in a new one for nobody yet."""
+    def still_open(self, session: WebSession) -> bool:
+        """Whether a session is still open, asked during a long answer: which is use of it.
+
+        Steps that gave it another secret meanwhile do not count: it is known by its account and its begin.
+
+        Raises:
+            CorruptRow: a row was altered.
+        """
+        now, before = self._clock(), session.row
+        if before.account_id is None:
+            return False
+        with self._database.read() as tx:
+            if self._account(tx, before) is None:
+                return False
+            rows = [row for row in tx.sessions.of(before.account_id) if row.began_at == before.began_at]
+        live = [row for row in rows if not self._is_over(self._keyring.checked(row), now)]
+        for row in live:
+            self._noted(row, now)
+        return bool(live)
+
+    def remember(self, session: WebSession | None, values: Mapping[str, object]) -> WebSession:
+        """Keep what the pages want to know next time, beside what is kept already; None forgets one.
+
+        Without a session it is kept in a new one, for nobody yet.
+
+        Raises:
+            CorruptRow: the session was altered.
+        """
         if session is None:
-            return self._start(None, admin=False, provider_session="", data=data)
-        sealed = _sealed(secrets_.parse(session.secret), data)
-        row = self._change(session.row, lambda row: replace(row, data_sealed=sealed))
+            return self._start(None, admin=False, provider_session="", data=_merged({}, values))
+        secret = secrets_.parse(session.secret)
+        with self._database.write() as tx:
+            row = self._existing(tx, session)
+            if row is None:
+                return session  # it was ended in between; the next request will find that out
+            data = _merged(_unsealed(secret, row), values)
+            row = self._replace(tx, replace(row, data_sealed=_sealed(secret, data)))
+            tx.commit()
         return replace(session, data=data, row=row)
+
+    def take_out(self, session: WebSession, key: str) -> tuple[WebSession, Any]:
+        """What is kept under this key, for one caller only, however many ask at once; None if it is nothing.
+
+        Raises:
+            CorruptRow: the session was altered.
+        """
+        secret = secrets_.parse(session.secret)
+        with self._database.write() as tx:
+            row = self._existing(tx, session)
+            if row is None:
+                return session, None
+            data = _unsealed(secret, row)
+            value = data.pop(key, None)
+            if value is not None:
+                row = self._replace(tx, replace(row, data_sealed=_sealed(secret, data)))
+                tx.commit()
+        return replace(session, data=data, row=row), value
 
     def sign_in(
         self,
@@ -138,57 +191,75 @@ class Sessions:
             provider_session: the session at the identity provider; "" if there is none.
             data: what the pages remember.
         """
-        if before is not None:
-            self._delete([before.row])
+        made = self._start(
+            principal, admin=admin, provider_session=provider_session, data=data or {}, instead_of=before
+        )
         self._audit.record(AuditEvent.SIGNED_IN, account=principal.account.username)
-        return self._start(principal, admin=admin, provider_session=provider_session, data=data or {})
+        return made
 
-    def prove(self, session: WebSession, principal: Principal, data: Data) -> WebSession:
+    def prove(self, session: WebSession, principal: Principal, values: Mapping[str, object]) -> WebSession:
         """The second factor was proved: the same session, under another secret.
+
+        Args:
+            session: the one of before.
+            principal: who it is, with the time of the proof.
+            values: as `remember`.
 
         Raises:
             AuthenticationError: the session has ended in between.
+            CorruptRow: it was altered.
         """
         secret = secrets_.mint()
-        row = self._keyring.with_mac(
-            replace(
-                session.row,
+        with self._database.write() as tx:
+            old = self._existing(tx, session)
+            if old is None:
+                raise AuthenticationError("this session has ended")
+            data = _merged(_unsealed(secrets_.parse(session.secret), old), values)
+            new = replace(
+                old,
                 session_id=self._hash(secret),
                 totp_at=_seconds(principal.totp_at),
                 seen_at=to_seconds(self._clock()),
                 data_sealed=_sealed(secret, data),
-                version=session.row.version + 1,
+                version=old.version + 1,
             )
-        )
-        with self._database.write() as tx:
-            if not tx.sessions.delete(session.row.session_id):
-                raise AuthenticationError("this session has ended")
-            tx.sessions.insert(row)
+            new = self._keyring.with_mac(new)
+            tx.sessions.delete(old.session_id)
+            tx.sessions.insert(new)
             tx.commit()
-        return self._read(secrets_.to_text(secret), row, principal.account)
+        return self._read(secrets_.to_text(secret), new, principal.account)
 
     def end(self, session: WebSession) -> None:
         """The person has signed out."""
-        self._delete([session.row])
+        with self._database.write() as tx:
+            tx.sessions.delete(session.row.session_id)
+            tx.commit()
         if session.principal is not None:
             self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username)
 
     def end_others(self, account: Account, keep: WebSession | None = None) -> int:
         """End every session of an account, but for `keep`; returns how many there were."""
-        with self._database.read() as tx:
-            rows = tx.sessions.of(account.id)
-        kept = None if keep is None else keep.row.session_id
-        return self._delete([row for row in rows if row.session_id != kept])
+        with self._database.write() as tx:
+            ended = self.end_within(tx, account.id, keep)
+            tx.commit()
+        return ended
+
+    @staticmethod
+    def end_within(tx: Transaction, account_id: AccountId, keep: WebSession | None = None) -> int:
+        """The same inside somebody's transaction: what ends them and their end are one step."""
+        return tx.sessions.delete_of(account_id, keep=b"" if keep is None else keep.row.session_id)
 
     def end_at_provider(self, provider_session: str) -> int:
         """End every session that hangs on one at the identity provider; returns how many there were."""
-        with self._database.read() as tx:
-            rows = tx.sessions.at_provider(self._keyring.session_mac("provider", provider_session))
+        at_provider = self._keyring.session_mac("provider", provider_session)
+        with self._database.write() as tx:
+            rows = tx.sessions.at_provider(at_provider)
             names = {account.username for row in rows if (account := self._account(tx, row)) is not None}
-        ended = self._delete(rows)
+            tx.sessions.delete_at_provider(at_provider)
+            tx.commit()
         for name in sorted(names):
             self._audit.record(AuditEvent.SIGNED_OUT, account=name, reason="identity provider")
-        return ended
+        return len(rows)
 
     def forget(self) -> int:
         """Remove sessions that are over; returns how many there were."""
@@ -202,7 +273,13 @@ class Sessions:
         return count
 
     def _start(
-        self, principal: Principal | None, *, admin: bool, provider_session: str, data: Data
+        self,
+        principal: Principal | None,
+        *,
+        admin: bool,
+        provider_session: str,
+        data: Data,
+        instead_of: WebSession | None = None,
     ) -> WebSession:
         secret, now = secrets_.mint(), to_seconds(self._clock())
         at_provider = self._keyring.session_mac("provider", provider_session) if provider_session else None
@@ -220,12 +297,16 @@ class Sessions:
         )
         row = self._keyring.with_mac(row)
         with self._database.write() as tx:
+            if instead_of is not None:
+                tx.sessions.delete(instead_of.row.session_id)
             tx.sessions.insert(row)
+            if principal is None:
+                tx.sessions.keep_newest_anonymous(MAX_ANONYMOUS)
             tx.commit()
         return self._read(secrets_.to_text(secret), row, None if principal is None else principal.account)
 
     def _read(self, secret: str, row: SessionRow, account: Account | None) -> WebSession:
-        data: Data = json.loads(secrets_.unseal(secrets_.parse(secret), row.data_sealed))
+        data = _unsealed(secrets_.parse(secret), row)
         if account is None or row.signed_in_at is None:
             return WebSession(secret, None, admin=False, data=data, row=row)
         principal = Principal(
@@ -251,27 +332,27 @@ class Sessions:
         return now - seen > self._idle or now - began > self._longest
 
     def _noted(self, row: SessionRow, now: datetime) -> SessionRow:
-        """The row with this request noted. Whoever was faster has noted it as well."""
+        """The row with this request noted, as it is now: another request may run beside this one."""
         if now - from_seconds(row.seen_at) < NOTED_EVERY:
             return row
-        return self._change(row, lambda old: replace(old, seen_at=to_seconds(now)))
-
-    def _change(self, row: SessionRow, change: Callable[[SessionRow], SessionRow]) -> SessionRow:
-        """Change a session as it is now: another request of the same browser may run beside this one."""
         with self._database.write() as tx:
-            old = tx.sessions.find(row.session_id)
-            if old is None:
+            found = tx.sessions.find(row.session_id)
+            if found is None:
                 return row  # it was ended in between; the next request will find that out
-            new = self._keyring.with_mac(change(replace(self._keyring.checked(old), version=old.version + 1)))
-            tx.sessions.replace(new)
+            new = self._replace(tx, replace(self._keyring.checked(found), seen_at=to_seconds(now)))
             tx.commit()
         return new
 
-    def _delete(self, rows: Iterable[SessionRow]) -> int:
-        with self._database.write() as tx:
-            ended = sum(tx.sessions.delete(row.session_id) for row in rows)
-            tx.commit()
-        return ended
+    def _existing(self, tx: Transaction, session: WebSession) -> SessionRow | None:
+        """The session as it is now; None if it has ended."""
+        row = tx.sessions.find(session.row.session_id)
+        return None if row is None else self._keyring.checked(row)
+
+    def _replace(self, tx: Transaction, changed: SessionRow) -> SessionRow:
+        """Write a session that was read in the same transaction."""
+        row = self._keyring.with_mac(replace(changed, version=changed.version + 1))
+        tx.sessions.replace(row)
+        return row
 
     def _id(self, secret: str) -> bytes:
         return self._hash(secrets_.parse(secret))
@@ -282,6 +363,15 @@ class Sessions:
 
 def _sealed(secret: bytes, data: Mapping[str, object]) -> bytes:
     return secrets_.seal(secret, json.dumps(data).encode())
+
+
+def _unsealed(secret: bytes, row: SessionRow) -> Data:
+    data: Data = json.loads(secrets_.unseal(secret, row.data_sealed))
+    return data
+
+
+def _merged(data: Mapping[str, object], values: Mapping[str, object]) -> Data:
+    return {key: value for key, value in {**data, **values}.items() if value is not None}
 
 
 def _seconds(moment: datetime | None) -> int | None:

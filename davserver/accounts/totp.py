@@ -292,7 +292,7 @@ class Totp:
         ahead = 0 if device.confirmed else SKEW_STEPS
         if _matching_steps(secret, digits, range(step - SKEW_STEPS, step + ahead + 1)):
             return TotpOutOfSync("this code belongs to another time: set the device's clock")
-        return TotpInvalid("wrong one-time code")
+        return TotpInvalid("wrong one-time code: type the one that the app shows now")
 
     def _enrolled(self, tx: Transaction, account_id: AccountId) -> TotpDeviceRow:
         for device in self._devices(tx, account_id):

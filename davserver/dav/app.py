@@ -8,11 +8,13 @@ error. Built by `davserver.cli` and by tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from wsgidav.dav_error import HTTP_INTERNAL_ERROR, HTTP_UNAUTHORIZED, DAVError
 from wsgidav.wsgidav_app import WsgiDAVApp
 
+from davserver.accounts.watch import Watch
 from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.bootstrap import Services
 from davserver.dav import errors
@@ -24,7 +26,6 @@ from davserver.dav.put import Digests
 from davserver.dav.request_server import RequestServer
 from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
-from davserver.dav.watch import Watch
 from davserver.errors import DavserverError, IntegrityError
 from davserver.model import Principal
 from davserver.serving.exchange import ACCOUNT_KEY, Environ
@@ -103,7 +104,7 @@ class DavApp(WsgiDAVApp):
         environ[ACCOUNT_KEY] = principal.account.username
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)
-        watch = Watch(principal, self._still_open)
+        watch = Watch(partial(self._still_open, principal))
         environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal), body, watch)
         environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
         blocks = self._server(environ, start_response)

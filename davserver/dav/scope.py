@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from wsgidav.dav_error import DAVError
 
+from davserver.accounts.watch import Watch
 from davserver.dav.body import RequestBody
 from davserver.dav.conditions import Preconditions
 from davserver.dav.if_header import IfList, State, any_holds, parse_if, submitted
 from davserver.dav.uri import Target, parse_destination, parse_target
-from davserver.dav.watch import Watch
 from davserver.errors import ParentMissing, PreconditionFailed
 from davserver.model import Node
 from davserver.serving.exchange import Environ

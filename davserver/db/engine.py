@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
@@ -37,7 +37,7 @@ from davserver.db.sessions import SessionsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
 from davserver.errors import CorruptRow, StorageFull, StorageUnavailable, VersionConflict
-from davserver.model import Durability
+from davserver.model import AccountId, Durability
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer of another process is waited for before the request fails with StorageUnavailable."""
@@ -157,6 +157,10 @@ class Transaction:
     def blobs(self) -> BlobIndex:
         """Which blobs exist, in which state, and the small ones themselves."""
         return BlobIndex(self._connection)
+
+
+Within = Callable[[Transaction, AccountId], object]
+"""What else belongs into a transaction that changes an account; the result is not looked at."""
 
 
 class Database:

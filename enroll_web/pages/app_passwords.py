@@ -38,9 +38,11 @@ FOLDERS_OFFERED = 200
 @needs(Level.PROVED)
 def overview() -> str:
     """All that open the drive now."""
+    devices = services().app_passwords.list(visit().account)
     return render_template(
         "app_passwords.html",
-        devices=services().app_passwords.list(visit().account),
+        devices=devices,
+        folders={one.id: _place(one.root_id) for one in devices if one.root_id != ROOT_ID},
         scope_words=SCOPE_WORDS,
         root=ROOT_ID,
         now=services().clock(),
@@ -140,6 +142,14 @@ def _issue() -> IssuedAppPassword:
 def _folder(text: str) -> NodeId:
     path = VaultPath.parse(text.strip().strip("/"))
     return ROOT_ID if path.is_root else services().vaults.open(visit().principal).stat(path).id
+
+
+def _place(folder: NodeId) -> str:
+    """Where a folder is now; "" if it is gone."""
+    try:
+        return str(services().vaults.open(visit().principal).path_of(folder))
+    except NotFound:
+        return ""
 
 
 def _form() -> dict[str, Any]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from davserver.accounts.export import about
-from davserver.audit import AuditEvent
-from davserver.errors import InvalidValue
+from davserver.accounts.watch import Watch
+from davserver.audit import AuditEvent, AuditSink
+from davserver.errors import AuthenticationError, DavserverError, InvalidValue, NotPermitted
 from davserver.vault.export import archive
+from enroll_web import errors
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
-from enroll_web.visit import services, visit
+from enroll_web.visit import client, services, visit
 
 pages = Blueprint("my_data", __name__)
 
@@ -37,9 +41,12 @@ def download() -> Response:
     account = visit().account
     known = about(services().overviews.of(account.username), services().profiles.of(account.id))
     beside = {"account.json": json.dumps(known, indent=2).encode()}
-    blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
+    vault, watch = services().vaults.open(visit().principal), Watch(_still_open())
+    services().exports.begin(account.id)
+    blocks = archive(vault, beside, services().clock(), watch.check)
+    response = Response(_noted(blocks, services().audit, client()), content_type="application/zip")
+    response.call_on_close(partial(services().exports.end, account.id))
     services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username)
-    response = Response(blocks, content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="sealdav-{account.username}.zip"'
     return response
 
@@ -79,8 +86,12 @@ def delete_for_good() -> Response:
     if request.form.get("name", "").strip().casefold() != account.username:
         overview = services().overviews.of(account.username)
         return refused("delete.html", NOT_THE_NAME, HTTPStatus.UNPROCESSABLE_ENTITY, overview=overview)
+    try:
+        services().deletion.shred(account.username)
+    except NotPermitted as error:
+        overview = services().overviews.of(account.username)
+        return refused("delete.html", error, HTTPStatus.CONFLICT, overview=overview)
     visit().end()
-    services().deletion.shred(account.username)
     services().database.empty_log()
     services().shredder.remove(account.id)
     services().database.empty_log()
@@ -91,3 +102,20 @@ def delete_for_good() -> Response:
 def deleted() -> str:
     """It is done, and what is left."""
     return render_template("deleted.html")
+
+
+def _still_open() -> Callable[[], bool]:
+    """Whether the session of this request is still good, to be asked while its answer is sent."""
+    session = visit().session
+    if session is None:
+        raise AuthenticationError("nobody is signed in")
+    return partial(services().sessions.still_open, session)
+
+
+def _noted(blocks: Iterator[bytes], audit: AuditSink, address: str) -> Iterator[bytes]:
+    """The same blocks; what goes wrong when it is too late for a page is noted as if there were one."""
+    try:
+        yield from blocks
+    except DavserverError as error:
+        errors.note(error, audit, address)
+        raise

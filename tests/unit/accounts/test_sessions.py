@@ -1,8 +1,9 @@
-"""Sessions: who holds the secret is signed in, for as long as the rules say, and nobody else."""
+"""Sessions: who holds the secret is signed in, for as long as the rules say, and nobody else (T46)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import event
 
 from davserver.accounts.sessions import ANONYMOUS_FOR, IDLE, LONGEST, NOTED_EVERY, Sessions, WebSession
 from davserver.crypto import sessions as secrets_
@@ -125,6 +127,19 @@ def test_before_sign_in_a_browser_has_half_an_hour(world: World) -> None:
     assert sessions.open(made.secret) is None
 
 
+def test_strangers_do_not_fill_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the sessions of nobody yet the newest stay; whoever has signed in stays in any case."""
+    monkeypatch.setattr("davserver.accounts.sessions.MAX_ANONYMOUS", 3)
+    sessions = make_sessions(world)
+    alice = signed_in(world, sessions)
+    made = []
+    for number in range(6):
+        made.append(sessions.remember(None, {"number": number}))
+        world.clock.advance(seconds=1)
+    assert [sessions.open(one.secret) is not None for one in made] == [False] * 3 + [True] * 3
+    assert sessions.open(alice.secret) is not None
+
+
 def test_what_is_over_is_removed(world: World) -> None:
     """And nothing else."""
     sessions = make_sessions(world)
@@ -157,17 +172,76 @@ def test_the_sessions_of_one_person_end_together(world: World) -> None:
 
 
 def test_two_requests_at_once_lose_nothing(world: World) -> None:
-    """What one remembers is not undone by the other, which has read the session before."""
+    """What one remembers or takes out is not undone by the other, which has read the session before."""
     sessions = make_sessions(world)
     made = signed_in(world, sessions)
     world.clock.advance(minutes=1)
-    read_before = sessions.open(made.secret)
-    assert read_before is not None
-    sessions.remember(made, {"a": 1})
+    one, other = sessions.open(made.secret), sessions.open(made.secret)
+    assert one is not None
+    assert other is not None
+    sessions.remember(one, {"a": 1})
+    sessions.take_out(other, "who")
+    sessions.remember(one, {"b": 2})
     world.clock.advance(minutes=1)
     found = sessions.open(made.secret)
     assert found is not None
-    assert found.data == {"a": 1}
+    assert found.data == {"a": 1, "b": 2}
+    sessions.remember(other, {"a": None, "c": 3})
+    proved = sessions.prove(one, make_principal(world.accounts.find("alice"), world.clock), {"d": 4})
+    assert proved.data == {"b": 2, "c": 3, "d": 4}
+
+
+def test_what_is_shown_once_is_shown_to_one_of_many_requests(world: World) -> None:
+    """All have read the session before any of them takes it out."""
+    sessions = make_sessions(world)
+    made = sessions.remember(signed_in(world, sessions), {"token": "shown once"})
+    read = [sessions.open(made.secret) for _ in range(8)]
+
+    def take_out(session: WebSession | None) -> object:
+        assert session is not None
+        return sessions.take_out(session, "token")[1]
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(take_out, read))
+    assert sorted(taken, key=str) == [None] * 7 + ["shown once"]
+    found = sessions.open(made.secret)
+    assert found is not None
+    assert found.data == {"who": "alice"}
+
+
+def test_a_session_that_has_ended_takes_and_gives_nothing(world: World) -> None:
+    """Neither is it made again by what another request wants to keep."""
+    sessions = make_sessions(world)
+    made = signed_in(world, sessions)
+    sessions.end(made)
+    assert sessions.take_out(made, "who")[1] is None
+    sessions.remember(made, {"a": 1})
+    assert sessions.open(made.secret) is None
+
+
+@pytest.mark.parametrize("how", ["everywhere", "at the provider"])
+def test_nobody_slips_in_while_sessions_are_ended(world: World, tmp_path: Path, how: str) -> None:
+    """Whoever signs in while another process is about to end all of them is out as well."""
+    account = world.accounts.create("alice")
+    other = make_world(tmp_path, clock=world.clock)
+    sessions, elsewhere = make_sessions(world), make_sessions(other)
+    secrets: list[str] = []
+
+    def sign_in() -> None:
+        principal = make_principal(account, world.clock)
+        secrets.append(elsewhere.sign_in(None, principal, provider_session="sid").secret)
+
+    def before(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            sign_in()
+
+    sign_in()
+    event.listen(world.database.engine, "before_cursor_execute", before)
+    ended = sessions.end_others(account) if how == "everywhere" else sessions.end_at_provider("sid")
+    event.remove(world.database.engine, "before_cursor_execute", before)
+    assert ended == len(secrets) == 2
+    assert [elsewhere.open(secret) for secret in secrets] == [None, None]
+    other.database.dispose()
 
 
 def test_nobody_signs_in_by_writing_to_the_database(world: World) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from davserver.dav.watch import RECHECK_SECONDS, Watch
+from davserver.accounts.watch import RECHECK_SECONDS, Watch
 from davserver.errors import AuthenticationError
-from tests.factories import make_principal
 from tests.unit.dav.door import Door
 
 CONTENT = bytes(3_000_000)
@@ -25,17 +24,16 @@ class _Time:
         return self.now
 
 
-def test_asks_again_only_after_a_while(door: Door) -> None:
+def test_asks_again_only_after_a_while() -> None:
     """A look-up per interval, not per block; the answer counts from then on."""
     time, open_ = _Time(), [True]
     asked: list[float] = []
 
-    def still_open(_principal: object) -> bool:
+    def still_open() -> bool:
         asked.append(time.now)
         return open_[0]
 
-    account = door.world.accounts.find("alice")
-    watch = Watch(make_principal(account, door.world.clock), still_open, time)
+    watch = Watch(still_open, time)
     for _ in range(1000):
         watch.check()
     assert asked == []
@@ -52,7 +50,7 @@ def test_asks_again_only_after_a_while(door: Door) -> None:
 
 def test_suspension_ends_a_running_download(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """The iterator of a GET raises at the next block, and the server cuts the connection."""
-    monkeypatch.setattr("davserver.dav.watch.RECHECK_SECONDS", 0)
+    monkeypatch.setattr("davserver.accounts.watch.RECHECK_SECONDS", 0)
     door.put("file", CONTENT)
     environ = {
         "REQUEST_METHOD": "GET",
@@ -71,7 +69,7 @@ def test_suspension_ends_a_running_download(door: Door, monkeypatch: pytest.Monk
 
 def test_suspension_ends_a_running_upload(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PUT that is under way when the account is shut is refused, and stores nothing."""
-    monkeypatch.setattr("davserver.dav.watch.RECHECK_SECONDS", 0)
+    monkeypatch.setattr("davserver.accounts.watch.RECHECK_SECONDS", 0)
     door.put("file", b"old")
 
     class Suspending(io.BytesIO):

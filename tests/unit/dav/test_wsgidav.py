@@ -9,12 +9,12 @@ from functools import partial
 import pytest
 from wsgidav.dav_error import DAVError
 
+from davserver.accounts.watch import Watch
 from davserver.dav.body import RequestBody
 from davserver.dav.domain_controller import REALM
 from davserver.dav.provider import VaultProvider
 from davserver.dav.resources import CollectionResource, FileResource
 from davserver.dav.scope import SCOPE_KEY, RequestScope
-from davserver.dav.watch import Watch
 from davserver.serving.exchange import Environ
 from tests.factories import make_principal
 from tests.unit.dav.door import Door
@@ -31,7 +31,7 @@ def environ(door: Door) -> Environ:
         "wsgi.input": io.BytesIO(),
         "wsgidav.provider": VaultProvider(),
     }
-    environ[SCOPE_KEY] = RequestScope(environ, vault, RequestBody(environ), Watch(principal, lambda _: True))
+    environ[SCOPE_KEY] = RequestScope(environ, vault, RequestBody(environ), Watch(lambda: True))
     return environ
 
 

@@ -1,6 +1,6 @@
 """Whether a credential that opened a long transfer is still good: revoking it must end the transfer too.
 
-It must never cost a look-up per block. Made by `app` for each request; asked between blocks, both ways.
+It must never cost a look-up per block. Made by both doors for each long transfer; asked between blocks.
 """
 
 from __future__ import annotations
@@ -9,26 +9,22 @@ import time
 from collections.abc import Callable
 
 from davserver.errors import AuthenticationError
-from davserver.model import Principal
-
-StillOpen = Callable[[Principal], bool]
-"""`Authenticator.still_open`."""
 
 RECHECK_SECONDS = 30.0
 """How long a revoked credential may go on with a transfer that it has begun."""
 
 
 class Watch:
-    """Asks again about one principal, at most every `RECHECK_SECONDS`.
+    """Asks again about one credential, at most every `RECHECK_SECONDS`.
 
     Args:
+        still_open: whether it is still good.
         monotonic: seconds on a clock that never goes back.
     """
 
     def __init__(
-        self, principal: Principal, still_open: StillOpen, monotonic: Callable[[], float] = time.monotonic
+        self, still_open: Callable[[], bool], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._principal = principal
         self._still_open = still_open
         self._monotonic = monotonic
         self._next = monotonic() + RECHECK_SECONDS
@@ -42,6 +38,6 @@ class Watch:
         now = self._monotonic()
         if now < self._next:
             return
-        if not self._still_open(self._principal):
+        if not self._still_open():
             raise AuthenticationError("the credential was shut while it was in use")
         self._next = now + RECHECK_SECONDS
