@@ -60,11 +60,13 @@ class Patience:
 
         def run() -> None:
             try:
-                answer.set_result(question())
+                found = question()
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                answer.set_exception(error)
-            finally:
                 self._open.release()
+                answer.set_exception(error)
+            else:
+                self._open.release()
+                answer.set_result(found)
 
         try:
             threading.Thread(target=run, name="identity-provider", daemon=True).start()
