@@ -23,9 +23,11 @@ from davserver.accounts.confirmations import Confirmations
 from davserver.accounts.connecting import Connecting
 from davserver.accounts.deletion import AccountDeletion
 from davserver.accounts.desk import Desk
+from davserver.accounts.export import Exports
 from davserver.accounts.gate import Gate, OpenGate
 from davserver.accounts.inquiries import Inquiries
 from davserver.accounts.invitations import Invitations
+from davserver.accounts.issuer import require_issuer
 from davserver.accounts.last_use import BackgroundNotes, UseWriter
 from davserver.accounts.lease import Lease
 from davserver.accounts.lost_sessions import LostSessions
@@ -104,6 +106,7 @@ class Services:
     upkeep: Upkeep
     connecting: Connecting
     overviews: Overviews
+    exports: Exports
     deletion: AccountDeletion
     shredder: Shredder
     uses: BackgroundNotes
@@ -160,8 +163,8 @@ def build_services(
         registry: who is asked about people in the place of the Keycloak that the settings name.
 
     Raises:
-        ConfigError: a place cannot be used; MasterKeyError: the key is missing or another one. Nothing was
-            written then.
+        ConfigError: a place cannot be used, or the accounts belong to another identity provider's people;
+            MasterKeyError: the key is missing or another one. Nothing was written then.
         StorageUnavailable, StorageFull: the storage cannot be used now, or its master key is being rotated.
     """
     _check_places(settings, needs_space=needs_space)
@@ -173,6 +176,8 @@ def build_services(
         keyring = open_keyring(
             settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
         )
+        if settings.identity.provider == "keycloak":
+            require_issuer(database, settings.identity.issuer, settings.identity.former_issuer)
         blobs = open_blobs()
         audit_log = AuditLog(database, keyring, clock, LogAuditSink(), actor=actor)
         notices = _notices(settings, database, audit_log)
@@ -337,7 +342,10 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         ),
         connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
-        deletion=AccountDeletion(database, keyring, throttle, audit),
+        exports=Exports(),
+        deletion=AccountDeletion(
+            database, keyring, throttle, audit, administrators_here=single_sign_on is None
+        ),
         shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
         lock=lock,

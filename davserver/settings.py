@@ -16,6 +16,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.errors import MessageError
+from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -115,6 +117,15 @@ def default_token_file() -> Path:
     """Where `sealdav token` keeps what it was given: the user's folder for state (XDG Base Directory 0.8)."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "sealdav" / TOKEN_NAME
+
+
+def is_journal(descriptor: int) -> bool:
+    """Whether what is written there is kept by systemd's journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:  # it is closed
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def _is_checkout(folder: Path) -> bool:
@@ -291,6 +302,11 @@ class IdentitySettings(Section):
     ca_bundle: str = Field(
         "", description="PEM file of who vouches for Keycloak's certificate; empty: those of the system."
     )
+    former_issuer: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+/realms/[^\s/?#]+)?$",
+        description="What the issuer was called before the realm moved; its people keep their accounts.",
+    )
     post_logout_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
@@ -410,9 +426,18 @@ class MailSettings(Section):
     @field_validator("sender")
     @classmethod
     def _needed_with_a_host(cls, sender: str, info: ValidationInfo) -> str:
-        if info.data.get("host") and "@" not in sender:
-            raise ValueError("sender is needed with host: an address that mails come from")
+        if (sender or info.data.get("host")) and not _is_address(sender):
+            raise ValueError('sender is needed with host: one address alone, like "drive@example.org"')
         return sender
+
+
+def _is_address(text: str) -> bool:
+    """Whether mails can come from it as it is: an address (RFC 5322, 3.4.1) and nothing around it."""
+    try:
+        found = Address(addr_spec=text)
+    except (ValueError, IndexError, MessageError):
+        return False
+    return text.isascii() and found.addr_spec == text and bool(found.domain)
 
 
 class LogSettings(Section):

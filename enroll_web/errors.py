@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from davserver import errors as ours
-from davserver.audit import AuditEvent, get_logger
+from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.errors import DavserverError
 from enroll_web.visit import services
 
@@ -144,7 +144,7 @@ def answer_to(error: DavserverError) -> Answer:
 def domain_error(error: DavserverError) -> Response:
     """Answer one of our errors that no page has dealt with."""
     answer = answer_to(error)
-    _note(error)
+    note(error, services().audit, request.remote_addr)
     response = page(answer.status, answer.title, answer.text or _sentence(error))
     if isinstance(error, (ours.Throttled, ours.Unconfirmed)):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -178,12 +178,10 @@ def _sentence(error: DavserverError) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _note(error: DavserverError) -> None:
+def note(error: DavserverError, audit: AuditSink, client: str | None) -> None:
     """Somebody has to hear of what is wrong with the server; the text of an error of ours holds no secret."""
     if isinstance(error, ours.IntegrityError):
-        services().audit.record(
-            AuditEvent.INTEGRITY_FAILED, client=request.remote_addr, reason=type(error).__name__
-        )
+        audit.record(AuditEvent.INTEGRITY_FAILED, client=client, reason=type(error).__name__)
     elif isinstance(
         error,
         (

@@ -8,6 +8,7 @@ Used by the pages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from flask import Response, current_app, g, request
 from davserver.accounts.sessions import WebSession
 from davserver.bootstrap import Services
 from davserver.errors import AuthenticationError
-from davserver.model import Account, AccountState, Principal
+from davserver.model import Account, Principal
 from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY
 
 HTTPS_COOKIE = "__Host-sealdav"
@@ -101,17 +102,16 @@ class Visit:
 
     def remember(self, **values: object) -> None:
         """Keep values for the requests to come; None forgets one."""
-        before = {} if self.session is None else self.session.data
-        data = {key: value for key, value in {**before, **values}.items() if value is not None}
-        if self.session is None and not data:
+        if self.session is None and all(value is None for value in values.values()):
             return
-        self._take(services().sessions.remember(self.session, data))
+        self._take(services().sessions.remember(self.session, values))
 
     def take_out(self, key: str) -> Any:  # noqa: ANN401 - as `recall`
-        """What was remembered, this once."""
-        value = self.recall(key)
-        if value is not None:
-            self.remember(**{key: None})
+        """What was remembered, this once: of several requests that ask at the same time one gets it."""
+        if self.session is None or self.recall(key) is None:
+            return None
+        session, value = services().sessions.take_out(self.session, key)
+        self._take(session)
         return value
 
     def tell(self, text: str) -> None:
@@ -131,18 +131,18 @@ class Visit:
         """The second factor was proved: another secret for the same session."""
         if self.session is None:
             raise AuthenticationError("nobody is signed in")
-        self._take(services().sessions.prove(self.session, principal, {**self.session.data, **data}))
+        self._take(services().sessions.prove(self.session, principal, data))
 
     def guarded(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """A long answer, as long as the account is open."""
-        gate, accounts, username = services().gate, services().accounts, self.account.username
-
-        def still_open() -> bool:
-            account = accounts.find(username)
-            gate.require(account)
-            return account.state is AccountState.ACTIVE
-
+        """A long answer, as long as this session would still open it."""
+        if self.session is None:
+            raise AuthenticationError("nobody is signed in")
+        still_open = partial(services().sessions.still_open, self.session)
         return services().transfers.guard(blocks, still_open, request.environ.get(CUT_KEY, lambda: None))
+
+    def ending_others(self) -> partial[int]:
+        """What signs every other browser of the account out, within the transaction of what is the reason."""
+        return partial(services().sessions.end_within, keep=self.session)
 
     def end(self) -> None:
         """The person has signed out."""
@@ -155,7 +155,7 @@ class Visit:
         """Give the browser its secret, if it has another one."""
         if self._secret == self._came_with:
             return
-        secure = request.is_secure
+        secure = _is_https()
         if self._secret:
             response.set_cookie(
                 _cookie_name(), self._secret, path="/", secure=secure, httponly=True, samesite="Lax"
@@ -213,5 +213,10 @@ def is_private_line() -> bool:
         return False
 
 
+def _is_https() -> bool:
+    """Whether browsers come by https: seen here, or said of a proxy that nobody told us to trust."""
+    return request.is_secure or services().settings.server.is_https
+
+
 def _cookie_name() -> str:
-    return HTTPS_COOKIE if request.is_secure else HTTP_COOKIE
+    return HTTPS_COOKIE if _is_https() else HTTP_COOKIE

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -79,6 +80,7 @@ class FakeKeycloak:
         interval: how often a device may ask, in seconds.
         pending: errors that a device is told, one each time that it asks, before it gets tokens.
         refreshes: how many refresh tokens were redeemed.
+        drips: "head" or "body": which part of each answer it gives byte by byte, without an end.
     """
 
     clock: Clock
@@ -91,6 +93,7 @@ class FakeKeycloak:
     interval: int = 5
     pending: list[str] = field(default_factory=list)
     refreshes: int = 0
+    drips: str = ""
     _devices: dict[str, str] = field(default_factory=dict)
     _sessions: dict[str, int] = field(default_factory=dict)
     _codes: dict[str, tuple[Pending, dict[str, object]]] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class FakeKeycloak:
         """Take a port."""
         self._talks = threading.Event()
         self._talks.set()
+        self._ending = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.issuer = f"http://127.0.0.1:{self._server.server_port}/realms/test"
@@ -112,6 +116,7 @@ class FakeKeycloak:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hangs(yes=False)
+        self._ending.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -302,6 +307,13 @@ class FakeKeycloak:
             }
         return 404, {"error": "not found"}
 
+    def _drip(self, line: BufferedIOBase) -> None:
+        """Never silent for long, never done."""
+        head = b"HTTP/1.1 200 OK\r\nX-Drip: "
+        line.write(head if self.drips == "head" else head + b"x\r\n\r\n")
+        while not self._ending.wait(0.05):
+            line.write(b" ")
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
 
@@ -317,6 +329,9 @@ class FakeKeycloak:
                 fake._talks.wait()
                 status, document = fake._answer_to(self.path, body)
                 text = json.dumps(document).encode() if fake.body is None else fake.body
+                if fake.drips:
+                    fake._drip(self.wfile)
+                    return
                 self.send_response(status)
                 if status == HTTPStatus.FOUND:
                     self.send_header("Location", DISCOVERY)

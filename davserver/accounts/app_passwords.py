@@ -17,7 +17,7 @@ from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto import tokens
 from davserver.db.credentials import AppPasswordRow
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import CorruptRow, InvalidValue, LimitExceeded, NotFound, NotPermitted, WrongKind
 from davserver.keyring import Keyring
 from davserver.model import (
@@ -192,12 +192,18 @@ class AppPasswords:
             self._revoke(tx, account, rows[0])
             tx.commit()
 
-    def revoke_all(self, account: Account) -> int:
-        """Shut every app password of an account; returns how many there were."""
+    def revoke_all(self, account: Account, *, within: Within = lambda _tx, _account_id: None) -> int:
+        """Shut every app password of an account; returns how many there were.
+
+        Args:
+            account: whose.
+            within: what else belongs into the same transaction.
+        """
         with self._database.write() as tx:
             rows = [row for row in tx.credentials.app_passwords(account.id) if self._is_live(row)]
             for row in rows:
                 self._revoke(tx, account, row)
+            within(tx, account.id)
             tx.commit()
         return len(rows)
 

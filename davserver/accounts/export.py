@@ -1,21 +1,55 @@
 """What is known of an account beside its files, for its owner to take along: words and numbers, no secret.
 
-Called by the site.
+It must never be made twice at once for one account: it reads and decrypts everything. Called by the site.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 from davserver.accounts.audit_trail import AuditEntry
 from davserver.accounts.overview import Overview
 from davserver.accounts.profiles import Profile
+from davserver.errors import LimitExceeded
+from davserver.model import AccountId
+
+NAMES = (
+    "files are below files/; a name that not every system can store was changed, and renamed.json says what "
+    "it was"
+)
+"""What the archive says of its own names."""
+
+
+class Exports:
+    """The archives that are being sent by this process."""
+
+    def __init__(self) -> None:
+        self._running: set[AccountId] = set()
+        self._lock = threading.Lock()
+
+    def begin(self, account_id: AccountId) -> None:
+        """An archive of this account is about to be sent; `end` has to follow.
+
+        Raises:
+            LimitExceeded: there is one already.
+        """
+        with self._lock:
+            if account_id in self._running:
+                raise LimitExceeded("your data is being downloaded already: wait for its end, or cancel it")
+            self._running.add(account_id)
+
+    def end(self, account_id: AccountId) -> None:
+        """It was sent, or broken off."""
+        with self._lock:
+            self._running.discard(account_id)
 
 
 def about(overview: Overview, profile: Profile) -> dict[str, object]:
     """Everything, as JSON can say it; times in ISO 8601."""
     account = overview.account
     return {
+        "names": NAMES,
         "account": account.username,
         "subject": account.subject,
         "email": profile.email,

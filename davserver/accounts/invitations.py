@@ -1,7 +1,8 @@
 """Links that let somebody set up an account: the first administrator's, and those that administrators give.
 
 A link is good once and for a day; the database holds its keyed hash only. The account is made when the link
-is used, in the same transaction that uses it up. Called by `serve`, the command line and the site.
+is used, with its password, in the same transaction that uses it up. Called by `serve`, the command line and
+the site.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Invitations:
         with self._database.read() as tx:
             row = self._row(tx, text)
         username = normalise_username(row.username or username.strip())
-        self._identity.require_acceptable(password, username)
+        give_password = self._identity.first_password(username, password)
 
         def use(tx: Transaction, account_id: AccountId) -> None:
             if not tx.invitations.consume(row.token_hash) or (
@@ -127,13 +128,12 @@ class Invitations:
             ):
                 raise NotFound("this link was used already")
             self._audit.record(AuditEvent.INVITATION_USED, account=username, tx=tx)
+            give_password(tx, account_id)
             if row.admin:
                 self._profiles.write_admin(tx, account_id, admin=True)
                 self._audit.record(AuditEvent.ADMIN_GRANTED, account=username, tx=tx)
 
-        account = self._accounts.create(username, quota=row.quota, within=use)
-        self._identity.set_password(account.id, password)
-        return account
+        return self._accounts.create(username, quota=row.quota, within=use)
 
     def forget(self) -> int:
         """Remove links that have expired; returns how many there were."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import queue
 import re
 import threading
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from davserver.accounts.clients import client_neighbourhood
@@ -25,6 +27,15 @@ QUEUE_LENGTH = 1024
 
 REMEMBERED = 10_000
 """App passwords whose last note is remembered to save asking the database."""
+
+NETWORKS_KNOWN = 16
+"""Networks of a device that are remembered: home, work and the train are told once each, not every day."""
+
+MOVES_TOLD = 3
+"""How many new networks of a device are told within `MOVES_WINDOW_S`; nobody reads more mails than that."""
+
+MOVES_WINDOW_S = 24 * 3600
+"""Seconds of a day."""
 
 MAX_CLIENT_CHARS = 64
 MAX_AGENT_CHARS = 200
@@ -52,19 +63,46 @@ class UseNotes(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Travels:
+    """Where one device has been, as far as this process knows, and when that was told."""
+
+    networks: deque[str] = field(default_factory=lambda: deque(maxlen=NETWORKS_KNOWN))
+    told: deque[int] = field(default_factory=lambda: deque(maxlen=MOVES_TOLD))
+
+    def is_news(self, before: object, use: Use) -> bool:
+        """Whether a use is to be told. The last one was `before`, a note that nobody vouches for."""
+        if not isinstance(before, str):  # it is the first use, or was altered
+            return False
+        if not self.networks:
+            self.networks.append(client_neighbourhood(before))
+        now = client_neighbourhood(use.client)
+        if now in self.networks:
+            self.networks.remove(now)  # and to the end: the one unseen for longest is forgotten
+            self.networks.append(now)
+            return False
+        self.networks.append(now)
+        if len(self.told) == MOVES_TOLD and use.now - self.told[0] < MOVES_WINDOW_S:
+            return False
+        self.told.append(use.now)
+        return True
+
+
 class UseWriter:
-    """Writes notes to the database, in the caller's thread.
+    """Writes notes to the database, in the caller's thread. Belongs to one thread.
 
     Args:
-        audit: hears of uses from another network than the last one; None: nobody does.
+        audit: hears of uses from networks that are new; None: nobody does.
     """
 
     def __init__(self, database: Database, audit: AuditSink | None = None) -> None:
         self._database = database
         self._audit = audit
+        self._travels: OrderedDict[str, _Travels] = OrderedDict()
 
     def note(self, use: Use) -> None:
         """See `UseNotes.note`; a database that is busy or full is logged and costs this note."""
+        travels = deepcopy(self._travels.get(use.app_id, _Travels()))
         try:
             with self._database.write() as tx:
                 before = tx.credentials.with_account(use.app_id)
@@ -74,11 +112,13 @@ class UseWriter:
                     client=use.client[:MAX_CLIENT_CHARS],
                     agent=_UNPRINTABLE.sub("?", use.agent)[:MAX_AGENT_CHARS],
                 )
-                if before is not None and _has_moved(before[0].last_used_from, use.client):
+                if before is not None and travels.is_news(before[0].last_used_from, use):
                     self._record_move(tx, before[1].username, use)
                 tx.commit()
         except StorageUnavailable:
             get_logger("sealdav.accounts").warning("last use not noted", credential=use.app_id)
+            return
+        self._remember(use.app_id, travels)
 
     def _record_move(self, tx: Transaction, username: str, use: Use) -> None:
         if self._audit is not None:
@@ -90,10 +130,12 @@ class UseWriter:
                 tx=tx,
             )
 
-
-def _has_moved(before: object, now: str) -> bool:
-    """Whether two addresses are of different networks. The older one is a note that nobody vouches for."""
-    return isinstance(before, str) and client_neighbourhood(before) != client_neighbourhood(now)
+    def _remember(self, app_id: str, travels: _Travels) -> None:
+        """Only now that it is durable: what was not written was not told either."""
+        self._travels[app_id] = travels
+        self._travels.move_to_end(app_id)
+        if len(self._travels) > REMEMBERED:
+            self._travels.popitem(last=False)
 
 
 class BackgroundNotes:

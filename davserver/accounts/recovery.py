@@ -14,7 +14,7 @@ from davserver.accounts.totp import FRESH_FOR, require_fresh_totp
 from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, to_seconds
 from davserver.crypto import tokens
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.db.recovery_codes import RecoveryCodeRow
 from davserver.errors import AuthenticationError, NotPermitted
 from davserver.keyring import Keyring
@@ -83,12 +83,13 @@ class RecoveryCodes:
         """
         return self._make(principal, only_first=False)
 
-    def use(self, principal: Principal, code: str) -> None:
+    def use(self, principal: Principal, code: str, *, within: Within = lambda _tx, _account_id: None) -> None:
         """Use a code up and take the lost authenticator away, with its failures: a new one is enrolled next.
 
         Args:
             principal: somebody who has just given the account's password.
             code: as typed; case, spaces and hyphens do not matter.
+            within: what else belongs into the same transaction, if the code is right.
 
         Raises:
             NotPermitted: the password was not given just now.
@@ -107,6 +108,7 @@ class RecoveryCodes:
                 tx.proofs.delete_of(account.id)
                 self._throttle.succeeded(tx, RULE, account.id)
                 self._throttle.succeeded(tx, totp.RULE, account.id)
+                within(tx, account.id)
             else:
                 self._throttle.failed(tx, RULE, account.id)
             event = AuditEvent.RECOVERY_CODE_USED if right else AuditEvent.RECOVERY_CODE_REFUSED

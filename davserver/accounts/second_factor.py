@@ -67,11 +67,14 @@ class ProviderSessions:
         self._note_end(tx, session_id)
         return tx.proofs.delete(session_id)
 
-    def end_all(self, tx: Transaction, account: Account) -> None:
-        """Every session that the account has at the provider counts no more; those that begin later do."""
+    def end_all(self, tx: Transaction, account: Account) -> bool:
+        """Every session that the account has at the provider counts no more; those that begin later do.
+
+        Returns whether something was proved in one of them.
+        """
         if not account.subject.startswith(LOCAL):
             self._note_end(tx, self._of_account(account))
-        tx.proofs.delete_of(account.id)
+        return tx.proofs.delete_of(account.id) > 0
 
     def ended_at(self, account: Account, session_id: bytes) -> datetime | None:
         """When the session was last ended, by itself or with all of the account's; None if it never was.

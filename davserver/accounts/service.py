@@ -15,7 +15,7 @@ from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto.keys import AccountKey
 from davserver.crypto.primitives import random_bytes
 from davserver.db.accounts import AccountRow
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import AlreadyExists, InvalidValue, NotFound, NotPermitted
 from davserver.identity.base import Identity
 from davserver.keyring import Keyring
@@ -99,7 +99,7 @@ class Accounts:
         subject: str | None = None,
         quota: int | None = None,
         *,
-        within: Callable[[Transaction, AccountId], None] = lambda _tx, _account_id: None,
+        within: Within = lambda _tx, _account_id: None,
     ) -> Account:
         """Make an account with an empty vault.
 

@@ -7,7 +7,7 @@ one beforehand. It must never outlive its account's suspension or its own hours.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,6 +30,9 @@ LONGEST = timedelta(hours=12)
 
 ANONYMOUS_FOR = timedelta(minutes=30)
 """How long somebody may take at the identity provider."""
+
+MAX_ANONYMOUS = 10_000
+"""Sessions of nobody yet: with one more the oldest of them goes, so that strangers cannot fill the disk."""
 
 NOTED_EVERY = timedelta(seconds=20)
 """A session's last request is noted at most this often, so it may end this much early."""
@@ -121,13 +124,65 @@ class Sessions:
             return None
         return self._read(secret, self._noted(row, now), account)
 
-    def remember(self, session: WebSession | None, data: Data) -> WebSession:
-        """Keep what the pages want to know next time; without a session, in a new one for nobody yet."""
+    def still_open(self, session: WebSession) -> bool:
+        """Whether a session is still open, asked during a long answer: which is use of it.
+
+        Steps that gave it another secret meanwhile do not count: it is known by its account and its begin.
+
+        Raises:
+            Unconfirmed: nobody can tell whether the owner of the account may still come in.
+            CorruptRow: a row was altered.
+        """
+        now, before = self._clock(), session.row
+        if before.account_id is None:
+            return False
+        with self._database.read() as tx:
+            account = self._account(tx, before.account_id)
+            rows = [row for row in tx.sessions.of(before.account_id) if row.began_at == before.began_at]
+        live = [row for row in rows if not self._is_over(self._keyring.checked(row), now)]
+        if not live or account is None or not self._may_come_in(account):
+            return False
+        for row in live:
+            self._noted(row, now)
+        return True
+
+    def remember(self, session: WebSession | None, values: Mapping[str, object]) -> WebSession:
+        """Keep what the pages want to know next time, beside what is kept already; None forgets one.
+
+        Without a session it is kept in a new one, for nobody yet.
+
+        Raises:
+            CorruptRow: the session was altered.
+        """
         if session is None:
-            return self._start(None, admin=False, provider_session="", data=data)
-        sealed = _sealed(secrets_.parse(session.secret), data)
-        row = self._change(session.row, lambda row: replace(row, data_sealed=sealed))
+            return self._start(None, admin=False, provider_session="", data=_merged({}, values))
+        secret = secrets_.parse(session.secret)
+        with self._database.write() as tx:
+            row = self._existing(tx, session)
+            if row is None:
+                return session  # it was ended in between; the next request will find that out
+            data = _merged(_unsealed(secret, row), values)
+            row = self._replace(tx, replace(row, data_sealed=_sealed(secret, data)))
+            tx.commit()
         return replace(session, data=data, row=row)
+
+    def take_out(self, session: WebSession, key: str) -> tuple[WebSession, Any]:
+        """What is kept under this key, for one caller only, however many ask at once; None if it is nothing.
+
+        Raises:
+            CorruptRow: the session was altered.
+        """
+        secret = secrets_.parse(session.secret)
+        with self._database.write() as tx:
+            row = self._existing(tx, session)
+            if row is None:
+                return session, None
+            data = _unsealed(secret, row)
+            value = data.pop(key, None)
+            if value is not None:
+                row = self._replace(tx, replace(row, data_sealed=_sealed(secret, data)))
+                tx.commit()
+        return replace(session, data=data, row=row), value
 
     def sign_in(  # noqa: PLR0913 - what a session is made of
         self,
@@ -149,48 +204,60 @@ class Sessions:
             data: what the pages remember.
             client: address of the peer, for the audit log.
         """
-        if before is not None:
-            with self._database.write() as tx:
-                tx.sessions.delete(before.row.session_id)
-                tx.commit()
         return self._start(
-            principal, admin=admin, provider_session=provider_session, data=data or {}, client=client
+            principal,
+            admin=admin,
+            provider_session=provider_session,
+            data=data or {},
+            client=client,
+            instead_of=before,
         )
 
-    def prove(self, session: WebSession, principal: Principal, data: Data) -> WebSession:
+    def prove(self, session: WebSession, principal: Principal, values: Mapping[str, object]) -> WebSession:
         """The second factor was proved: the same session, under another secret.
 
         So has the session at the identity provider, if this one hangs on one: its tokens open the drive now.
 
+        Args:
+            session: the one of before.
+            principal: who it is, with the time of the proof.
+            values: as `remember`.
+
         Raises:
             AuthenticationError: the session has ended in between.
+            CorruptRow: it was altered.
         """
         secret = secrets_.mint()
-        row = self._keyring.with_mac(
-            replace(
-                session.row,
+        with self._database.write() as tx:
+            old = self._existing(tx, session)
+            if old is None:
+                raise AuthenticationError("this session has ended")
+            data = _merged(_unsealed(secrets_.parse(session.secret), old), values)
+            new = replace(
+                old,
                 session_id=self._hash(secret),
                 totp_at=_seconds(principal.totp_at),
                 seen_at=to_seconds(self._clock()),
                 data_sealed=_sealed(secret, data),
-                version=session.row.version + 1,
+                version=old.version + 1,
             )
-        )
-        with self._database.write() as tx:
-            if not tx.sessions.delete(session.row.session_id):
-                raise AuthenticationError("this session has ended")
-            tx.sessions.insert(row)
-            if row.provider_session is not None and row.totp_at is not None:
-                self._elsewhere.prove(tx, row.provider_session, principal.account.id, row.totp_at)
+            new = self._keyring.with_mac(new)
+            tx.sessions.delete(old.session_id)
+            tx.sessions.insert(new)
+            if new.provider_session is not None and new.totp_at is not None:
+                self._elsewhere.prove(tx, new.provider_session, principal.account.id, new.totp_at)
             tx.commit()
         self._gate.proved(principal.account)
-        return self._read(secrets_.to_text(secret), row, principal.account)
+        return self._read(secrets_.to_text(secret), new, principal.account)
 
     def end(self, session: WebSession) -> None:
         """The person has signed out."""
-        names = [] if session.principal is None else [session.principal.account.username]
+        at_provider = session.row.provider_session
         with self._database.write() as tx:
-            self._remove(tx, [session.row], names)
+            ended = tx.sessions.delete(session.row.session_id)
+            proved = at_provider is not None and self._elsewhere.end(tx, at_provider)
+            if session.principal is not None and (ended or proved):
+                self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username, tx=tx)
             tx.commit()
 
     def end_others(
@@ -204,14 +271,32 @@ class Sessions:
             account: whose.
             keep: the one that stays.
             signed_out_by: who does it, if it is a sign-out of its own; None is part of something else.
+
+        Raises:
+            CorruptRow: the account's row was altered.
         """
-        kept = None if keep is None else keep.row.session_id
-        names = [] if signed_out_by is None else [account.username]
         with self._database.write() as tx:
-            rows = [row for row in tx.sessions.of(account.id) if row.session_id != kept]
-            ended = self._remove(tx, rows, names, by=signed_out_by)
-            self._elsewhere.end_all(tx, account)
+            ended = self.end_within(tx, account.id, keep, signed_out_by=signed_out_by)
             tx.commit()
+        return ended
+
+    def end_within(
+        self,
+        tx: Transaction,
+        account_id: AccountId,
+        keep: WebSession | None = None,
+        *,
+        signed_out_by: str | None = None,
+    ) -> int:
+        """The same inside somebody's transaction: what ends them and their end are one step."""
+        ended = tx.sessions.delete_of(account_id, keep=b"" if keep is None else keep.row.session_id)
+        found = tx.accounts.by_id(account_id)
+        if found is None:
+            return ended
+        account = read_account(self._keyring, found)
+        proved = self._elsewhere.end_all(tx, account)
+        if signed_out_by is not None and (ended or proved):
+            self._audit.record(AuditEvent.SIGNED_OUT, account=account.username, actor=signed_out_by, tx=tx)
         return ended
 
     def end_at_provider(self, provider_session: str) -> int:
@@ -224,9 +309,12 @@ class Sessions:
             rows, proof = tx.sessions.at_provider(at_provider), tx.proofs.find(at_provider)
             owners = {row.account_id for row in rows} | ({proof.account_id} if proof is not None else set())
             names = {account.username for one in owners if (account := self._account(tx, one)) is not None}
-            ended = self._remove(tx, rows, sorted(names), by=PROVIDER, also=at_provider)
+            tx.sessions.delete_at_provider(at_provider)
+            self._elsewhere.end(tx, at_provider)
+            for name in sorted(names):
+                self._audit.record(AuditEvent.SIGNED_OUT, account=name, actor=PROVIDER, tx=tx)
             tx.commit()
-        return ended
+        return len(rows)
 
     def forget(self) -> int:
         """Remove sessions that are over; returns how many there were."""
@@ -239,7 +327,7 @@ class Sessions:
             tx.commit()
         return count
 
-    def _start(
+    def _start(  # noqa: PLR0913 - as `sign_in`
         self,
         principal: Principal | None,
         *,
@@ -247,6 +335,7 @@ class Sessions:
         provider_session: str,
         data: Data,
         client: str | None = None,
+        instead_of: WebSession | None = None,
     ) -> WebSession:
         secret, now = secrets_.mint(), to_seconds(self._clock())
         at_provider = self._elsewhere.session_id(provider_session) if provider_session else None
@@ -264,8 +353,12 @@ class Sessions:
         )
         row = self._keyring.with_mac(row)
         with self._database.write() as tx:
+            if instead_of is not None:
+                tx.sessions.delete(instead_of.row.session_id)
             tx.sessions.insert(row)
-            if principal is not None:
+            if principal is None:
+                tx.sessions.keep_newest_anonymous(MAX_ANONYMOUS)
+            else:
                 name = principal.account.username
                 self._audit.record(AuditEvent.SIGNED_IN, account=name, client=client, tx=tx)
             tx.commit()
@@ -274,7 +367,7 @@ class Sessions:
         return self._read(secrets_.to_text(secret), row, None if principal is None else principal.account)
 
     def _read(self, secret: str, row: SessionRow, account: Account | None) -> WebSession:
-        data: Data = json.loads(secrets_.unseal(secrets_.parse(secret), row.data_sealed))
+        data = _unsealed(secrets_.parse(secret), row)
         if account is None or row.signed_in_at is None:
             return WebSession(secret, None, admin=False, data=data, row=row)
         principal = Principal(
@@ -307,46 +400,27 @@ class Sessions:
         return now - seen > self._idle or now - began > self._longest
 
     def _noted(self, row: SessionRow, now: datetime) -> SessionRow:
-        """The row with this request noted. Whoever was faster has noted it as well."""
+        """The row with this request noted, as it is now: another request may run beside this one."""
         if now - from_seconds(row.seen_at) < NOTED_EVERY:
             return row
-        return self._change(row, lambda old: replace(old, seen_at=to_seconds(now)))
-
-    def _change(self, row: SessionRow, change: Callable[[SessionRow], SessionRow]) -> SessionRow:
-        """Change a session as it is now: another request of the same browser may run beside this one."""
         with self._database.write() as tx:
-            old = tx.sessions.find(row.session_id)
-            if old is None:
+            found = tx.sessions.find(row.session_id)
+            if found is None:
                 return row  # it was ended in between; the next request will find that out
-            new = self._keyring.with_mac(change(replace(self._keyring.checked(old), version=old.version + 1)))
-            tx.sessions.replace(new)
+            new = self._replace(tx, replace(self._keyring.checked(found), seen_at=to_seconds(now)))
             tx.commit()
         return new
 
-    def _remove(
-        self,
-        tx: Transaction,
-        rows: Sequence[SessionRow],
-        signed_out: Iterable[str],
-        *,
-        by: str | None = None,
-        also: bytes | None = None,
-    ) -> int:
-        """Remove sessions with those behind them; of whom that is a sign-out, unless all had ended by itself.
+    def _existing(self, tx: Transaction, session: WebSession) -> SessionRow | None:
+        """The session as it is now; None if it has ended."""
+        row = tx.sessions.find(session.row.session_id)
+        return None if row is None else self._keyring.checked(row)
 
-        Args:
-            tx: the transaction at hand.
-            rows: the sessions.
-            signed_out: user names for the audit log.
-            by: who does it, for the audit log.
-            also: a session at the identity provider that may have none here any more.
-        """
-        ended = sum(tx.sessions.delete(row.session_id) for row in rows)
-        behind = {row.provider_session for row in rows} | {also}
-        proved = sum(self._elsewhere.end(tx, one) for one in behind if one is not None)
-        for name in signed_out if ended or proved else ():
-            self._audit.record(AuditEvent.SIGNED_OUT, account=name, actor=by, tx=tx)
-        return ended
+    def _replace(self, tx: Transaction, changed: SessionRow) -> SessionRow:
+        """Write a session that was read in the same transaction."""
+        row = self._keyring.with_mac(replace(changed, version=changed.version + 1))
+        tx.sessions.replace(row)
+        return row
 
     def _id(self, secret: str) -> bytes:
         return self._hash(secrets_.parse(secret))
@@ -357,6 +431,15 @@ class Sessions:
 
 def _sealed(secret: bytes, data: Mapping[str, object]) -> bytes:
     return secrets_.seal(secret, json.dumps(data).encode())
+
+
+def _unsealed(secret: bytes, row: SessionRow) -> Data:
+    data: Data = json.loads(secrets_.unseal(secret, row.data_sealed))
+    return data
+
+
+def _merged(data: Mapping[str, object], values: Mapping[str, object]) -> Data:
+    return {key: value for key, value in {**data, **values}.items() if value is not None}
 
 
 def _seconds(moment: datetime | None) -> int | None:

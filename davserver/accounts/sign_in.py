@@ -37,6 +37,17 @@ ADDRESS_RULE = Rule(
 )
 """Counted for an address alone, so that nobody tries one password on many names."""
 
+ELSEWHERE_RULE = Rule(
+    purpose="elsewhere",
+    free=100,
+    first_delay=timedelta(minutes=1),
+    longest_delay=timedelta(minutes=10),
+    forget_after=timedelta(hours=1),
+)
+"""Sign-ins at the identity provider that an address has begun since the last one that it finished.
+
+Each takes a row for half an hour; an office behind one address whose people all come at nine gets along."""
+
 
 class SignIn:
     """The way in for people."""
@@ -99,6 +110,24 @@ class SignIn:
         if account.state is not AccountState.ACTIVE:
             raise NotPermitted("this account is suspended")
         return Principal(account, Scope.FULL, ROOT_ID, method, authenticated_at=self._clock())
+
+    def begun_elsewhere(self, client: str) -> None:
+        """Somebody begins to sign in at the identity provider: anybody may, but not without end.
+
+        Raises:
+            Throttled: too many were begun from there, and none was finished.
+        """
+        network = client_network(client)
+        with self._database.write() as tx:
+            self._throttle.require_open(tx, ELSEWHERE_RULE, network)
+            self._throttle.failed(tx, ELSEWHERE_RULE, network)
+            tx.commit()
+
+    def finished_elsewhere(self, client: str) -> None:
+        """Somebody has come back from the identity provider with a right answer."""
+        with self._database.write() as tx:
+            self._throttle.succeeded(tx, ELSEWHERE_RULE, client_network(client))
+            tx.commit()
 
     def _record_refusal(self, tx: Transaction, username: str, client: str) -> None:
         """With the name if it is one of ours: else it may be a password, typed into the wrong field."""

@@ -20,7 +20,7 @@ from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, to_seconds
 from davserver.crypto.primitives import constant_time_equal, random_bytes
 from davserver.db.credentials import TotpDeviceRow
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import (
     AuthenticationError,
     NotFound,
@@ -192,7 +192,13 @@ class Totp:
         return None
 
     def confirm(
-        self, principal: Principal, code: str, device_id: bytes | None = None, *, client: str | None = None
+        self,
+        principal: Principal,
+        code: str,
+        device_id: bytes | None = None,
+        *,
+        client: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
     ) -> Principal:
         """Finish an enrolment with the first code of the new device, which replaces the old one.
 
@@ -201,13 +207,14 @@ class Totp:
             code: six digits; spaces do not matter.
             device_id: the only device that it may confirm; None is whichever is pending.
             client: address of the peer, for the audit log.
+            within: what else belongs into the same transaction, if the code is right.
 
         Raises:
             NotFound: nothing is pending, or it has waited too long, or it is another device.
             Throttled, TotpInvalid, TotpOutOfSync, TotpReplayed, AuthenticationError: as `verify`.
             CorruptRow: a row was altered.
         """
-        return self._prove(principal, code, pending=True, device_id=device_id, client=client)
+        return self._prove(principal, code, pending=True, device_id=device_id, client=client, within=within)
 
     def verify(self, principal: Principal, code: str, *, client: str | None = None) -> Principal:
         """Prove the second factor: the same principal, with `totp_at` set to now.
@@ -226,13 +233,21 @@ class Totp:
         """
         return self._prove(principal, code, pending=False, client=client)
 
-    def reset(self, account: Account, reason: str | None = None, *, by: str | None = None) -> None:
+    def reset(
+        self,
+        account: Account,
+        reason: str | None = None,
+        *,
+        by: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
+    ) -> None:
         """Take the second factor away with recovery codes and failures: an administrator's last resort.
 
         Args:
             account: whose.
             reason: one of `RESET_REASONS`.
             by: who does it, for the audit log.
+            within: what else belongs into the same transaction.
         """
         with self._database.write() as tx:
             tx.credentials.delete_devices(account.id)
@@ -242,6 +257,7 @@ class Totp:
             self._audit.record(
                 AuditEvent.TOTP_RESET, account=account.username, actor=by, reason=reason, tx=tx
             )
+            within(tx, account.id)
             tx.commit()
 
     def _enrolment(self, account: Account, device_id: bytes, secret: bytes) -> Enrolment:
@@ -249,7 +265,7 @@ class Totp:
         uri = generator.provisioning_uri(name=account.username, issuer_name=self._issuer)
         return Enrolment(generator.secret, uri, device_id)
 
-    def _prove(
+    def _prove(  # noqa: PLR0913 - as `confirm`
         self,
         principal: Principal,
         code: str,
@@ -257,6 +273,7 @@ class Totp:
         pending: bool,
         device_id: bytes | None = None,
         client: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
     ) -> Principal:
         account, now = principal.account, self._clock()
         digits = "".join(code.split())
@@ -270,6 +287,7 @@ class Totp:
             refusal = self._consume(tx, device, digits, to_seconds(now) // STEP_SECONDS)
             if refusal is None:
                 self._throttle.succeeded(tx, RULE, account.id)
+                within(tx, account.id)
             elif not isinstance(refusal, TotpReplayed):  # a second click is no guess
                 self._throttle.failed(tx, RULE, account.id)
             event, reason = _told(refusal, pending=pending)
@@ -309,7 +327,7 @@ class Totp:
         ahead = 0 if device.confirmed else SKEW_STEPS
         if _matching_steps(secret, digits, range(step - SKEW_STEPS, step + ahead + 1)):
             return TotpOutOfSync("this code belongs to another time: set the device's clock")
-        return TotpInvalid("wrong one-time code")
+        return TotpInvalid("wrong one-time code: type the one that the app shows now")
 
     def _enrolled(self, tx: Transaction, account_id: AccountId) -> TotpDeviceRow:
         for device in self._devices(tx, account_id):

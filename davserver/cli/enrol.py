@@ -107,9 +107,11 @@ def _sign_in_or_make(services: Services, console: Console, name: str, account: A
     if account is not None and services.identity.has_password(account.id):
         return sign_in(services, console, account.username)
     password = console.secret(f"New password for {name}", repeat=True)
-    services.identity.require_acceptable(password, name)
-    account = account or services.accounts.create(name)
-    services.identity.set_password(account.id, password)
+    if account is None:
+        give_password = services.identity.first_password(name, password)
+        account = services.accounts.create(name, within=give_password)
+    else:
+        services.identity.set_password(account.id, password)
     return services.sign_in.with_password(
         account.username, password, client=CLIENT, method=AuthMethod.TERMINAL
     )

@@ -29,8 +29,11 @@ from davserver.serving.connection import Access, Observer
 from davserver.serving.dispatch import one_port
 from davserver.serving.exchange import WsgiApp
 from davserver.serving.server import Options, Server
-from davserver.settings import ServerSettings, Settings
+from davserver.settings import ServerSettings, Settings, is_journal
 from davserver.vault.maintenance import Maintenance
+
+STDOUT = 1
+"""Descriptor of standard output."""
 
 
 def init(context: typer.Context) -> None:
@@ -177,14 +180,27 @@ def _welcome(services: Services, address: tuple[str, int], *, new: bool, dav_onl
         typer.echo(f"This is a new installation.\n{_places(settings)}\n")
     typer.echo(f"Sealdav is serving.\n  drive: {base}/dav/\n  page:  {base}/")
     if not services.accounts.list() and services.single_sign_on is None:
-        typer.echo(f"\nNobody can sign in yet. {_first_steps(services, base, dav_only=dav_only)}")
+        steps = _first_steps(services, base, dav_only=dav_only, kept=is_journal(STDOUT))
+        typer.echo(f"\nNobody can sign in yet. {steps}")
     if warning := tls_warning(server, address[0]):
         typer.echo(f"\n{warning}")
     typer.echo("\nStop with Ctrl-C.")
 
 
-def _first_steps(services: Services, base: str, *, dav_only: bool) -> str:
-    """How the first account is made: by a link, which is good once, or in a terminal."""
+def _first_steps(services: Services, base: str, *, dav_only: bool, kept: bool) -> str:
+    """How the first account is made: by a link, which is good once, or in a terminal.
+
+    Args:
+        services: what `bootstrap` built.
+        base: scheme and host of the site.
+        dav_only: there is no site.
+        kept: what is said here is kept in a log, and read by others: no link is put into it.
+    """
+    if kept and not dav_only:
+        return (
+            "This log is no place for a link that makes an administrator. Get one, or an account, with:\n"
+            f"  {_program()} user invite NAME --admin\n  {_program()} enrol NAME"
+        )
     token = None if dav_only else services.invitations.first()
     terminal = f"In another terminal:\n  {_program()} enrol NAME"
     if token is None:

@@ -37,9 +37,8 @@ def add(  # noqa: PLR0913, PLR0917 - options
     limit = None if quota is None else _bytes(quota)
     with session.services() as services:
         password = console.secret(f"New password for {name}", repeat=True)
-        services.identity.require_acceptable(password, name)
-        account = services.accounts.create(name, quota=limit)
-        services.identity.set_password(account.id, password)
+        give_password = services.identity.first_password(name, password)
+        account = services.accounts.create(name, quota=limit, within=give_password)
         if admin:
             services.profiles.set_admin(account, admin=True)
         console.result(_values(account), f"made {account.username}; next: sealdav enrol {account.username}")
@@ -100,14 +99,13 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def passwd(
     context: typer.Context, name: Name, password_stdin: PasswordStdin = False, as_json: Json = False
 ) -> None:
-    """Give an account another password. Its app passwords and its second factor stay."""
+    """Give an account another password and sign it out of the site; app passwords and second factor stay."""
     session: Session = context.obj
     console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
     with session.services() as services:
         account = services.accounts.find(name)
-        services.identity.set_password(
-            account.id, console.secret(f"New password for {account.username}", repeat=True)
-        )
+        password = console.secret(f"New password for {account.username}", repeat=True)
+        services.identity.set_password(account.id, password, within=services.sessions.end_within)
         console.result(_values(account), f"the password of {account.username} was changed")
 
 

@@ -42,7 +42,7 @@ from davserver.db.sessions import SessionsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
 from davserver.errors import CorruptRow, StorageFull, StorageUnavailable, VersionConflict
-from davserver.model import Durability
+from davserver.model import AccountId, Durability
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer of another process is waited for before the request fails with StorageUnavailable."""
@@ -199,6 +199,10 @@ class Transaction:
     def blobs(self) -> BlobIndex:
         """Which blobs exist, in which state, and the small ones themselves."""
         return BlobIndex(self._connection)
+
+
+Within = Callable[[Transaction, AccountId], object]
+"""What else belongs into a transaction that changes an account; the result is not looked at."""
 
 
 class Database:

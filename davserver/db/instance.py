@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from davserver.db.schema import instance, master_key
 
 _INSTANCE = sa.select(instance.c.instance_id)
+_ISSUER = sa.select(instance.c.issuer)
 _KEY_CHECKS = sa.select(master_key.c.key_id, master_key.c.key_check)
 _IN_USE = sa.select(master_key.c.key_id).where(master_key.c.retired_at.is_(None))
 _PEPPER = sa.select(master_key.c.pepper_sealed).where(master_key.c.key_id == bindparam("wanted"))
@@ -36,6 +37,15 @@ class Instance:
     def create(self, instance_id: bytes, *, now: int) -> None:
         """Name this installation, once and for ever."""
         self._connection.execute(sa.insert(instance), {"instance_id": instance_id, "created_at": now})
+
+    def issuer(self) -> str | None:
+        """The identity provider whose people have accounts here; None before there was one."""
+        found: str | None = self._connection.execute(_ISSUER).scalar_one_or_none()
+        return found
+
+    def set_issuer(self, issuer: str) -> None:
+        """Remember the identity provider."""
+        self._connection.execute(sa.update(instance).values(issuer=issuer))
 
     def key_checks(self) -> dict[int, bytes]:
         """What every master key that was ever used here derives as its check value, by key id."""

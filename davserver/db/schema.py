@@ -44,6 +44,7 @@ instance = Table(
     metadata,
     Column("instance_id", LargeBinary(16), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("issuer", Text),
 )
 
 master_key = Table(

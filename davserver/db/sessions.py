@@ -92,9 +92,26 @@ class SessionsTable:
 
     def delete(self, session_id: bytes) -> bool:
         """Remove a session; False if it was gone."""
-        return (
-            self._connection.execute(sa.delete(web_session).where(_THIS), {"this": session_id}).rowcount == 1
-        )
+        statement = sa.delete(web_session).where(_THIS)
+        return self._connection.execute(statement, {"this": session_id}).rowcount == 1
+
+    def delete_of(self, account_id: AccountId, *, keep: bytes = b"") -> int:
+        """Remove every session of an account but the one with the id `keep`; returns how many."""
+        mine = web_session.c.account_id == account_id
+        statement = sa.delete(web_session).where(mine, web_session.c.session_id != keep)
+        return self._connection.execute(statement).rowcount
+
+    def delete_at_provider(self, provider_session: bytes) -> None:
+        """Remove every session that hangs on one at the identity provider."""
+        statement = sa.delete(web_session).where(web_session.c.provider_session == provider_session)
+        self._connection.execute(statement)
+
+    def keep_newest_anonymous(self, most: int) -> None:
+        """Remove the oldest sessions of nobody yet until there are no more than so many."""
+        nobody = web_session.c.account_id.is_(None)
+        surplus = sa.select(web_session.c.session_id).where(nobody)
+        surplus = surplus.order_by(web_session.c.began_at.desc()).limit(-1).offset(most)
+        self._connection.execute(sa.delete(web_session).where(web_session.c.session_id.in_(surplus)))
 
     def forget(self, *, idle_before: int, began_before: int) -> int:
         """Remove sessions that were silent or began before these moments; returns how many."""

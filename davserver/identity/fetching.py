@@ -1,16 +1,19 @@
-"""Asks the identity provider for a JSON document, bounded in time and size.
+"""Asks the identity provider for a JSON document, bounded in time and size, and waits for its answers.
 
-Never follows a redirect, and never trusts another certificate than it was told to. Called by `keycloak` and
-`device_flow`.
+Never follows a redirect, never trusts another certificate than it was told to, and never keeps a thread that
+serves people waiting for a server that drips. Called by `keycloak` and `device_flow`.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import TypeVar
 
 import requests
 
@@ -18,6 +21,9 @@ from davserver.errors import ProviderMisconfigured, ProviderUnavailable
 
 TIMEOUT_SECONDS = 3
 """How long a connection or a silence may last; pages are waiting for the answer."""
+
+ANSWER_SECONDS = 5
+"""How long a whole answer may take, however busily it comes: a time-out counts silences only."""
 
 MAX_ANSWER_BYTES = 512 * 1024
 """Larger than any key set or discovery document."""
@@ -28,6 +34,52 @@ UNTRUSTED = (
 )
 
 _BLOCK = 16 * 1024
+
+
+Answer = TypeVar("Answer")
+
+
+class Patience:
+    """Waits for answers, for so long and no longer.
+
+    What is not answered in time goes on in a thread of its own until the connection ends.
+
+    Args:
+        most: how many questions may be open at once; more are refused.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._open = threading.BoundedSemaphore(most)
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """The answer, or the error that asking raises.
+
+        Raises:
+            ProviderUnavailable: not within `ANSWER_SECONDS`, or too many are waiting.
+        """
+        if not self._open.acquire(blocking=False):
+            raise ProviderUnavailable("too many people are signing in at once")
+        answer: Future[Answer] = Future()
+
+        def run() -> None:
+            try:
+                found = question()
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                self._open.release()
+                answer.set_exception(error)
+            else:
+                self._open.release()
+                answer.set_result(found)
+
+        try:
+            threading.Thread(target=run, name="identity-provider", daemon=True).start()
+        except RuntimeError:  # there is no thread to be had
+            self._open.release()
+            raise ProviderUnavailable("too much is going on at once") from None
+        try:
+            return answer.result(ANSWER_SECONDS)
+        except TimeoutError:
+            raise ProviderUnavailable("the identity provider answers too slowly") from None
 
 
 def get_json(url: str, ca_bundle: str) -> dict[str, object]:

@@ -7,7 +7,6 @@ provider can have known. The client secret and tokens never enter a log or a mes
 from __future__ import annotations
 
 import hmac
-import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ from davserver.errors import (
     TokenRefused,
 )
 from davserver.identity.base import Identity, LogoutNotice, Pending, Provider
-from davserver.identity.fetching import TIMEOUT_SECONDS, get_json, told_apart
+from davserver.identity.fetching import TIMEOUT_SECONDS, Patience, get_json, told_apart
 from davserver.identity.jwks import POLICY as KEYS_POLICY
 from davserver.identity.jwks import KeySet, SigningKeys, parse_keys
 from davserver.identity.people import holder_of, identity_of
@@ -52,6 +51,9 @@ PENDING_SECONDS = 1800
 
 MAX_EXCHANGES = 16
 """How many callbacks wait for the provider at once; more are refused rather than block every thread."""
+
+MAX_FETCHES = 4
+"""How many documents may be on their way at once: keys and addresses, and what drips from before."""
 
 MAX_SHOWN_CHARS = 200
 """How much of a wrong issuer is shown."""
@@ -105,11 +107,11 @@ class KeycloakSignOn:
         self._verifier = TokenVerifier(
             provider, SigningKeys(Remembered(self._fetch_keys, KEYS_POLICY, monotonic, spawn)), clock
         )
-        self._exchanges = threading.BoundedSemaphore(MAX_EXCHANGES)
+        self._exchanges, self._fetches = Patience(MAX_EXCHANGES), Patience(MAX_FETCHES)
 
     def begin(self, redirect_uri: str, *, max_age: int | None = None) -> tuple[str, Pending]:
-        """See `SingleSignOn.begin`."""
-        endpoint = self._endpoints.get()["authorization_endpoint"]
+        """See `SingleSignOn.begin`. Nobody is sent to a provider that is known to be down."""
+        endpoint = self._endpoints.renew()["authorization_endpoint"]
         pending = Pending(
             _secret(), _secret(), _secret(), redirect_uri, to_seconds(self._clock()), max_age=max_age
         )
@@ -127,7 +129,8 @@ class KeycloakSignOn:
     def finish(self, pending: Pending, callback: Mapping[str, str]) -> Identity:
         """See `SingleSignOn.finish`."""
         code = self._code(pending, callback)
-        answer = self._exchange(pending, code)
+        endpoint = self._endpoints.get()["token_endpoint"]
+        answer = self._exchanges.ask(lambda: self._exchange(endpoint, pending, code))
         id_token, access_token = str(answer.get("id_token")), str(answer.get("access_token"))
         claims = self._verifier.id_token(id_token, pending.nonce)
         self._require_fresh(pending, claims)
@@ -138,13 +141,13 @@ class KeycloakSignOn:
         return identity
 
     def logout_url(self, id_token: str, return_to: str) -> str:
-        """See `SingleSignOn.logout_url`."""
+        """See `SingleSignOn.logout_url`. It is asked whether it is there, as in `begin`."""
         query = {
             "id_token_hint": id_token,
             "client_id": self._provider.client_id,
             "post_logout_redirect_uri": self._provider.post_logout_url or return_to,
         }
-        return f"{self._endpoints.get()['end_session_endpoint']}?{urlencode(query)}"
+        return f"{self._endpoints.renew()['end_session_endpoint']}?{urlencode(query)}"
 
     def verify_logout_token(self, token: str) -> LogoutNotice:
         """See `SingleSignOn.verify_logout_token`."""
@@ -169,10 +172,7 @@ class KeycloakSignOn:
             raise SignInStale("the identity provider's answer is incomplete")
         return callback["code"]
 
-    def _exchange(self, pending: Pending, code: str) -> Mapping[str, object]:
-        endpoint = self._endpoints.get()["token_endpoint"]
-        if not self._exchanges.acquire(blocking=False):
-            raise ProviderUnavailable("too many people are signing in at once")
+    def _exchange(self, endpoint: str, pending: Pending, code: str) -> Mapping[str, object]:
         try:
             with told_apart(), self._client(pending.redirect_uri) as client:
                 answer: Mapping[str, object] = client.fetch_token(
@@ -188,8 +188,6 @@ class KeycloakSignOn:
             raise _told(str(error.error)) from None
         except ValueError:
             raise ProviderUnavailable("the identity provider's answer cannot be read") from None
-        finally:
-            self._exchanges.release()
         return answer
 
     def _client(self, redirect_uri: str) -> OAuth2Session:
@@ -212,7 +210,7 @@ class KeycloakSignOn:
             raise TokenRefused("the identity provider did not ask for the credentials again")
 
     def _discover(self) -> Endpoints:
-        document = get_json(self._provider.issuer + DISCOVERY_PATH, self._provider.ca_bundle)
+        document = self._get(self._provider.issuer + DISCOVERY_PATH)
         if document.get("issuer") != self._provider.issuer:
             raise ProviderMisconfigured(
                 f"the identity provider calls itself {str(document.get('issuer'))[:MAX_SHOWN_CHARS]!r}: "
@@ -226,7 +224,10 @@ class KeycloakSignOn:
         return {name: str(address) for name, address in addresses.items()}
 
     def _fetch_keys(self) -> KeySet:
-        return parse_keys(get_json(self._endpoints.get()["jwks_uri"], self._provider.ca_bundle))
+        return parse_keys(self._get(self._endpoints.get()["jwks_uri"]))
+
+    def _get(self, url: str) -> dict[str, object]:
+        return self._fetches.ask(lambda: get_json(url, self._provider.ca_bundle))
 
 
 def _freshness(max_age: int | None) -> dict[str, str]:

@@ -21,10 +21,13 @@ from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, to_seconds
 from davserver.crypto.primitives import random_bytes
 from davserver.db.accounts import AccountRow, IdentityRow
-from davserver.db.engine import Database
+from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import AuthenticationError, CorruptRow, InvalidValue, NotFound, Throttled
 from davserver.identity.base import Person, RowKeeper
-from davserver.model import AccountId, AccountState
+from davserver.model import ID_BYTES, AccountId, AccountState
+
+NOBODY = AccountId(bytes(ID_BYTES))
+"""An account that there never is: ids are random."""
 
 # RFC 9106, 4: the second recommended option, for machines that cannot spare 2 GiB a hash.
 TIME_COST = 3
@@ -68,8 +71,15 @@ class LocalIdentity:
         self._slots = threading.BoundedSemaphore(MAX_HASHES_AT_ONCE)
         self._nobody = _impossible_hash()
 
-    def set_password(self, account_id: AccountId, password: str) -> None:
+    def set_password(
+        self, account_id: AccountId, password: str, *, within: Within = lambda _tx, _account_id: None
+    ) -> None:
         """Give an account its password, or another one.
+
+        Args:
+            account_id: whose.
+            password: as typed.
+            within: what else belongs into the same transaction.
 
         Raises:
             InvalidValue: too short, too long or too well known; the message says the rule.
@@ -83,15 +93,30 @@ class LocalIdentity:
             raise NotFound("there is no such account")
         username = self._rows.checked(account).username
         _require_acceptable(password, username)
-        self._store(account_id, self._hash(password), changed=username)
 
-    def require_acceptable(self, password: str, username: str) -> None:
-        """Judge a password before the account that it is for is made.
+        def changed(tx: Transaction, account_id: AccountId) -> None:
+            within(tx, account_id)
+            self._audit.record(AuditEvent.PASSWORD_CHANGED, account=username, tx=tx)
+
+        self._store(account_id, self._hash(password), within=changed)
+
+    def first_password(self, username: str, password: str) -> Within:
+        """What gives a new account its password, inside the transaction that makes the account.
+
+        The password is judged and hashed at once, so that the slow work holds up no writer.
 
         Raises:
             InvalidValue: as `set_password`.
         """
-        _require_acceptable(_normalise(password), username.casefold())
+        password = _normalise(password)
+        _require_acceptable(password, username.casefold())
+        encoded, now = self._hash(password), to_seconds(self._clock())
+
+        def give(tx: Transaction, account_id: AccountId) -> None:
+            new = IdentityRow(account_id=account_id, password_hash=encoded, changed_at=now, version=1)
+            tx.accounts.insert_identity(self._rows.with_mac(new))
+
+        return give
 
     def has_password(self, account_id: AccountId) -> bool:
         """Whether the account can sign in with a password at all."""
@@ -130,9 +155,9 @@ class LocalIdentity:
         }
 
     def _look_up(self, username: str) -> tuple[AccountRow | None, IdentityRow | None]:
-        with self._database.read() as tx:
+        with self._database.read() as tx:  # both are asked for, whoever it is: it costs the same
             account = tx.accounts.by_username(username)
-            identity = None if account is None else tx.accounts.identity(account.account_id)
+            identity = tx.accounts.identity(NOBODY if account is None else account.account_id)
         if account is not None:
             self._rows.checked(account)
         if identity is not None:
@@ -168,12 +193,9 @@ class LocalIdentity:
         encoded: str,
         *,
         replacing: IdentityRow | None = None,
-        changed: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
     ) -> None:
-        """Write a hash; with `replacing`, only over that one, since a new password beats a renewed hash.
-
-        `changed` names the account whose password is another one now.
-        """
+        """Write a hash; with `replacing`, only over that one, since a new password beats a renewed hash."""
         now = to_seconds(self._clock())
         with self._database.write() as tx:
             old = tx.accounts.identity(account_id)
@@ -185,8 +207,7 @@ class LocalIdentity:
             else:
                 new = replace(old, password_hash=encoded, changed_at=now, version=old.version + 1)
                 tx.accounts.replace_identity(self._rows.with_mac(new), expected_version=old.version)
-            if changed is not None:
-                self._audit.record(AuditEvent.PASSWORD_CHANGED, account=changed, tx=tx)
+            within(tx, account_id)
             tx.commit()
 
 

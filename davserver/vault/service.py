@@ -16,7 +16,7 @@ from davserver.crypto.keys import AccountKey
 from davserver.db.engine import Database, Transaction
 from davserver.errors import AlreadyExists, LimitExceeded, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
-from davserver.model import AccountId, AccountState, Node, Principal, Scope, Usage
+from davserver.model import ROOT_ID, AccountId, AccountState, Node, NodeId, Principal, Scope, Usage
 from davserver.vault import locking, properties
 from davserver.vault.access import Access, Limits
 from davserver.vault.copying import Copying
@@ -126,6 +126,19 @@ class Vault:
         self._access.require(Scope.LIST)
         with self._access.database.read() as tx:
             return self._tree.existing(tx, path)
+
+    def path_of(self, node_id: NodeId) -> VaultPath:
+        """Where a node is now, for the owner of the account.
+
+        Raises:
+            NotFound: it is gone.
+            NotPermitted: the principal sees one folder only, and not what lies above it.
+        """
+        self._access.require(Scope.LIST)
+        if self.principal.root_id != ROOT_ID:
+            raise NotPermitted("only the owner sees where a folder lies")
+        with self._access.database.read() as tx:
+            return self._tree.path_of(tx, node_id)
 
     def listing(self, node: Node) -> Iterator[Node]:
         """The children of a collection, read in pages, in no order that a person would recognise.

@@ -14,6 +14,7 @@ from davserver.db.engine import Database, Transaction
 from davserver.db.nodes import NodeRow
 from davserver.errors import (
     AlreadyExists,
+    CorruptRow,
     NotFound,
     NotPermitted,
     ParentMissing,
@@ -22,7 +23,7 @@ from davserver.errors import (
     WrongKind,
 )
 from davserver.model import ROOT_ID, AccountId, Node, NodeId
-from davserver.vault.paths import VaultPath
+from davserver.vault.paths import MAX_DEPTH, VaultPath
 from davserver.vault.rows import NodeCodec
 
 LISTING_PAGE = 1000
@@ -102,6 +103,25 @@ class Tree:
             NotFound: there is none.
         """
         return existing(self.trail(tx, path))
+
+    def path_of(self, tx: Transaction, node_id: NodeId) -> VaultPath:
+        """Where the node with this id is now, below the account's own root.
+
+        Raises:
+            NotFound: there is none (any more).
+            CorruptRow: a row on the way was altered.
+        """
+        names: list[str] = []
+        while node_id != ROOT_ID:
+            row = tx.nodes.by_id(self._account_id, node_id)
+            if row is None:
+                raise NotFound("this folder is gone")
+            if len(names) > MAX_DEPTH:
+                raise CorruptRow("a folder lies inside itself")
+            node = self.codec.open_node(row)
+            names.append(node.name)
+            node_id = node.parent_id
+        return VaultPath(tuple(reversed(names)))
 
     def pages(self, database: Database, node: Node) -> Iterator[list[Node]]:
         """The children of a collection, page by page, each page in a transaction of its own."""

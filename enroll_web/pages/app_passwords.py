@@ -38,9 +38,11 @@ FOLDERS_OFFERED = 200
 @needs(Level.PROVED)
 def overview() -> str:
     """All that open the drive now."""
+    devices = services().app_passwords.list(visit().account)
     return render_template(
         "app_passwords.html",
-        devices=services().app_passwords.list(visit().account),
+        devices=devices,
+        folders={one.id: _place(one.root_id) for one in devices if one.root_id != ROOT_ID},
         scope_words=SCOPE_WORDS,
         root=ROOT_ID,
         now=services().clock(),
@@ -113,8 +115,7 @@ def stolen() -> str:
 @needs(Level.FRESH, back="app_passwords.stolen")
 def revoke_all() -> Response:
     """Shut all of them, and every other browser."""
-    count = services().app_passwords.revoke_all(visit().account)
-    services().sessions.end_others(visit().account, visit().session)
+    count = services().app_passwords.revoke_all(visit().account, within=visit().ending_others())
     visit().tell(f"Revoked: {count} app passwords. Every other browser is signed out as well.")
     return redirect(url_for("app_passwords.overview"))
 
@@ -140,6 +141,14 @@ def _issue() -> IssuedAppPassword:
 def _folder(text: str) -> NodeId:
     path = VaultPath.parse(text.strip().strip("/"))
     return ROOT_ID if path.is_root else services().vaults.open(visit().principal).stat(path).id
+
+
+def _place(folder: NodeId) -> str:
+    """Where a folder is now; "" if it is gone."""
+    try:
+        return str(services().vaults.open(visit().principal).path_of(folder))
+    except NotFound:
+        return ""
 
 
 def _form() -> dict[str, Any]:

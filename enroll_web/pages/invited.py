@@ -15,7 +15,7 @@ from enroll_web.visit import services, visit
 
 pages = Blueprint("invited", __name__)
 
-DIFFERENT = "the two passwords differ"
+DIFFERENT = "the two passwords differ: type the same one twice"
 
 
 @pages.get("/set-up/<token>")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from davserver.accounts.export import about, happened
-from davserver.audit import AuditEvent
-from davserver.errors import InvalidValue
+from davserver.audit import AuditEvent, AuditSink
+from davserver.errors import DavserverError, InvalidValue, NotPermitted
+from davserver.model import Account
 from davserver.vault.export import archive
+from enroll_web import errors
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.visit import client, services, visit
@@ -35,14 +39,13 @@ def overview() -> str:
 def download() -> Response:
     """Everything, as a ZIP archive that is made while it is sent."""
     account = visit().account
-    known = about(services().overviews.of(account.username), services().profiles.of(account.id))
-    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username, client=client())
-    beside = {
-        "account.json": json.dumps(known, indent=2).encode(),
-        "audit.json": json.dumps(happened(services().audit_trail.all_own(account)), indent=2).encode(),
-    }
-    blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
-    response = Response(visit().guarded(blocks), content_type="application/zip")
+    services().exports.begin(account.id)
+    try:
+        response = _archive(account)
+    except BaseException:
+        services().exports.end(account.id)
+        raise
+    response.call_on_close(partial(services().exports.end, account.id))
     response.headers["Content-Disposition"] = f'attachment; filename="sealdav-{account.username}.zip"'
     return response
 
@@ -82,8 +85,12 @@ def delete_for_good() -> Response:
     if request.form.get("name", "").strip().casefold() != account.username:
         overview = services().overviews.of(account.username)
         return refused("delete.html", NOT_THE_NAME, HTTPStatus.UNPROCESSABLE_ENTITY, overview=overview)
+    try:
+        services().deletion.shred(account.username)
+    except NotPermitted as error:
+        overview = services().overviews.of(account.username)
+        return refused("delete.html", error, HTTPStatus.CONFLICT, overview=overview)
     visit().end()
-    services().deletion.shred(account.username)
     services().database.empty_log()
     services().shredder.remove(account.id)
     services().database.empty_log()
@@ -94,3 +101,24 @@ def delete_for_good() -> Response:
 def deleted() -> str:
     """It is done, and what is left."""
     return render_template("deleted.html")
+
+
+def _archive(account: Account) -> Response:
+    known = about(services().overviews.of(account.username), services().profiles.of(account.id))
+    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username, client=client())
+    beside = {
+        "account.json": json.dumps(known, indent=2).encode(),
+        "audit.json": json.dumps(happened(services().audit_trail.all_own(account)), indent=2).encode(),
+    }
+    blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
+    noted = _noted(visit().guarded(blocks), services().audit, client())
+    return Response(noted, content_type="application/zip")
+
+
+def _noted(blocks: Iterator[bytes], audit: AuditSink, address: str) -> Iterator[bytes]:
+    """The same blocks; what goes wrong when it is too late for a page is noted as if there were one."""
+    try:
+        yield from blocks
+    except DavserverError as error:
+        errors.note(error, audit, address)
+        raise

@@ -26,7 +26,7 @@ from davserver.errors import (
 from davserver.identity.base import Pending, SingleSignOn
 from davserver.model import ROOT_ID, Account, AuthMethod, Principal, Scope
 from enroll_web.entrance import Level, fresh_for, landing, needs, safe_next
-from enroll_web.visit import Visit, own_origin, services, visit
+from enroll_web.visit import Visit, client, own_origin, services, visit
 
 pages = Blueprint("oidc", __name__)
 
@@ -35,6 +35,8 @@ pages = Blueprint("oidc", __name__)
 def begin() -> Response:
     """Send the browser to the identity provider. Who has to prove it anew types the password there again."""
     onward = safe_next(request.form.get("next"))
+    if visit().session is None:  # what follows takes a row of its own
+        services().sign_in.begun_elsewhere(client())
     address = own_origin() + url_for("oidc.callback")
     url, pending = _provider().begin(address, max_age=0 if visit().is_signed_in else None)
     visit().remember(oidc=asdict(pending), next=onward)
@@ -60,6 +62,7 @@ def callback() -> Response:
     if begun is None:
         raise SignInStale("no sign-in is under way in this browser")
     identity = provider.finish(Pending(**begun), request.args)
+    services().sign_in.finished_elsewhere(client())
     services().gate.welcome(identity.subject)
     account = services().accounts.provision(identity)
     _keep_email(account, identity.email)

@@ -38,14 +38,17 @@ def set_password() -> Response:
         services().sign_in.with_password(
             account.username, form.get("old", ""), client=client(), method=AuthMethod.BROWSER
         )
-        services().identity.set_password(account.id, form.get("new", ""))
+        services().identity.set_password(
+            account.id,
+            form.get("new", ""),
+            within=visit().ending_others(),
+        )
     except Throttled:
         raise
     except AuthenticationError:
         return refused("password.html", "the old password is not right", HTTPStatus.FORBIDDEN)
     except InvalidValue as error:
         return refused("password.html", error)
-    services().sessions.end_others(account, visit().session)
     visit().tell("Your password is changed. Every other browser is signed out; devices go on working.")
     return redirect(url_for("home.security"))
 

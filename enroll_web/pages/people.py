@@ -75,8 +75,8 @@ def take_away(name: str) -> Response:
     reason = request.form.get("reason", "")
     if reason not in RESET_REASONS:
         return refused("reset.html", "Say why", account=account, reasons=RESET_REASONS)
-    services().totp.reset(account, reason, by=visit().account.username)
-    services().sessions.end_others(account)
+    administrator, end_sessions = visit().account.username, services().sessions.end_within
+    services().totp.reset(account, reason, by=administrator, within=end_sessions)
     visit().tell(f"{account.username} signs in with the password now and sets up a new device.")
     return redirect(url_for("people.overview"))
 

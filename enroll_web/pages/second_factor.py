@@ -82,7 +82,10 @@ def set_up() -> Response | str:
 @pages.post("/second-factor/set-up")
 @needs(Level.SIGNED_IN)
 def activate() -> Response | str:
-    """One right code puts the new device in the old one's place."""
+    """One right code puts the new device in the old one's place.
+
+    Whoever else is signed in has not shown this device: every other session of the account ends.
+    """
     principal = visit().principal
     if (elsewhere := _before_set_up(principal)) is not None:
         return elsewhere
@@ -91,7 +94,11 @@ def activate() -> Response | str:
         return _begin_again()
     try:
         principal = services().totp.confirm(
-            principal, request.form.get("code", ""), begun.device_id, client=client()
+            principal,
+            request.form.get("code", ""),
+            begun.device_id,
+            client=client(),
+            within=visit().ending_others(),
         )
     except NotFound:
         return _begin_again()
@@ -153,7 +160,9 @@ def lost() -> str:
 def use_recovery_code() -> Response | str:
     """A recovery code takes the lost device away; a new one is set up next."""
     try:
-        services().recovery_codes.use(visit().principal, request.form.get("recovery_code", ""))
+        services().recovery_codes.use(
+            visit().principal, request.form.get("recovery_code", ""), within=visit().ending_others()
+        )
     except Throttled:
         raise
     except NotPermitted:
@@ -161,7 +170,6 @@ def use_recovery_code() -> Response | str:
         return redirect(url_for("sign_in.form"))
     except AuthenticationError as error:
         return refused("lost.html", error, HTTPStatus.FORBIDDEN)
-    services().sessions.end_others(visit().account, visit().session)
     visit().tell("The lost device is out. Now set up the new one.")
     return redirect(url_for("second_factor.set_up"))
 
@@ -237,11 +245,7 @@ def _set_up_again(begun: Enrolment, reason: str) -> Response:
 
 
 def _activated(principal: Principal) -> Response:
-    """What comes with the first device: recovery codes, and a first app password if there is none.
-
-    Whoever else is signed in has not shown this device: every other session of the account ends.
-    """
-    services().sessions.end_others(principal.account, visit().session)
+    """What comes with the first device: recovery codes, and a first app password if there is none."""
     visit().remember(**{BEGUN: None})
     codes = services().recovery_codes.make_first(principal)
     if codes and not services().app_passwords.list(principal.account):

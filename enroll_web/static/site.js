@@ -5,7 +5,7 @@
 for (const button of document.querySelectorAll("[data-copy]")) {
   const source = document.getElementById(button.dataset.copy);
   if (!source || !navigator.clipboard) continue;
-  const words = button.textContent;
+  const words = [...button.childNodes];
   button.hidden = false;
   button.addEventListener("click", async () => {
     const lines = source.querySelectorAll("li");
@@ -17,7 +17,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
       getSelection().selectAllChildren(source);
       say(button, "Marked: now copy it");
     }
-    setTimeout(() => say(button, words), 4000);
+    setTimeout(() => say(button, ...words), 4000);
   });
 }
 
@@ -26,7 +26,7 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
-function say(button, words) {
+function say(button, ...words) {
   button.setAttribute("aria-live", "polite");
-  button.textContent = words;
+  button.replaceChildren(...words);
 }

@@ -1,7 +1,8 @@
-"""The documents leave out no security event, exit code or command (files: test_layout.py)."""
+"""The documents leave out no security event, exit code, command or attack (files: test_layout.py)."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import typer.main
@@ -12,6 +13,10 @@ from davserver.cli.exits import ExitCode
 
 PROJECT = Path(__file__).parents[2]
 OPERATIONS = PROJECT / "docs" / "operations.md"
+THREATS = PROJECT / "docs" / "threat-model.md"
+
+ATTACKS = {*range(33, 39), *range(40, 43), *range(45, 49)}
+"""Attacks on browsers and on signing in, as they were numbered when the site was designed."""
 
 
 def test_every_security_event_is_explained() -> None:
@@ -33,3 +38,16 @@ def test_every_command_is_in_the_readme() -> None:
     names = list(group.commands)  # type: ignore[attr-defined]  # a group has commands
     assert len(names) > 5
     assert [name for name in names if f"`sealdav {name}" not in text] == []
+
+
+def test_every_attack_names_its_tests() -> None:
+    """Each number has one row in docs/threat-model.md, and each file that is named there speaks of it."""
+    rows = dict(re.findall(r"^\| T(\d+): .* \| (`.*`) \|$", THREATS.read_text(), re.MULTILINE))
+    assert {int(number) for number in rows} == ATTACKS
+    silent = [
+        (number, name)
+        for number, names in rows.items()
+        for name in re.findall(r"`([^`]+)`", names)
+        if not re.search(rf"\bT{number}\b|_t{number}_", (PROJECT / name).read_text())
+    ]
+    assert silent == []

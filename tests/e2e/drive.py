@@ -72,6 +72,11 @@ class Drive:
         return f"http://127.0.0.1:{self.port}/dav/"
 
     @property
+    def site(self) -> str:
+        """The address of its pages, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def pid(self) -> int:
         """Process id of the server, or of the program that it runs under."""
         return self._require_process().pid
@@ -222,6 +227,17 @@ class Rclone:
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
         return done
+
+    @contextlib.contextmanager
+    def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs beside what the caller does; it is ended with the block at the latest."""
+        with subprocess.Popen(
+            [self._program, *map(str, arguments)], env=self.environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def transfers(self, *arguments: str | Path) -> int:
         """Run a command and return how many files it moved."""

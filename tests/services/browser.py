@@ -21,6 +21,10 @@ from tests.services import clients
 WAIT_MILLISECONDS = 20_000
 DESKTOP = (1280, 800)
 PHONE = (390, 844)
+FIRST_PAGE_BYTES = 100_000
+"""What the first pages may weigh, all in all and with an empty cache, for people with slow lines."""
+
+AXE = "(options) => axe.run(document, options).then((found) => found.violations)"
 SERIOUS = frozenset({"serious", "critical"})
 """What axe-core calls a finding that keeps people out."""
 
@@ -37,7 +41,13 @@ FLAGS = [
 
 
 class Visitor:
-    """One browser profile with one page; notes what its pages load and complain about."""
+    """One browser profile with one page; notes what that loads and complains about.
+
+    Attributes:
+        hosts: host and port of whatever was loaded from.
+        complaints: errors and warnings in the console: broken rules (CSP), failed scripts.
+        answers: all of them, oldest first.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -49,14 +59,30 @@ class Visitor:
         page.on("console", self._complain)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def bytes_loaded(self) -> int:
-        """Heads and bodies of all answers noted so far, as they went over the wire."""
-        sizes = [answer.request.sizes() for answer in self.answers]
+    def bytes_loaded(self, host: str = "") -> int:
+        """Heads and bodies of all answers noted so far, as they went over the wire; `host`: only its own."""
+        counted = [one for one in self.answers if host in {"", urlsplit(one.url).netloc}]
+        sizes = [one.request.sizes() for one in counted]
         return sum(size["responseHeadersSize"] + size["responseBodySize"] for size in sizes)
 
-    def barriers(self) -> list[str]:
-        """What axe-core finds on the page that is serious or worse: rule and elements."""
-        found = Axe().run(self.page).response["violations"]
+    @contextmanager
+    def refused(self, status: int) -> Iterator[None]:
+        """Expect an answer with an error status in the block: what the browser says of it is no complaint."""
+        words = f"the server responded with a status of {status} "
+        with self.page.expect_console_message(lambda message: words in message.text) as told:
+            yield
+        self.complaints.remove(told.value.text)
+
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe-core finds on the page that is serious or worse: rule and elements.
+
+        Args:
+            rules: only these are applied; none means all.
+        """
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(Axe().axe_script)
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = self.page.evaluate(AXE, options)
         return [
             f"{rule['id']}: {rule['help']}: {node['html']}"
             for rule in found
@@ -74,11 +100,11 @@ class Visitor:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the browser; the test is skipped (failed when CI=true) where it is not installed."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Start the browser, with further `flags`; skips (fails when CI=true) where it is not installed."""
     program = clients.require("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

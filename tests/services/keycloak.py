@@ -197,14 +197,17 @@ class Realm:
         self.call("PUT", f"/clients/{client['id']}", client)
 
     # people
-    def add_user(self, name: str, *, admin: bool = False, quota: int | None = None) -> str:
+    def add_user(self, name: str, *, admin: bool = False, quota: int | None = None, subject: str = "") -> str:
         """Somebody who may use the site, with `PASSWORD`; returns the subject."""
-        subject = self.add_stranger(name, {"dav_quota_bytes": [str(quota)]} if quota is not None else {})
+        attributes = {"dav_quota_bytes": [str(quota)]} if quota is not None else {}
+        subject = self.add_stranger(name, attributes, subject)
         self.join(subject, "dav-admins" if admin else "dav-users")
         return subject
 
-    def add_stranger(self, name: str, attributes: Mapping[str, list[str]] | None = None) -> str:
-        """Somebody without any role of the site; returns the subject."""
+    def add_stranger(
+        self, name: str, attributes: Mapping[str, list[str]] | None = None, subject: str = ""
+    ) -> str:
+        """Somebody without any role of the site; returns the subject, which Keycloak chooses if it is ""."""
         user = {
             "username": name,
             "enabled": True,
@@ -215,6 +218,10 @@ class Realm:
             "attributes": attributes or {},
             "credentials": [{"type": "password", "value": PASSWORD, "temporary": False}],
         }
+        if subject:  # which only an import may choose
+            known = {"id": subject, "realmRoles": [f"default-roles-{self.name}"]}
+            self.call("POST", "/partialImport", {"ifResourceExists": "FAIL", "users": [{**user, **known}]})
+            return subject
         self.call("POST", "/users", user)
         (found,) = self.call("GET", f"/users?username={name}&exact=true")
         return str(found["id"])

@@ -1,7 +1,7 @@
 """`make keycloak`: the Keycloak of the tests for a person to click through, until Ctrl-C.
 
-People and the client's secret are made anew at each start; only the site whose settings name it reads the
-file that it writes.
+Each start makes the same people anew, so that a site which has met them knows them again; and the client, with
+the secret in the file that was written the first time and that the site's settings name.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 from tests.services.keycloak import PASSWORD, Keycloak, Realm, find_built, start
 
 REALM = "sealdav"
 KEYS = Path(__file__).parents[2] / "var-keys"
 ADDRESS_FILE = KEYS / "keycloak.json"
+
+SOMEBODY, ADMINISTRATOR = "karla", "ada"
+"""None of the names that the README suggests for built-in accounts: those cannot sign in as somebody else."""
 
 
 def main() -> None:
@@ -41,8 +45,8 @@ def main() -> None:
         start(built, Path(folder), port=chosen.port) as keycloak,
     ):
         realm = keycloak.make_realm(REALM, chosen.site)
-        realm.add_user("alice")
-        realm.add_user("ada", admin=True)
+        for name in (SOMEBODY, ADMINISTRATOR):
+            realm.add_user(name, admin=name == ADMINISTRATOR, subject=str(uuid5(NAMESPACE_URL, name)))
         _write(realm)
         _say(keycloak, chosen.site)
         end.wait()
@@ -50,6 +54,9 @@ def main() -> None:
 
 def _write(realm: Realm) -> None:
     KEYS.mkdir(mode=0o700, exist_ok=True)
+    if ADDRESS_FILE.exists():
+        known = json.loads(ADDRESS_FILE.read_text(encoding="utf-8"))
+        realm.change_client(secret=known["credentials"]["secret"])
     ADDRESS_FILE.unlink(missing_ok=True)
     ADDRESS_FILE.touch(mode=0o600)
     ADDRESS_FILE.write_text(json.dumps(realm.keycloak_json(), indent=2) + "\n", encoding="utf-8")
@@ -61,8 +68,8 @@ def _say(keycloak: Keycloak, site: str) -> None:
 Keycloak runs at    {keycloak.url}/admin/master/console/#/{REALM}
   administrator     {keycloak.admin} / {keycloak.password}
 People of {site}
-  somebody          alice / {PASSWORD}
-  an administrator  ada / {PASSWORD}
+  somebody          {SOMEBODY} / {PASSWORD}
+  an administrator  {ADMINISTRATOR} / {PASSWORD}
 
 Put this into config/davserver.toml and start Sealdav with `make run`:
 
@@ -70,7 +77,7 @@ Put this into config/davserver.toml and start Sealdav with `make run`:
   provider = "keycloak"
   keycloak_json = "{ADDRESS_FILE}"
 
-Ctrl-C ends it; people and the client's secret are made anew at the next start.
+Ctrl-C ends it; the next start makes the same people again.
 """
     )
 

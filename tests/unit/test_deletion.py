@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from davserver.accounts.deletion import AccountDeletion
+from davserver.accounts.throttle import Throttle
 from davserver.audit import AuditEvent
 from davserver.blobs.local import LocalBlobStore
 from davserver.bootstrap import Services
 from davserver.db.engine import Database
 from davserver.db.recovery_codes import RecoveryCodeRow
-from davserver.errors import AlreadyExists, AuthenticationError, DavserverError, NotFound
+from davserver.errors import AlreadyExists, AuthenticationError, DavserverError, NotFound, NotPermitted
 from davserver.model import AccountState, AuthMethod, BlobId, Principal
 from davserver.vault.paths import VaultPath
 from davserver.vault.shredding import Shredded, Shredder
@@ -135,6 +139,64 @@ def test_a_server_with_the_key_in_memory_refuses_from_the_next_request_on(store:
         opens_nothing(store, serving)
 
 
+# ── the last administrator ──────────────────────────────────────────────────────────────────────────────────
+def test_the_only_administrator_stays(store: Store) -> None:
+    """Until somebody else is one who can sign in, or the right was taken away; the message says both."""
+    with store.services() as services:
+        bob = services.accounts.suspend("bob")
+        with pytest.raises(NotPermitted, match=r"make somebody else one.*admin alice --revoke"):
+            services.deletion.shred("alice")
+        services.authenticator.authenticate("alice", store.tokens["alice"], "192.0.2.1")
+        services.accounts.resume("bob")
+        services.deletion.shred("alice")
+        with pytest.raises(NotPermitted, match="bob is the only administrator"):
+            services.deletion.shred("bob")
+        services.profiles.set_admin(bob, admin=False)
+        services.deletion.shred("bob")
+
+
+def test_of_two_administrators_who_go_at_once_one_stays(store: Store) -> None:
+    """Each in a process of its own, which sees the other one there until the last moment."""
+    with store.services() as here, store.services() as there:
+        together = threading.Barrier(2)
+
+        def go(services: Services, name: str) -> bool:
+            together.wait()
+            try:
+                services.deletion.shred(name)
+            except NotPermitted:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            gone = list(pool.map(go, (here, there), ("alice", "bob")))
+        assert sorted(gone) == [False, True]
+
+
+def test_an_altered_profile_makes_no_administrator_and_keeps_nobody(store: Store) -> None:
+    """Whoever writes to the database can neither hold a deletion up nor let the last administrator go."""
+    with store.services() as services:
+        services.profiles.set_admin(services.accounts.find("bob"), admin=False)
+        tamper.write_column(services.database, "profile", "admin", 1)
+        with pytest.raises(NotPermitted):
+            services.deletion.shred("alice")
+        services.deletion.shred("bob")
+
+
+def test_roles_elsewhere_are_not_counted_here(store: Store) -> None:
+    """With an identity provider the role there decides: a right from earlier days keeps nobody."""
+    with store.services() as services:
+        services.profiles.set_admin(services.accounts.find("bob"), admin=False)
+        deletion = AccountDeletion(
+            services.database,
+            services.keyring,
+            Throttle(services.keyring, store.clock),
+            services.audit,
+            administrators_here=False,
+        )
+        assert deletion.shred("alice").state is AccountState.DELETED
+
+
 # ── stopped on the way ──────────────────────────────────────────────────────────────────────────────────────
 def test_stopped_after_any_step_it_is_finished_later(filled: Store, tmp_path: Path) -> None:
     """After each: nothing opens, `verify` reports nothing false, `gc` runs, and the next run ends it."""
@@ -240,6 +302,7 @@ def test_an_upload_that_was_running_leaves_nothing(store: Store) -> None:
     for finish_first in (True, False):
         with store.services() as serving, store.services() as services:
             name = "alice" if finish_first else "bob"
+            services.profiles.set_admin(services.accounts.find(name), admin=False)
             principal = make_principal(serving.accounts.find(name), store.clock)
             with begin_upload(serving, principal) as upload:
                 account = services.deletion.shred(name)

@@ -283,3 +283,35 @@ def test_the_example_file_sets_nothing_and_its_comments_are_the_defaults(tmp_pat
     machine = [("storage", "data_dir"), ("keys", "master_key_file"), ("log", "folder")]
     every = [(name, key) for name, model in sections() for key in model.model_fields]
     assert sorted(options + machine) == sorted(every)
+
+
+@pytest.mark.parametrize("sender", ["drive@example.org", "drive@nas", "first.last+x@mail.example.org"])
+def test_a_sender_is_an_address(sender: str) -> None:
+    """As mail servers take it."""
+    assert load_settings(flags={"mail": {"host": "mail.example.org", "sender": sender}}).mail.sender == sender
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        "@",
+        "drive@",
+        "@example.org",
+        "drive",
+        "Sealdav <drive@example.org>",
+        "a@example.org, b@example.org",
+        "drive@example.org ",
+        "(x)drive@example.org",
+        "d rive@example.org",
+        "dr\u00eeve@example.org",
+        "drive@b\u00fccher.example",
+        "drive@example.org\nBcc: x@example.org",
+        "a@b@example.org",
+        "=?utf-8?q?x?=@example.org",
+    ],
+)
+def test_what_is_no_address_sends_no_mails(sender: str) -> None:
+    """It is told at the start, not when the first mail is refused."""
+    with pytest.raises(ConfigError, match=r"mail\.sender"):
+        load_settings(flags={"mail": {"host": "mail.example.org", "sender": sender}})

@@ -201,7 +201,6 @@ CHANGES: dict[str, tuple[Change, tuple[AuditEvent, ...]]] = {
             AuditEvent.ACCOUNT_CREATED,
             AuditEvent.INVITATION_USED,
             AuditEvent.ADMIN_GRANTED,
-            AuditEvent.PASSWORD_CHANGED,
         ),
     ),
     "issue": (

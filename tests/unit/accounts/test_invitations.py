@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from davserver.accounts.invitations import VALID_FOR
 from davserver.accounts.profiles import Profiles
 from davserver.audit import AuditEvent
 from davserver.crypto import sessions as secrets_
-from davserver.errors import AlreadyExists, CorruptRow, InvalidValue, NotFound
+from davserver.errors import AlreadyExists, CorruptRow, InvalidValue, NotFound, StorageUnavailable
 from davserver.identity import local
 from tests import tamper
 from tests.factories import (
@@ -116,6 +117,25 @@ def test_what_is_refused_leaves_the_link_good(world: World) -> None:
     with pytest.raises(AlreadyExists):
         links.invite("bob")
     assert links.find(token).username == "bob"
+
+
+@pytest.mark.parametrize("statement", ["local_identity", "DELETE FROM invitation", "INSERT INTO profile"])
+def test_stopped_anywhere_nothing_has_happened(world: World, statement: str) -> None:
+    """Link, account, password and right are one step: whichever part fails, the link is good as before."""
+    links = make_invitations(world)
+    token = links.invite("bob", admin=True)
+
+    def fail(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
+        if statement in text and not text.startswith("SELECT"):
+            raise StorageUnavailable("the power went")
+
+    event.listen(world.database.engine, "before_cursor_execute", fail)
+    with pytest.raises(StorageUnavailable):
+        links.accept(token, "", PASSWORD)
+    event.remove(world.database.engine, "before_cursor_execute", fail)
+    assert world.accounts.list() == []
+    account = links.accept(token, "", PASSWORD)
+    assert make_identity(world).authenticate("bob", PASSWORD) == account.id
 
 
 def test_what_is_over_is_forgotten(world: World) -> None:

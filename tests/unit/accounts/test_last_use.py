@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from davserver.accounts.last_use import MAX_CLIENT_CHARS, QUEUE_LENGTH, BackgroundNotes, Use, UseWriter
+from davserver.accounts.last_use import (
+    MAX_CLIENT_CHARS,
+    MOVES_TOLD,
+    MOVES_WINDOW_S,
+    NETWORKS_KNOWN,
+    QUEUE_LENGTH,
+    BackgroundNotes,
+    Use,
+    UseWriter,
+)
 from davserver.audit import AuditEvent
 from davserver.db.engine import Database
+from davserver.errors import StorageFull
 from davserver.model import Account
 from tests.factories import World, make_app_password, make_app_passwords
+from tests.fakes import RecordingAudit
 
 
 class Slow:
@@ -120,3 +132,63 @@ def test_a_use_from_another_network_is_recorded(world: World, account: Account, 
     assert [(one.account, one.client) for one in recorded] == [("alice", then)] * told
     (listed,) = make_app_passwords(world).list(account)
     assert listed.last_used_client == "rclone"
+
+
+def test_what_was_not_recorded_is_told_the_next_time(world: World, account: Account) -> None:
+    """A disk that is full for a moment hides nobody."""
+    issued = make_app_password(world, account)
+    full = [False]
+
+    class Full(RecordingAudit):
+        def record(self, event: AuditEvent, **values: Any) -> None:  # noqa: ANN401 - as `AuditSink.record`
+            if full[0]:
+                raise StorageFull("no space left for the database")
+            super().record(event, **values)
+
+    audit = Full()
+    writer = UseWriter(world.database, audit)
+    writer.note(Use(issued.app_password.id, 0, "192.0.2.1"))
+    full[0] = True
+    writer.note(Use(issued.app_password.id, 100, "198.51.100.1"))
+    full[0] = False
+    writer.note(Use(issued.app_password.id, 200, "198.51.100.1"))
+    assert [one.client for one in audit.of(AuditEvent.APP_PASSWORD_MOVED)] == ["198.51.100.1"]
+
+
+def moves(world: World, account: Account, clients: list[str], *, every: int = 60) -> list[str | None]:
+    """The addresses that are told when one app password is used from these, one after the other."""
+    issued = make_app_password(world, account)
+    writer = UseWriter(world.database, world.audit)
+    told = len(world.audit.of(AuditEvent.APP_PASSWORD_MOVED))
+    for number, client in enumerate(clients):
+        writer.note(Use(issued.app_password.id, number * every, client))
+    return [one.client for one in world.audit.of(AuditEvent.APP_PASSWORD_MOVED)][told:]
+
+
+def test_two_networks_in_turn_are_told_once(world: World, account: Account) -> None:
+    """Home and work, day after day; somebody else's network in between is."""
+    daily = ["192.0.2.1", "198.51.100.1"] * 50
+    assert moves(world, account, [*daily, "203.0.113.1", *daily], every=MOVES_WINDOW_S) == [
+        "198.51.100.1",
+        "203.0.113.1",
+    ]
+
+
+def test_a_device_that_is_somewhere_else_all_the_time_fills_no_mailbox(
+    world: World, account: Account
+) -> None:
+    """A few a day are told, and the next day again; another device has its own count."""
+    clients = [f"10.0.{number}.1" for number in range(100)]
+    assert moves(world, account, clients) == clients[1 : MOVES_TOLD + 1]
+    hourly = moves(world, account, clients, every=3600)
+    assert len(hourly) == MOVES_TOLD * 5
+    assert hourly[:MOVES_TOLD] == clients[1 : MOVES_TOLD + 1]
+
+
+def test_what_was_not_seen_for_long_is_news_again(world: World, account: Account) -> None:
+    """So many networks are remembered, of each device the last ones that it was in."""
+    clients = [f"10.0.{number}.1" for number in range(NETWORKS_KNOWN)]
+    known = moves(world, account, [*clients, *clients], every=MOVES_WINDOW_S)
+    assert known == clients[1:]
+    again = [*clients, "192.0.2.1", clients[0]]
+    assert moves(world, account, again, every=MOVES_WINDOW_S) == [*clients[1:], "192.0.2.1", clients[0]]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,6 +21,7 @@ from davserver.db.profiles import ProfileRow
 from davserver.errors import InvalidValue
 from davserver.model import Account
 from tests import tamper
+from tests.certificates import make_pair, one_pair, write_pair
 from tests.factories import World
 from tests.mail import Mailbox, mailbox
 
@@ -190,6 +194,76 @@ def test_the_end_does_not_wait_for_ever(
     monkeypatch.undo()
     with capture_logs():  # every one that is left is refused
         noticing.close()
+
+
+# ── over TLS
+@pytest.fixture
+def private_office(tmp_path: Path) -> Iterator[Mailbox]:
+    """A mail server with a certificate."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*write_pair(tmp_path, one_pair()))
+    with mailbox(tls) as server:
+        yield server
+
+
+def mailed(world: World, port: int, host: str = "127.0.0.1") -> list[str]:
+    """Have a notice sent with STARTTLS, a name and a password; returns what the log says."""
+    server = MailServer(host, port, starttls=True, user="drive", password="s3cret", sender="d@example.org")
+    made = NoticingAudit(world.audit, world.database, server)
+    made.start(world.keyring)
+    with capture_logs() as lines:
+        made.record(AuditEvent.TOTP_RESET, account="alice")
+        made.close()
+    return [line["event"] for line in lines]
+
+
+def test_over_tls_nothing_is_said_in_the_clear(
+    world: World, private_office: Mailbox, alice: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name, password, addresses and mail come after STARTTLS, to a server whose certificate is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls.crt"))
+    store(world, alice, OLD)
+    assert mailed(world, private_office.port) == []
+    assert told(private_office) == [(OLD, "Your authenticator was reset")]
+    clear, private = private_office.said
+    assert [line.partition(" ")[0].upper() for line in clear] == ["EHLO", "STARTTLS"]
+    assert f"AUTH PLAIN {b64encode(bytes(1) + b'drive' + bytes(1) + b's3cret').decode()}" in private
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["another name", "not trusted"])
+def test_a_mail_server_that_nobody_vouches_for_learns_nothing(
+    world: World,
+    private_office: Mailbox,
+    alice: Account,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    trusted: bool,
+) -> None:
+    """Whoever put themselves between has another certificate, or one for another name: no mail, a line."""
+    pair = make_pair("mail.example.org")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls.crt"))
+    if not trusted:
+        (tmp_path / "other.crt").write_bytes(pair.certificate)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.crt"))
+    assert private_office.tls is not None
+    if trusted:
+        (tmp_path / "named").mkdir()
+        private_office.tls.load_cert_chain(*write_pair(tmp_path / "named", pair))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "named" / "tls.crt"))
+    store(world, alice, OLD)
+    assert mailed(world, private_office.port) == ["a mail could not be sent"]
+    assert private_office.mails == []
+    assert private_office.said[1] == []
+    assert not [line for line in private_office.said[0] if OLD in line or "AUTH" in line]
+
+
+def test_a_mail_server_without_tls_is_not_used(world: World, post_office: Mailbox, alice: Account) -> None:
+    """Whoever strips the offer of STARTTLS gets neither the password nor the mail."""
+    store(world, alice, OLD)
+    assert mailed(world, post_office.port) == ["a mail could not be sent"]
+    assert post_office.mails == []
+    assert [line.partition(" ")[0].upper() for line in post_office.said[0]] in (["EHLO"], ["EHLO", "QUIT"])
 
 
 @pytest.mark.parametrize("address", [NEW, ""])

@@ -10,7 +10,7 @@ import pytest
 
 from davserver.accounts.second_factor import HOURS, ProvedHere, ProvedThere
 from davserver.accounts.sessions import Sessions, WebSession
-from davserver.audit import AuditEvent
+from davserver.audit import PROVIDER, AuditEvent
 from davserver.clock import to_seconds
 from davserver.errors import AlreadyExists, CorruptRow, NotFound
 from davserver.identity.base import Identity
@@ -216,6 +216,19 @@ def test_a_notice_after_the_browser_has_gone_silent(world: World, alice: Account
     assert [one.account for one in world.audit.of(AuditEvent.SIGNED_OUT)] == ["alice"]
     sessions.end_at_provider(SID)
     assert len(world.audit.of(AuditEvent.SIGNED_OUT)) == 1
+
+
+def test_a_notice_of_the_person_after_the_browser_has_gone_silent(
+    world: World, alice: Account, sessions: Sessions
+) -> None:
+    """It is audited for the proof's sake, and once; where nothing was left nothing is."""
+    proved(world, sessions, alice)
+    world.clock.advance(minutes=31)
+    sessions.forget()
+    for _ in range(2):
+        assert sessions.end_others(alice, signed_out_by=PROVIDER) == 0
+    assert [one.actor for one in world.audit.of(AuditEvent.SIGNED_OUT)] == [PROVIDER]
+    assert here(world).proved_at(alice, token(world)) is None
 
 
 def test_a_session_of_built_in_accounts_proves_nothing(world: World, sessions: Sessions) -> None:

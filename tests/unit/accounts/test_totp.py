@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -193,7 +195,7 @@ def test_this_step_and_the_one_before_are_accepted(world: World, principal: Prin
     assert totp.verify(principal, make_code(secret, world.clock)).totp_at == world.clock()
 
 
-def test_a_code_opens_once(world: World, principal: Principal) -> None:
+def test_t41_a_code_opens_once(world: World, principal: Principal) -> None:
     """The same code again is refused, and so is the one of an earlier step after a later one (T41)."""
     totp = make_totp(world)
     secret = enrol(world, principal, totp)
@@ -213,7 +215,7 @@ def test_the_code_of_the_enrolment_is_used_up(world: World, principal: Principal
         totp.verify(principal, code)
 
 
-def test_of_fifty_threads_one_gets_in(tmp_path: Path, world: World, principal: Principal) -> None:
+def test_t41_of_fifty_threads_one_gets_in(tmp_path: Path, world: World, principal: Principal) -> None:
     """The same code from 50 threads in two processes' worth of objects: exactly one success (T41)."""
     secret = enrol(world, principal)
     code = make_code(secret, world.clock)
@@ -231,6 +233,54 @@ def test_of_fifty_threads_one_gets_in(tmp_path: Path, world: World, principal: P
         outcomes = list(threads.map(attempt, range(50)))
     other.database.dispose()
     assert sorted(outcomes) == ["in"] + ["replayed"] * 49
+
+
+def another_process(folder: Path, world: World, codes: list[str]) -> subprocess.Popen[str]:
+    """One that has opened the same store, and types these codes at once when it is told to."""
+    arguments = [str(folder), world.clock().isoformat(), "alice", *codes]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.unit.accounts.another_process", *arguments],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def outcomes(process: subprocess.Popen[str]) -> list[str]:
+    """Let it begin and wait for its end."""
+    said, _ = process.communicate("go\n", timeout=60)
+    assert process.returncode == 0
+    return said.split()
+
+
+def test_t41_of_fifty_threads_in_two_processes_one_gets_in(
+    tmp_path: Path, world: World, principal: Principal
+) -> None:
+    """T41: the same code, typed 25 times at once in each of two processes: exactly one success."""
+    secret = enrol(world, principal)
+    codes = [make_code(secret, world.clock)] * 25
+    processes = [another_process(tmp_path, world, codes) for _ in range(2)]
+    with ThreadPoolExecutor(2) as together:
+        said = [outcome for each in together.map(outcomes, processes) for outcome in each]
+    assert sorted(said) == ["TotpReplayed"] * 49 + ["in"]
+
+
+def test_t41_guessing_is_slow_in_every_process(tmp_path: Path, world: World, principal: Principal) -> None:
+    """T41: wrong codes typed in one process keep another waiting, even with the right one."""
+    totp = make_totp(world)
+    secret = enrol(world, principal, totp)
+    wrong, right = wrong_code(secret, world), make_code(secret, world.clock)
+    guessed = outcomes(another_process(tmp_path, world, [wrong] * 6))
+    assert sorted(guessed) == ["Throttled"] + ["TotpInvalid"] * 5
+    with pytest.raises(Throttled):
+        totp.verify(principal, right)
+    assert outcomes(another_process(tmp_path, world, [right])) == ["Throttled"]
+    world.clock.advance(seconds=61)
+    assert outcomes(another_process(tmp_path, world, [make_code(secret, world.clock)])) == ["in"]
 
 
 def test_replays_do_not_slow_the_owner_down(world: World, principal: Principal) -> None:
@@ -300,7 +350,7 @@ def test_what_is_no_code_is_not_counted(world: World, principal: Principal, type
 
 
 # ── guessing ────────────────────────────────────────────────────────────────────────────────────────────────
-def test_guessing_becomes_slow_and_stays_so(tmp_path: Path, world: World, principal: Principal) -> None:
+def test_t41_guessing_becomes_slow_and_stays_so(tmp_path: Path, world: World, principal: Principal) -> None:
     """After five wrong codes even the right one has to wait, and after a restart as well (T41)."""
     totp = make_totp(world)
     secret = enrol(world, principal, totp)

@@ -43,6 +43,7 @@ THROTTLED = ("password", "code: ", "used code: ", "same code again: ", "pending 
 
 UNAUTHENTICATED: dict[Column, tuple[str, ...]] = {
     ("instance", "created_at"): (),
+    ("instance", "issuer"): (),
     ("master_key", "created_at"): (),
     ("master_key", "retired_at"): (),
     ("account", "used"): ("write: too much",),

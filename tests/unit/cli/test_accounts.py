@@ -128,3 +128,14 @@ def test_an_unfinished_deletion_is_finished(alice: Cli) -> None:
     assert alice("verify").code == alice("gc").code == ExitCode.OK
     assert alice("user", "delete", "alice").code == ExitCode.OK
     assert alice("user", "list").out == ""
+
+
+def test_the_only_administrator_is_not_deleted(alice: Cli) -> None:
+    """The way out is in the message, and works."""
+    alice("user", "admin", "alice")
+    refused = alice("user", "delete", "alice", "--yes")
+    assert refused.code == ExitCode.REFUSED
+    assert "sealdav user admin alice --revoke" in refused.err
+    assert alice("user", "show", "alice", "--json").objects[0]["state"] == "active"
+    alice("user", "admin", "alice", "--revoke")
+    assert alice("user", "delete", "alice", "--yes").code == ExitCode.OK

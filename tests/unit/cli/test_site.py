@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from davserver.cli.serve import _first_steps
 from davserver.errors import NotFound
 from davserver.model import AuthMethod
+from davserver.settings import is_journal
 from tests.factories import make_principal
 from tests.unit.cli.conftest import PASSWORD, Cli
 
@@ -62,14 +66,47 @@ def test_a_device_is_reset_by_name_or_by_identity(cli: Cli) -> None:
 def test_the_first_link_is_shown_while_there_is_nobody(cli: Cli) -> None:
     """It works; each start makes another one; without the site there is none."""
     with cli.services() as services:
-        old, new = (_first_steps(services, "http://127.0.0.1:8080", dav_only=False) for _ in range(2))
-        assert "set-up" not in _first_steps(services, "http://127.0.0.1:8080", dav_only=True)
+        old, new = (
+            _first_steps(services, "http://127.0.0.1:8080", dav_only=False, kept=False) for _ in range(2)
+        )
+        assert "set-up" not in _first_steps(services, "http://127.0.0.1:8080", dav_only=True, kept=False)
         tokens = [text.partition("http://127.0.0.1:8080/set-up/")[2].split()[0] for text in (old, new)]
         with pytest.raises(NotFound):
             services.invitations.find(tokens[0])
         assert services.invitations.find(tokens[1]).admin
         services.accounts.create("alice")
-        assert "set-up" not in _first_steps(services, "http://127.0.0.1:8080", dav_only=False)
+        assert "set-up" not in _first_steps(services, "http://127.0.0.1:8080", dav_only=False, kept=False)
+
+
+def test_no_link_is_put_into_a_log_that_is_kept(cli: Cli) -> None:
+    """Whoever may read the journal could make an administrator with it; the command for one is named."""
+    with cli.services() as services:
+        said = _first_steps(services, "http://127.0.0.1:8080", dav_only=False, kept=True)
+        with services.database.read() as tx:
+            assert tx.invitations.all() == []
+    assert "/set-up/" not in said
+    assert "user invite NAME --admin" in said
+
+
+def test_the_journal_is_told_from_a_terminal_and_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By what systemd says of its socket: the variable is there too where output goes elsewhere."""
+    reading, writing = os.pipe()
+    try:
+        monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+        assert not is_journal(writing)
+        found = os.fstat(writing)
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        assert is_journal(writing)
+        with (tmp_path / "server.out").open("w") as file:
+            assert not is_journal(file.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", "nonsense")
+        assert not is_journal(writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert not is_journal(writing)
 
 
 def test_gc_forgets_what_is_over(cli: Cli) -> None:
@@ -81,3 +118,20 @@ def test_gc_forgets_what_is_over(cli: Cli) -> None:
     assert cli("gc").code == 0
     with cli.services() as services, services.database.read() as tx:
         assert (tx.sessions.all(), tx.invitations.all()) == ([], [])
+
+
+def test_another_password_signs_every_browser_out(cli: Cli) -> None:
+    """Of this account; a password that was refused signs nobody out."""
+    cli("user", "add", "alice", "--password-stdin", answers=[PASSWORD])
+    with cli.services() as services:
+        account = services.accounts.find("alice")
+        other = services.accounts.create("bob")
+        sessions = [
+            services.sessions.sign_in(None, make_principal(one, cli.clock)) for one in (account, other)
+        ]
+    assert cli("user", "passwd", "alice", "--password-stdin", answers=["short"]).code == 1
+    with cli.services() as services:
+        assert services.sessions.open(sessions[0].secret) is not None
+    assert cli("user", "passwd", "alice", "--password-stdin", answers=[f"{PASSWORD} 2"]).code == 0
+    with cli.services() as services:
+        assert [services.sessions.open(one.secret) is None for one in sessions] == [True, False]

@@ -42,8 +42,24 @@ def test_what_was_chosen_is_what_it_may(site: Site, alice: Browser) -> None:
     assert [str(network) for network in made.networks] == ["192.0.2.0/24", "2001:db8::/32"]
     assert (made.expires_at - site.clock()).days == 7
     page = alice.get("/app-passwords").text
-    for words in ("Tablet", "read only, one folder", "192.0.2.0/24, 2001:db8::/32", "never"):
+    for words in ("Tablet", "read only, only in /Photos &amp; more", "192.0.2.0/24, 2001:db8::/32", "never"):
         assert words in page
+
+
+def test_the_folder_of_a_device_is_named_where_it_is_now(site: Site, alice: Browser) -> None:
+    """Moved, deeper down, and gone."""
+    account = site.services.accounts.find("alice")
+    vault = site.services.vaults.open(make_principal(account, site.clock))
+    for path in ("work", "work/secret"):
+        vault.make_collection(VaultPath.parse(path))
+    alice.post(NEW, {**USUAL, "folder": "work/secret"})
+    assert "only in /work/secret" in alice.get("/app-passwords").text
+    vault.move(VaultPath.parse("work"), VaultPath.parse("play"), overwrite=False)
+    assert "only in /play/secret" in alice.get("/app-passwords").text
+    vault.delete(VaultPath.parse("play"))
+    page = alice.get("/app-passwords").text
+    assert "in a folder that is gone" in page
+    assert page.count("the whole drive") == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from davserver.accounts.sign_in import ELSEWHERE_RULE
 from davserver.clock import Clock, to_seconds
 from davserver.errors import (
     ClockMismatch,
@@ -149,6 +150,31 @@ def test_an_answer_is_for_the_browser_that_asked_and_once(company: Company) -> N
     assert asked.get("/oidc/callback?state=other").status_code == 403
     assert asked.get("/oidc/callback?state=state 1").status_code == 403
     assert asked.get("/start").request.path == "/sign-in"
+
+
+def test_t48_nobody_fills_the_database_by_beginning_to_sign_in(company: Company) -> None:
+    """T48: after a hundred from one address that nobody finished: 429, and no row; elsewhere all goes on."""
+    for _ in range(ELSEWHERE_RULE.free):
+        assert company.site.browser().post("/sign-in/sso", page="/sign-in", follow=False).status_code == 303
+    refused = company.site.browser().post("/sign-in/sso", page="/sign-in", follow=False)
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    with company.site.services.database.read() as tx:
+        assert len(tx.sessions.all()) == ELSEWHERE_RULE.free
+    elsewhere = company.site.browser()
+    elsewhere.client.environ_base["REMOTE_ADDR"] = "198.51.100.7"
+    assert elsewhere.post("/sign-in/sso", page="/sign-in", follow=False).status_code == 303
+
+
+def test_whoever_finishes_may_begin_again(company: Company) -> None:
+    """An office behind one address is not slowed down, nor somebody who proves anew who it is."""
+    for _ in range(2):
+        for _ in range(ELSEWHERE_RULE.free - 1):
+            company.site.browser().post("/sign-in/sso", page="/sign-in", follow=False)
+        browser = company.signed_in()
+        assert browser.get("/start").request.path == "/second-factor/set-up"
+    for _ in range(ELSEWHERE_RULE.free + 1):
+        assert browser.post("/sign-in/sso", page="/sign-out", follow=False).status_code == 303
 
 
 @pytest.mark.parametrize(

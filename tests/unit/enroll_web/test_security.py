@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -12,7 +13,7 @@ from davserver.cli.serve import application
 from enroll_web.app import PAGES
 from enroll_web.entrance import RETURNABLE
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
-from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token
+from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token, made_site
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -126,6 +127,17 @@ def test_t33_on_this_machine_without_tls_the_name_is_plain(site: Site) -> None:
     assert "Secure" not in cookie
 
 
+def test_t33_behind_a_proxy_that_nobody_trusts_the_cookie_is_secure_all_the_same(tmp_path: Path) -> None:
+    """T33: the site sees plain http from this machine; that its address is https was said in the settings."""
+    made = made_site(tmp_path, server={"public_url": ORIGIN})
+    site = next(made)
+    response = site.app.test_client().get("/sign-in", base_url="http://127.0.0.1:8080")
+    (cookie,) = response.headers.getlist("Set-Cookie")
+    assert cookie.startswith(f"{HTTPS_COOKIE}=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    next(made, None)
+
+
 @pytest.mark.parametrize("path", ["/", "/privacy", "/static/site.css", "/no-such-page"])
 def test_t33_who_only_looks_gets_no_cookie(site: Site, path: str) -> None:
     """A page without a form needs none."""
@@ -205,12 +217,17 @@ def test_every_page_that_is_returned_to_exists(site: Site) -> None:
     assert len(site.app.blueprints) == len(PAGES)
 
 
+@pytest.mark.parametrize("proved", [False, True], ids=["before the code", "after the code"])
 @pytest.mark.parametrize("scheme", ["none", "Basic", "Bearer"])
-def test_t33_t40_the_drive_knows_no_cookie(site: Site, alice: Browser, scheme: str) -> None:
+def test_t33_t40_the_drive_knows_no_cookie(site: Site, alice: Browser, scheme: str, *, proved: bool) -> None:
     """T33, T40: sent along, as a password or as a token it is 401, and the drive gives none."""
     drive = Client(cast("WSGIApplication", application(site.services, dav_only=False)))
-    credential = b64encode(f"alice:{alice.cookie}".encode()).decode() if scheme == "Basic" else alice.cookie
-    headers = {"Cookie": f"{HTTPS_COOKIE}={alice.cookie}; {HTTP_COOKIE}={alice.cookie}"}
+    browser = alice if proved else site.browser()
+    if not proved:
+        browser.sign_in()
+    cookie = browser.cookie
+    credential = b64encode(f"alice:{cookie}".encode()).decode() if scheme == "Basic" else cookie
+    headers = {"Cookie": f"{HTTPS_COOKIE}={cookie}; {HTTP_COOKIE}={cookie}"}
     if scheme != "none":
         headers["Authorization"] = f"{scheme} {credential}"
     response = drive.open("/dav/", method="PROPFIND", base_url=ORIGIN, headers={**headers, "Depth": "0"})

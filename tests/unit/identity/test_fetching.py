@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from davserver.errors import ProviderMisconfigured, ProviderUnavailable
-from davserver.identity.fetching import MAX_ANSWER_BYTES, get_json
+from davserver.errors import ProviderMisconfigured, ProviderUnavailable, SignInStale
+from davserver.identity.fetching import MAX_ANSWER_BYTES, Patience, get_json
 from tests.fake_keycloak import DISCOVERY, FakeKeycloak
 
 
@@ -42,3 +44,31 @@ def test_trouble(fake: FakeKeycloak) -> None:
     fake.status = 502
     with pytest.raises(ProviderUnavailable, match="502"):
         get_json(url(fake), "")
+
+
+def test_a_question_that_fails_fails_where_it_is_waited_for() -> None:
+    """And its place is free again, for the next one."""
+    patience = Patience(1)
+
+    def fail() -> str:
+        raise SignInStale("used before")
+
+    for _ in range(3):
+        with pytest.raises(SignInStale, match="used before"):
+            patience.ask(fail)
+    assert patience.ask(lambda: "answer") == "answer"
+
+
+def test_without_a_thread_nothing_is_asked_and_no_place_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that can start no more threads the caller is told at once."""
+    patience = Patience(1)
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        for _ in range(2):
+            with pytest.raises(ProviderUnavailable, match="too much is going on"):
+                patience.ask(lambda: "answer")
+    assert patience.ask(lambda: "answer") == "answer"

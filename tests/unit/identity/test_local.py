@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import argon2
 import pytest
+from sqlalchemy import event
 
 from davserver.audit import AuditEvent
 from davserver.errors import AuthenticationError, CorruptRow, InvalidValue, NotFound
 from davserver.identity.local import MAX_PASSWORD_CHARS, MEMORY_KIB, TIME_COST, LocalIdentity
 from davserver.model import Account, AccountId
 from tests import tamper
-from tests.factories import World, make_identity
+from tests.factories import World, make_identity, make_sessions
 
 PASSWORD = "correct horse battery staple"
 
@@ -55,6 +58,21 @@ def test_anything_else_is_refused(identity: LocalIdentity, typed: str) -> None:
     """Near misses, nothing, too much, and what a terminal could not decode."""
     with pytest.raises(AuthenticationError):
         identity.authenticate("alice", typed)
+
+
+def test_what_belongs_to_a_new_password_is_one_step_with_it(
+    world: World, account: Account, identity: LocalIdentity
+) -> None:
+    """If ending the sessions fails, the password is the old one."""
+
+    def fail(_tx: object, _account_id: object) -> None:
+        raise NotFound("in the middle")
+
+    with pytest.raises(NotFound):
+        identity.set_password(account.id, "another good password", within=fail)
+    assert identity.authenticate("alice", PASSWORD) == account.id
+    identity.set_password(account.id, "another good password", within=make_sessions(world).end_within)
+    assert identity.authenticate("alice", "another good password") == account.id
 
 
 def test_the_hash_is_argon2id(tmp_path: Path, world: World, account: Account) -> None:
@@ -112,13 +130,29 @@ def test_a_new_password_replaces_the_old_one(world: World, account: Account, ide
 
 @pytest.mark.usefixtures("account")
 def test_unknown_users_look_like_wrong_passwords(world: World, identity: LocalIdentity) -> None:
-    """Unknown user, account without a password, wrong password: the same words and one hash each."""
+    """T42: unknown user, no password, wrong password: the same words, statements, and one hash each."""
     world.accounts.create("passwordless")
     outcomes = set()
     for username in ("alice", "passwordless", "nobody"):
-        hashes, words = hashed(identity, username)
-        outcomes.add((hashes, words))
-    assert outcomes == {(1, "unknown user or wrong password")}
+        with statements(world) as sent:
+            hashes, words = hashed(identity, username)
+        outcomes.add((hashes, words, tuple(sent)))
+    ((hashes, words, sent_each),) = outcomes
+    assert (hashes, words) == (1, "unknown user or wrong password")
+    assert [one.split()[0] for one in sent_each] == ["BEGIN", "SELECT", "SELECT"]
+
+
+@contextmanager
+def statements(world: World) -> Iterator[list[str]]:
+    """What is sent to the database meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+
+    event.listen(world.database.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(world.database.engine, "before_cursor_execute", note)
 
 
 def hashed(identity: LocalIdentity, username: str) -> tuple[int, str]:

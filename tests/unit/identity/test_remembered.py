@@ -106,7 +106,7 @@ def test_failures_have_the_same_budget(source: Source, seconds: Seconds) -> None
 
 
 def test_a_hanging_fetch_stalls_nobody_who_can_be_served(source: Source, seconds: Seconds) -> None:
-    """A renewal hangs: readers are served, one thread waits for it, others may join up to a limit."""
+    """T47: a renewal hangs: readers are served, one thread waits for it, others may join up to a limit."""
     remembered = Remembered(source, POLICY, seconds, in_a_thread)
     remembered.get()
     seconds.now += 101

@@ -20,6 +20,7 @@ from davserver.errors import (
     SignInStale,
     TokenRefused,
 )
+from davserver.identity import fetching
 from davserver.identity.base import Pending, Provider
 from davserver.identity.keycloak import MAX_EXCHANGES, PENDING_SECONDS, KeycloakSignOn
 from tests.fake_keycloak import (
@@ -366,6 +367,19 @@ def test_a_provider_that_is_down_is_asked_seldom(
     begin(sign_on)
 
 
+def test_nobody_is_sent_to_a_provider_that_is_down(
+    fake: FakeKeycloak, sign_on: KeycloakSignOn, seconds: Seconds
+) -> None:
+    """Its addresses are known, but a browser would find nobody there, and no page that says what to do."""
+    begin(sign_on)
+    fake.status = 503
+    seconds.now += 5
+    with pytest.raises(ProviderUnavailable):
+        begin(sign_on)
+    with pytest.raises(ProviderUnavailable):
+        sign_on.logout_url("a.b.c", "https://drive.example.test/")
+
+
 def test_it_goes_down_between_two_steps(fake: FakeKeycloak, sign_on: KeycloakSignOn) -> None:
     """The addresses are known, but the code cannot be redeemed."""
     pending = begin(sign_on)
@@ -415,6 +429,25 @@ def test_few_wait_for_one_that_hangs(fake: FakeKeycloak, sign_on: KeycloakSignOn
     assert {outcomes.get_nowait() for _ in range(MAX_EXCHANGES)} == {
         "the identity provider does not answer (ReadTimeout)"
     }
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_one_that_drips_is_not_waited_for(
+    fake: FakeKeycloak,
+    clock: FrozenClock,
+    sign_on: KeycloakSignOn,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+) -> None:
+    """T47: a byte now and then is no answer, neither to a code nor to a question for its addresses."""
+    monkeypatch.setattr(fetching, "ANSWER_SECONDS", 0.5)
+    pending = begin(sign_on)
+    callback = fake.answer(pending)
+    fake.drips = part
+    with pytest.raises(ProviderUnavailable, match="too slowly"):
+        sign_on.finish(pending, callback)
+    with pytest.raises(ProviderUnavailable, match="too slowly"):
+        begin(KeycloakSignOn(fake.provider, clock))
 
 
 def test_an_alien_key_set(fake: FakeKeycloak, sign_on: KeycloakSignOn) -> None:

@@ -1,0 +1,68 @@
+"""Names for an archive that every system can unpack without harm, and without one file over another.
+
+Windows takes a backslash for a folder and a colon for a drive or a hidden stream, knows no control character,
+no dot at the end, and some names are devices there; most desktops take two names that differ in case for one.
+Called by `export.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from davserver.vault.paths import MAX_NAME_BYTES
+
+STAND_IN = "_"
+"""What is written for a character that cannot be."""
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f\\/:*?"<>|]')
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?= *(?:\.|$))", re.IGNORECASE)
+"""With any ending they are the same device."""
+
+
+class FolderNames:
+    """The names of one folder of an archive; no two of them meet on any system."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """The name under which an entry is written: its own, if that is safe and not taken."""
+        safe = portable(name)
+        number = self._taken.get(_meeting(safe), 1)
+        taken = safe
+        while _meeting(taken) in self._taken:
+            number += 1
+            taken = _numbered(safe, number)
+        self._taken[_meeting(safe)] = number
+        self._taken.setdefault(_meeting(taken), 1)
+        return taken
+
+
+def portable(name: str) -> str:
+    """The name itself, if every system can store it as it is; else one as like it as can be."""
+    safe = _UNSAFE.sub(STAND_IN, name).rstrip(". ")
+    if not safe or _DEVICE.match(safe):
+        safe = STAND_IN + safe
+    return safe
+
+
+def _meeting(name: str) -> str:
+    """The same for names that some system takes for one: case and composition of letters do not count."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def _numbered(name: str, number: int) -> str:
+    """For "a.txt" it is "a (2).txt", and never longer than a name may be."""
+    stem, dot, ending = name.rpartition(".")
+    if not stem:
+        stem, dot, ending = name, "", ""
+    tail = f" ({number}){dot}{ending}"
+    room = MAX_NAME_BYTES - len(tail.encode())
+    if room <= 0:  # all of it is the ending
+        return _cut(name, MAX_NAME_BYTES - len(f" ({number})")) + f" ({number})"
+    return _cut(stem, room) + tail
+
+
+def _cut(text: str, most: int) -> str:
+    return text.encode()[:most].decode(errors="ignore")

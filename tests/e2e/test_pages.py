@@ -1,0 +1,184 @@
+"""Every page of the site in a real browser: light and dark, on a desk and on a phone, for everybody.
+
+The pages are those of tests/services/tour.py; what each must be is in the functions below. Real people with a
+keyboard, a screen reader or a magnifying glass are what the numbers stand for (WCAG 2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page
+from werkzeug.exceptions import HTTPException
+
+from enroll_web.app import create_app
+from tests.services.browser import DESKTOP, PHONE
+from tests.services.guest import Stop
+from tests.services.keycloak import Keycloak
+from tests.services.tour import Tour, begin
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+NARROWEST = (320, 640)
+"""CSS pixels; nothing may have to be scrolled sideways there (WCAG 2.2, 1.4.10)."""
+
+TARGET = 24
+"""Width and height of what is pressed, in CSS pixels (WCAG 2.2, 2.5.8)."""
+
+OUTLINE = 2
+"""Width in CSS pixels of the frame around what has the focus (WCAG 2.2, 2.4.7)."""
+
+CONTRAST = "color-contrast"
+"""The rule of axe-core that may judge the same page in another way in the dark; no other looks at colours."""
+
+PRINTED = frozenset({"welcome", "recovery-codes"})
+"""Pages with a button to print."""
+
+OF_THE_BROWSER = "The Cross-Origin-Opener-Policy header has been ignored"
+"""What Chromium says of every page that comes over plain http; one page tells people to leave such a line."""
+
+CONTROLS = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")];
+  const shown = all.filter((one) => one.checkVisibility() && one.type !== "hidden");
+  window.controls = shown.filter((one) => one.type !== "radio" || one.checked);
+  return window.controls.length;
+}"""
+"""Whatever can be used on the page; one of a group of radio buttons is reached, the others by arrow keys."""
+
+FOCUS = """() => {
+  const style = getComputedStyle(document.activeElement);
+  const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+  return [window.controls.indexOf(document.activeElement), width];
+}"""
+"""Which of them has the focus, and how wide its frame is."""
+
+SMALL = """(least) => window.controls
+  .filter((one) => getComputedStyle(one).display !== "inline" || one.closest("p, li, dd, td") === null)
+  .map((one) => one.labels?.[0]?.classList.contains("choice") ? one.labels[0] : one)
+  .filter((one) => {
+    const { width, height } = one.getBoundingClientRect();
+    return one.checkVisibility() && (width < least || height < least) && !one.classList.contains("skip");
+  })
+  .map((one) => one.outerHTML.slice(0, 120))
+"""
+"""Those that are too small to be hit; links inside of a sentence may be."""
+
+MEANING = """() => {
+  const count = (kind) => document.querySelectorAll(kind).length;
+  return [document.documentElement.lang, document.title, count("h1"), count("main")];
+}"""
+
+
+@pytest.fixture
+def tour(tmp_path: Path, keycloak: Keycloak) -> Iterator[Tour]:
+    """The sites, with a browser in front of them."""
+    with begin(tmp_path, keycloak) as ready:
+        yield ready
+
+
+def test_every_page(tour: Tour, subtests: pytest.Subtests) -> None:
+    """No page keeps anybody out, needs a mouse, is wider than a phone, complains, or loads from elsewhere.
+
+    Every page that the site has is among them, so that a new one cannot be forgotten.
+    """
+    seen: set[str] = set()
+    app = create_app(tour.site.services)
+    addresses = app.url_map.bind("")
+    for stop in tour.stops():
+        with subtests.test(stop.name):
+            assert problems(stop) == []
+        if stop.name in PRINTED:
+            with subtests.test(f"{stop.name} on paper"):
+                assert on_paper(stop.visitor.page) == []
+        with suppress(HTTPException):  # addresses that are none, or not for people
+            seen.add(addresses.match(urlsplit(stop.visitor.page.url).path, method="GET")[0])
+        stop.visitor.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    pages = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert pages - {"static"} - seen == set()
+
+
+def problems(stop: Stop) -> list[str]:
+    """Whatever is wrong with a page, in words."""
+    page = stop.visitor.page
+    found = [*complaints(stop), *meaning(page), *keyboard(page)]
+    for words, size, rules in (("light", DESKTOP, ()), ("dark", DESKTOP, (CONTRAST,)), ("phone", PHONE, ())):
+        restyle(page, size, dark=words == "dark")
+        found += [f"{words}: {barrier}" for barrier in stop.visitor.barriers(*rules)]
+        found += [f"{words}: {width} pixels are too wide" for width in too_wide(page)]
+        found += [f"{words}: too small: {one}" for one in page.evaluate(SMALL, TARGET)]
+    restyle(page, NARROWEST, dark=False)
+    return found + [f"narrow: {width} pixels are too wide" for width in too_wide(page)]
+
+
+def on_paper(page: Page) -> list[str]:
+    """Printed are the recovery codes, black on white, and where they belong to; no password, no link."""
+    page.emulate_media(media="print", color_scheme="dark")
+    text = page.locator("body").inner_text()
+    codes = page.locator("#recovery-codes code").filter(visible=True)
+    colours = {one.evaluate("(one) => getComputedStyle(one).color") for one in codes.all()}
+    rest = page.locator("a, button").filter(visible=True).all_inner_texts()
+    page.emulate_media(media="screen", color_scheme="light")
+    found = (
+        [] if (codes.count(), colours) == (10, {"rgb(0, 0, 0)"}) else [f"{codes.count()} codes in {colours}"]
+    )
+    found += (
+        [] if "Sealdav at drive.example.org, user name alice" in text else ["nobody knows what they are of"]
+    )
+    found += ["the app password is printed"] if "ew1-" in text else []
+    return found + [f"{one!r} is printed" for one in rest]
+
+
+def restyle(page: Page, size: tuple[int, int], *, dark: bool) -> None:
+    """Look at the same page on another screen."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.emulate_media(color_scheme="dark" if dark else "light")
+
+
+def complaints(stop: Stop) -> list[str]:
+    """What the browser says of it, a broken Content-Security-Policy for one; and hosts that are not ours."""
+    visitor = stop.visitor
+    refused = f"the server responded with a status of {stop.status} "
+    said = [one for one in visitor.complaints if refused not in one and not one.startswith(OF_THE_BROWSER)]
+    visitor.complaints.clear()
+    own = urlsplit(visitor.page.url).netloc
+    loaded: list[str] = visitor.page.evaluate(
+        "() => performance.getEntriesByType('resource').map((one) => one.name)"
+    )
+    assert loaded, "the stylesheet was not loaded"
+    return said + [one for one in loaded if urlsplit(one).netloc != own]
+
+
+def meaning(page: Page) -> list[str]:
+    """What a screen reader begins with: a language, a title, one main heading."""
+    language, title, headings, mains = page.evaluate(MEANING)
+    assert isinstance(title, str)
+    found = [] if language == "en" else [f"language {language!r}"]
+    found += [] if title.endswith(" · Sealdav") and len(title) > len(" · Sealdav") else [f"title {title!r}"]
+    return found + ([] if (headings, mains) == (1, 1) else [f"{headings} main headings, {mains} main parts"])
+
+
+def keyboard(page: Page) -> list[str]:
+    """Tab leads to every control, in some order, and it is seen where one is."""
+    count = page.evaluate(CONTROLS)
+    page.evaluate("document.activeElement.blur()")
+    reached: dict[int, float] = {}
+    for _ in range(count + 1):
+        page.keyboard.press("Tab")
+        at, outline = page.evaluate(FOCUS)
+        reached[at] = outline
+    missed = [page.evaluate("(at) => controls[at].outerHTML", at) for at in range(count) if at not in reached]
+    unseen = [at for at, outline in reached.items() if at >= 0 and outline < OUTLINE]
+    faint = [page.evaluate("(at) => controls[at].outerHTML", at) for at in unseen]
+    return [f"no Tab leads to {one}" for one in missed] + [f"focus is not seen on {one}" for one in faint]
+
+
+def too_wide(page: Page) -> list[int]:
+    """The width of the page, if it has to be scrolled sideways."""
+    width, screen = page.evaluate(
+        "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    return [width] if width > screen else []

@@ -1,0 +1,237 @@
+"""Every page of the site, one after the other, as people come to them: what is tested and photographed.
+
+with begin(folder, keycloak) as tour:
+    for stop in tour.stops():
+        stop.visitor.page.screenshot(...)
+
+The order is fixed, and so is the time, except at the company whose people sign in at a real Keycloak
+(company.py). Secrets are other ones each time. A new page belongs into the walk that leads past it:
+tests/e2e/test_pages.py fails as long as it is in none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from davserver.clock import utc_now
+from davserver.model import Scope
+from davserver.vault.paths import VaultPath
+from tests.factories import make_principal
+from tests.fakes import FrozenClock
+from tests.mail import mailbox
+from tests.services import company
+from tests.services.browser import chromium, visit
+from tests.services.guest import PASSWORD, Guest, Stop
+from tests.services.keycloak import Keycloak
+from tests.services.site import BROWSER_FLAG, ServedSite, serve
+
+HOST = "drive.example.org"
+START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+"""When the tour begins."""
+
+LONG_NAME = "maximiliane-alexandra.von-hohenstein-schwarzenberg@admin.example"
+LONG_LABEL = "Notebook of the archive on the third floor, next to the printer"
+"""As long as a user name may be, and a label as somebody would write who has many devices."""
+
+FREE_ATTEMPTS = 5
+"""After so many wrong passwords in a row one has to wait."""
+
+
+@dataclass
+class Tour:
+    """The sites, and a browser that knows the way to them."""
+
+    browser: Browser
+    clock: FrozenClock
+    site: ServedSite
+    company: company.Company
+
+    def stops(self) -> Iterator[Stop]:
+        """Walk; each page is there until the next one is asked for."""
+        for part, walk in self._parts():
+            for stop in walk:
+                yield replace(stop, part=part)
+
+    def _parts(self) -> Iterator[tuple[str, Iterator[Stop]]]:
+        with visit(self.browser, self.site.url) as stranger:
+            yield "Outside", _outside(Guest(self.site, stranger, self.clock))
+        with visit(self.browser, self.site.url) as first, visit(self.browser, self.site.url) as other:
+            alice = Guest(self.site, first, self.clock)
+            yield "The first run", _first_run(alice)
+            self._furnish()
+            yield "Devices", _devices(alice)
+            yield "The second factor", _second_factor(alice)
+            yield "One's own data", _own_data(alice)
+            yield "Other people", _other_people(alice, Guest(self.site, other, self.clock))
+            yield "Coming back", _coming_back(alice)
+        yield "With Keycloak", self.company.stops(self.browser)
+
+    def _furnish(self) -> None:
+        """What has come together in a few weeks: files, devices, colleagues."""
+        services, now = self.site.services, self.clock.now
+        account = services.accounts.find("alice")
+        self.clock.advance(days=-45)
+        alice = make_principal(account, self.clock)
+        vault = services.vaults.open(alice)
+        for name in ("Documents", "Photos"):
+            vault.make_collection(VaultPath.parse(name))
+        with vault.write(VaultPath.parse("Documents/letter.txt")) as upload:
+            upload.write(bytes(1_500_000))
+            upload.commit()
+        issue = services.app_passwords.issue
+        phone = issue(alice, "Phone", scopes=Scope.READ_ONLY)
+        self.clock.advance(minutes=1)
+        issue(alice, "Loan from IT", expires_at=datetime(2026, 10, 1, tzinfo=UTC))
+        self.clock.advance(minutes=1)
+        issue(
+            alice,
+            LONG_LABEL,
+            scopes=Scope.NO_DELETE,
+            root_id=vault.stat(VaultPath.parse("Documents")).id,
+            networks=[ip_network("192.0.2.0/24"), ip_network("2001:db8:1234:5678::/64")],
+        )
+        for name in ("bob", "carol"):
+            services.accounts.create(name)
+        services.accounts.suspend("carol")
+        self.clock.now = now
+        services.authenticator.authenticate(
+            "alice", phone.token, "203.0.113.7", "Mozilla/5.0 (Android) DAVx5/4.4.3"
+        )
+
+
+@contextmanager
+def begin(folder: Path, keycloak: Keycloak) -> Iterator[Tour]:
+    """Serve what is visited, and start the browser."""
+    clock = FrozenClock(START)
+    with ExitStack() as stack:
+        office = stack.enter_context(mailbox())
+        mail = {"host": "127.0.0.1", "port": office.port, "starttls": False, "sender": f"drive@{HOST}"}
+        site = stack.enter_context(serve(folder / "site", HOST, clock, mail=mail))
+        work = stack.enter_context(company.found(folder, keycloak, utc_now))
+        rules = ",".join(one.rule for one in (site, *work.sites))
+        browser = stack.enter_context(chromium(BROWSER_FLAG, f"--host-resolver-rules={rules}"))
+        yield Tour(browser, clock, site, work)
+
+
+def _outside(guest: Guest) -> Iterator[Stop]:
+    """What anybody sees."""
+    yield guest.open("/").at("home")
+    yield guest.open("/privacy").at("privacy")
+    yield guest.open("/sign-in").at("sign-in")
+    guest.fill({"User name": "mallory", "Password": "not this one"}).press("Sign in")
+    yield guest.at("sign-in-refused", 403)
+    for _ in range(FREE_ATTEMPTS - 1):
+        with guest.visitor.refused(403):
+            guest.fill({"User name": "mallory", "Password": "not this one"}).press("Sign in")
+    guest.fill({"User name": "mallory", "Password": "not this one"}).press("Sign in")
+    yield guest.at("too-many-attempts", 429)
+    guest.open("/sign-in").page.context.clear_cookies()
+    yield guest.fill({"User name": "a", "Password": "b"}).press("Sign in").at("open-too-long", 403)
+    yield guest.open("/no-such-page").at("not-found", 404)
+    yield guest.open("/set-up/" + "x" * 43).at("link-used", 404)
+    yield guest.open("/app-passwords/revoke").at("not-by-address", 405)
+    yield guest.open(f"http://{HOST}/sign-in").at("not-private", 403)
+
+
+def _first_run(alice: Guest) -> Iterator[Stop]:
+    """From the link of `make run` to an app password: three pages, and what can go wrong on them."""
+    token = alice.site.services.invitations.first()
+    assert token is not None
+    yield alice.open(f"/set-up/{token}").at("set-up")
+    alice.fill({"User name": "alice", "Password": PASSWORD, "The same once more": "correct house battery"})
+    yield alice.press("Continue").at("set-up-refused", 422)
+    alice.fill({"Password": PASSWORD, "The same once more": PASSWORD}).press("Continue")
+    yield alice.at("authenticator")
+    alice.note_secret().page.get_by_text("No camera?").click()
+    yield alice.at("authenticator-text")
+    yield alice.type_code("000000", "Activate").at("authenticator-refused", 403)
+    yield alice.type_code(alice.code(steps=-8), "Activate").at("authenticator-clock", 403)
+    yield alice.type_code(alice.code(), "Activate").note_codes().at("welcome")
+
+
+def _devices(alice: Guest) -> Iterator[Stop]:
+    """App passwords: made, shown once, listed, revoked."""
+    yield alice.open("/start").at("start")
+    yield alice.open("/app-passwords").at("app-passwords")
+    yield alice.open("/app-passwords/new").at("app-password-new")
+    alice.page.get_by_text("Limit it further").click()
+    alice.fill({"Name of the device": "Laptop", "Only from these networks": "192.0.2.0/99"})
+    yield alice.press("Make app password").at("app-password-refused", 422)
+    alice.fill({"Only from these networks": "192.0.2.0/24"}).press("Make app password")
+    yield alice.at("app-password-shown")
+    yield alice.open("/app-passwords/shown").at("app-password-gone")
+    yield alice.press("Revoke Laptop").at("app-password-revoked")
+    yield alice.open("/app-passwords/stolen").at("stolen")
+    yield alice.press("Revoke everything").at("app-passwords-none")
+
+
+def _second_factor(alice: Guest) -> Iterator[Stop]:
+    """What belongs to the authenticator, for somebody who has one."""
+    yield alice.open("/security").at("security")
+    yield alice.open("/second-factor/set-up").at("authenticator-replace")
+    yield alice.open("/second-factor/new-recovery-codes").at("new-recovery-codes")
+    yield alice.press("Make new codes").note_codes().at("recovery-codes")
+    yield alice.open("/confirm?next=/app-passwords/new").at("confirm")
+    yield alice.type_code("000000", "Continue").at("confirm-refused", 403)
+    yield alice.open("/password").at("password")
+    alice.fill({"Old password": "not this one", "New password": PASSWORD, "The same once more": PASSWORD})
+    yield alice.press("Change password").at("password-refused", 403)
+
+
+def _own_data(alice: Guest) -> Iterator[Stop]:
+    """Taking it along, mails, the end."""
+    yield alice.open("/my-data").at("my-data")
+    yield alice.open("/my-data/notices").at("mails")
+    yield alice.fill({"Your address": "alice@nowhere"}).press("Save").at("mails-refused", 422)
+    alice.fill({"Your address": "alice@example.org"}).press("Save")
+    yield alice.at("mails-saved")
+    yield alice.open("/my-data/delete").at("delete")
+    alice.fill({"Type your user name, alice, to go on": "bob"}).press("Delete my account for good")
+    yield alice.at("delete-refused", 422)
+
+
+def _other_people(alice: Guest, other: Guest) -> Iterator[Stop]:
+    """An administrator invites somebody with the longest of names, who looks around and leaves for good."""
+    yield alice.open("/people/invite").at("invite")
+    yield alice.fill({"Their user name": "alice"}).press("Make link").at("invite-refused", 409)
+    yield alice.fill({"Their user name": LONG_NAME}).press("Make link").at("invited")
+    token = (alice.page.locator("#link").text_content() or "").rpartition("/")[2]
+    yield other.open(f"/set-up/{token}").at("set-up-invited")
+    other.accept(token, {}).note_secret().type_code(other.code(), "Activate")
+    yield other.at("welcome-long")
+    yield alice.open("/people").at("people")
+    yield alice.open(f"/people/{LONG_NAME}/reset").at("reset")
+    yield alice.press("Reset device").at("reset-done")
+    yield from _long_name(other)
+
+
+def _long_name(other: Guest) -> Iterator[Stop]:
+    """Somebody who is no administrator and was just reset: everything is as on the first day."""
+    other.open("/sign-in").fill({"User name": LONG_NAME, "Password": PASSWORD}).press("Sign in")
+    other.note_secret().type_code(other.code(), "Activate")
+    yield other.open("/start").at("start-long")
+    yield other.open("/people").at("not-for-you", 403)
+    yield other.open("/sign-out").at("sign-out-long")
+    yield other.open("/my-data/delete").at("delete-long")
+    other.fill({f"Type your user name, {LONG_NAME}, to go on": LONG_NAME})
+    yield other.press("Delete my account for good").at("deleted")
+
+
+def _coming_back(alice: Guest) -> Iterator[Stop]:
+    """Out, and in again: with a wrong code, then without the device."""
+    yield alice.open("/sign-out").at("sign-out")
+    yield alice.press("Sign out").at("signed-out")
+    alice.open("/sign-in").fill({"User name": "alice", "Password": PASSWORD}).press("Sign in")
+    yield alice.at("one-time-code")
+    yield alice.type_code("000000", "Continue").at("one-time-code-refused", 403)
+    yield alice.follow("I lost my device").at("lost")
+    recovery = "One of your recovery codes"
+    yield alice.fill({recovery: "abcd-efgh-jkmn"}).press("Use recovery code").at("lost-refused", 403)
+    yield alice.fill({recovery: alice.codes[0]}).press("Use recovery code").at("lost-replaced")
