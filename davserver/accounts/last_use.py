@@ -15,7 +15,7 @@ from typing import Protocol
 from davserver.accounts.clients import client_neighbourhood
 from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.db.engine import Database, Transaction
-from davserver.errors import StorageUnavailable
+from davserver.errors import DavserverError
 
 NOTE_EVERY_S = 60
 """Seconds between two notes about the same app password."""
@@ -64,7 +64,7 @@ class UseWriter:
         self._audit = audit
 
     def note(self, use: Use) -> None:
-        """See `UseNotes.note`; a database that is busy or full is logged and costs this note."""
+        """See `UseNotes.note`; what keeps it from being written is logged and costs this note, no more."""
         try:
             with self._database.write() as tx:
                 before = tx.credentials.with_account(use.app_id)
@@ -77,7 +77,7 @@ class UseWriter:
                 if before is not None and _has_moved(before[0].last_used_from, use.client):
                     self._record_move(tx, before[1].username, use)
                 tx.commit()
-        except StorageUnavailable:
+        except DavserverError:
             get_logger("sealdav.accounts").warning("last use not noted", credential=use.app_id)
 
     def _record_move(self, tx: Transaction, username: str, use: Use) -> None:

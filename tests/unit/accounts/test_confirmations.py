@@ -14,8 +14,8 @@ from davserver.errors import AuthenticationError, CorruptRow, StorageFull, Uncon
 from davserver.model import AccountState
 from tests import tamper
 from tests.factories import make_app_password, make_principal, make_world
-from tests.unit.accounts.company import CONFIRM, Company
 from tests.fake_registry import FakeRegistry
+from tests.unit.accounts.company import CONFIRM, Company
 
 GOOD_FOR = CONFIRM - LEEWAY_SECONDS
 

@@ -21,8 +21,8 @@ from davserver.audit import OFFBOARDING, AuditEvent
 from davserver.model import AccountState
 from tests import tamper
 from tests.factories import make_principal, make_world
-from tests.unit.accounts.company import CONFIRM, POLL, Company
 from tests.fake_registry import FakeRegistry
+from tests.unit.accounts.company import CONFIRM, POLL, Company
 from tests.unit.accounts.test_confirmations import leave
 
 PACE = Pace.of(poll_seconds=POLL, confirm_seconds=CONFIRM)
@@ -42,7 +42,11 @@ def company(tmp_path: Path) -> Iterator[Company]:
     world.database.dispose()
 
 
-@pytest.mark.parametrize(("how", "within"), [("disabled", POLL), ("deleted", POLL), ("role missing", PACE.role)])
+IN_TIME = [("disabled", POLL), ("deleted", POLL), ("role missing", PACE.role)]
+"""Seconds, without the beat in which it is found."""
+
+
+@pytest.mark.parametrize(("how", "within"), IN_TIME)
 def test_who_has_left_is_shut_in_time(company: Company, how: str, within: int) -> None:
     """Without any request of theirs; the others go on."""
     leave(company, how)

@@ -549,15 +549,21 @@ def test_a_transfer_ends_with_what_stands_behind_it(company: Company, how: str) 
             pass
 
 
-def test_still_open_is_about_the_same_account(company: Company) -> None:
-    """Somebody deleted and made anew under the same subject is somebody else."""
-    principal = company.bearer.authenticate(company.fake.bearer(), "192.0.2.1")
+@pytest.mark.parametrize("step_up", [None, STEP_UP], ids=["own", "keycloak"])
+def test_still_open_is_about_the_same_account(tmp_path: Path, step_up: StepUp | None) -> None:
+    """Somebody deleted and made anew under the same subject is somebody else; suspended, nobody goes on."""
+    made = make_company(tmp_path, step_up=step_up)
+    company = next(made)
+    principal = company.bearer.authenticate(company.fake.bearer(**BOTH), "192.0.2.1")
     assert company.bearer.still_open(principal)
     stranger = replace(principal.account, id=company.door.world.accounts.find("bob").id)
     assert not company.bearer.still_open(replace(principal, account=stranger))
     nobody = replace(principal.account, subject="nobody's")
     assert not company.bearer.still_open(replace(principal, account=nobody))
     assert not company.bearer.still_open(replace(principal, provider_session=None))
+    company.door.world.accounts.suspend(company.account.username)
+    assert not company.bearer.still_open(principal)
+    next(made, None)
 
 
 # ── what is recorded
@@ -571,6 +577,12 @@ def test_refusals_are_recorded_within_bounds(company: Company) -> None:
     told = [(one.account, one.reason) for one in events]
     assert told == [(None, "this is not a signed token")] * 4 + [("alice.keycloak", "no second factor")] * 2
     assert {one.client for one in events} == {"192.0.2.1"}
+    company.door.world.accounts.suspend(company.account.username)
+    asked = company.gate.asked
+    company.ask(company.fake.bearer())
+    company.ask(company.fake.bearer())
+    (*_, last) = company.door.world.audit.of(AuditEvent.TOKEN_REFUSED)
+    assert (last.reason, company.gate.asked) == ("account suspended", asked)
 
 
 def test_an_altered_proof_is_recorded(company: Company) -> None:
