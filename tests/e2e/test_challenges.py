@@ -87,7 +87,7 @@ def test_davfs2(drive: Drive, device: Device, tmp_path: Path) -> None:
 
 def test_curl(drive: Drive, device: Device) -> None:
     """Left to choose among what is offered."""
-    command = [clients.require("curl"), "--silent", "--anyauth", "--netrc-file", "/dev/stdin"]
+    command = [str(clients.require("curl")), "--silent", "--anyauth", "--netrc-file", "/dev/stdin"]
     netrc = f"machine 127.0.0.1 login {device.username} password {device.token}\n"
     done = subprocess.run(
         [*command, "--write-out", "%{http_code}", "--upload-file", __file__, f"{drive.url}from-curl"],
