@@ -101,8 +101,8 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.Unconfirmed: Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The sign-in server does not answer",
-        "It has to say every minute that you may still come in, and has not done so. It is asked again all the "
-        "time: try again in a minute. If it lasts, tell whoever runs it.",
+        "It has to say every minute that you may still come in, and has not done so. It is asked again all "
+        "the time: try again in a minute. If it lasts, tell whoever runs it.",
     ),
     ours.StorageFull: Answer(
         HTTPStatus.INSUFFICIENT_STORAGE, "The disk is full", "Tell whoever runs this server."

@@ -83,32 +83,24 @@ class AuditCheck:
 
     # ── from the first entry to the last
     def _walk(self, tx: Transaction, head: AuditHeadRow | None) -> None:
-        """Without a head the first entry cannot be checked, but for its address."""
-        seq = 0 if head is None else head.anchor_seq
-        previous: object = None if head is None else head.anchor_link
-        for row in tx.audit.walk(after=seq):
+        """Without a head nobody knows what the first entry hangs on: it is taken as it is."""
+        seq, previous = (None, b"") if head is None else (head.anchor_seq, head.anchor_link)
+        for row in tx.audit.walk(after=seq or 0):
             if head is not None and row.seq > head.seq:
-                self._found(
-                    row.seq, f"entry {row.seq} was added by somebody else: the head ends at {head.seq}"
-                )
+                beyond = f"the head ends at {head.seq}"
+                self._found(row.seq, f"entry {row.seq} was added by somebody else: {beyond}")
                 continue
-            if self._is_first_of_unknown(head):
-                seq = row.seq - 1
-            self._check_place(row, seq, previous, anything=self._is_first_of_unknown(head))
+            if seq is not None:
+                self._check_place(row, seq, previous)
             self._check_address(row, head)
             self._note(row)
             seq, previous = row.seq, row.link
 
-    def _is_first_of_unknown(self, head: AuditHeadRow | None) -> bool:
-        return head is None and not self._report.entries
-
-    def _check_place(self, row: AuditEntryRow, before: int, previous: object, *, anything: bool) -> None:
+    def _check_place(self, row: AuditEntryRow, before: int, previous: bytes) -> None:
         if row.seq != before + 1:
             self._found(before + 1, f"{_range(before + 1, row.seq - 1)} missing")
-        elif not anything and not self._chain.follows(row, previous):
+        elif not self._chain.follows(row, previous):
             self._found(row.seq, f"entry {row.seq} was altered, moved or put there, or the one before it was")
-        if row.event == AuditEvent.AUDIT_BROKEN.value:
-            self._found(row.seq, f"entry {row.seq} begins the log anew: {row.reason}")
 
     def _check_address(self, row: AuditEntryRow, head: AuditHeadRow | None) -> None:
         if self._chain.has_its_address(row) or self._chain.lost_its_address(row, head):
@@ -119,6 +111,9 @@ class AuditCheck:
             self._found(row.seq, f"the address of entry {row.seq} was removed, which is too young for that")
 
     def _note(self, row: AuditEntryRow) -> None:
+        if row.event == AuditEvent.AUDIT_BROKEN.value:
+            why = "its head had been altered, or an entry added"
+            self._found(row.seq, f"entry {row.seq} begins the log anew: {why}")
         self._report.first = self._report.first or row.seq
         self._report.last = row.seq
         self._report.entries += 1

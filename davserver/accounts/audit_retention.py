@@ -61,7 +61,6 @@ class AuditRetention:
             head = self._chain.head(tx)
             if head is None:
                 return False
-            tx.wipe_freed()
             tx.audit.forget_addresses(before=before, limit=BATCH_ENTRIES)
             self._chain.put_head(tx, replace(head, forgotten_before=max(before, head.forgotten_before)))
             tx.commit()

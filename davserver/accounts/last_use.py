@@ -17,7 +17,7 @@ from typing import Protocol
 from davserver.accounts.clients import client_neighbourhood
 from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.db.engine import Database, Transaction
-from davserver.errors import StorageUnavailable
+from davserver.errors import DavserverError
 
 NOTE_EVERY_S = 60
 """Seconds between two notes about the same app password."""
@@ -101,7 +101,7 @@ class UseWriter:
         self._travels: OrderedDict[str, _Travels] = OrderedDict()
 
     def note(self, use: Use) -> None:
-        """See `UseNotes.note`; a database that is busy or full is logged and costs this note."""
+        """See `UseNotes.note`; what keeps it from being written is logged and costs this note, no more."""
         travels = deepcopy(self._travels.get(use.app_id, _Travels()))
         try:
             with self._database.write() as tx:
@@ -115,7 +115,7 @@ class UseWriter:
                 if before is not None and travels.is_news(before[0].last_used_from, use):
                     self._record_move(tx, before[1].username, use)
                 tx.commit()
-        except StorageUnavailable:
+        except DavserverError:
             get_logger("sealdav.accounts").warning("last use not noted", credential=use.app_id)
             return
         self._remember(use.app_id, travels)

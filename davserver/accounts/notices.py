@@ -55,6 +55,10 @@ TEXTS: dict[AuditEvent, tuple[str, str]] = {
         "This address was changed or removed: from now on no mails about your account come here.",
     ),
     AuditEvent.PASSWORD_CHANGED: ("Your password was changed", "The password of your account was changed."),
+    AuditEvent.DEVICES_SUSPENDED: (
+        "Your devices wait for you",
+        "Your password was reset. No app password opens your drive until you have signed in on the site again.",
+    ),
     AuditEvent.APP_PASSWORD_ISSUED: ("A new app password", "A new app password can open your drive."),
     AuditEvent.APP_PASSWORD_REVOKED: (
         "An app password was revoked",

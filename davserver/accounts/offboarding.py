@@ -25,9 +25,6 @@ from davserver.model import Account, AccountId, AccountState
 PASSWORD_RESET = "password reset"  # noqa: S105 - a reason
 """Why devices are suspended while the account is not."""
 
-MOST_AT_ONCE = 1000
-"""How many people are read whose role is to be asked for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -71,10 +68,10 @@ class Offboarding:
             pairs = tx.confirmations.standings(since=since, before=before)
         return list(self._checked(pairs))
 
-    def due_roles(self, *, since: int, before: int) -> list[Known]:
+    def due_roles(self, *, since: int, before: int, most: int) -> list[Known]:
         """See `ConfirmationsTable.roles`, and `due_standings`; of those who left, who did for want of it."""
         with self._database.read() as tx:
-            pairs = tx.confirmations.roles(since=since, before=before, reason=ROLE_MISSING, most=MOST_AT_ONCE)
+            pairs = tx.confirmations.roles(since=since, before=before, reason=ROLE_MISSING, most=most)
         return list(self._checked(pairs))
 
     def learn(self, account_id: AccountId, news: Sequence[News], *, now: int | None = None) -> Known:

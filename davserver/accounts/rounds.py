@@ -32,6 +32,9 @@ LEASE_BEATS = 4
 WANTED_SECONDS = 600
 """Who has not used an account for so long is not asked about; the next use asks."""
 
+MOST_AT_ONCE = 1000
+"""How many people's roles are asked for in one beat at most."""
+
 TOGETHER = 80
 """How many people one request for their standing is about: their ids are in the address, 3 KB of it."""
 
@@ -126,20 +129,32 @@ class Rounds:
         """Everything that is to be asked in one beat; of the roles as many as there is time for."""
         pace = self._pace
         deadline = self._monotonic() + pace.beat
+
+        def may_go_on() -> bool:
+            return self._monotonic() < deadline
+
         before = self._now() - pace.standing + pace.beat // 2
         self._ask_standings(self._offboarding.due_standings(since=since, before=before))
-        share = -(-count * pace.beat // pace.role)
-        oldest = self._offboarding.due_roles(since=since, before=self._now() - pace.role // 2)
-        overdue = self._now() - pace.role
-        chosen = [one for place, one in enumerate(oldest) if place < share or one.row.role_at <= overdue]
-        self._ask_roles(chosen, lambda: self._monotonic() < deadline)
-        self._lost_sessions.end(since=since, may_go_on=lambda: self._monotonic() < deadline)
+        self._ask_roles(self._due_roles(since, -(-count * pace.beat // pace.role)), may_go_on)
+        self._lost_sessions.end(since=since, may_go_on=may_go_on)
+
+    def _due_roles(self, since: int, share: int) -> list[Known]:
+        """Whose role is asked for now: a share of everybody, which spreads them, and whoever is overdue."""
+        overdue = self._now() - self._pace.role
+        due = self._offboarding.due_roles(since=since, before=self._now() - self._pace.role // 2, most=share)
+        if len(due) == share and due[-1].row.role_at <= overdue:
+            due = self._offboarding.due_roles(since=since, before=overdue, most=MOST_AT_ONCE)
+        return due
 
     def _ask_standings(self, people: Sequence[Known]) -> None:
-        for start in range(0, len(people), TOGETHER):
-            some = people[start : start + TOGETHER]
-            standings = self._inquiries.standings([one.account for one in some])
-            self._apply([(one, self._about(one, standings[one.account.id])) for one in some])
+        heard: list[tuple[Known, list[News]]] = []
+        try:
+            for start in range(0, len(people), TOGETHER):
+                some = people[start : start + TOGETHER]
+                standings = self._inquiries.standings([one.account for one in some])
+                heard.extend((one, self._about(one, standings[one.account.id])) for one in some)
+        finally:
+            self._apply(heard)
 
     def _about(self, one: Known, standing: News) -> list[News]:
         """Whoever has left and is back is asked for the role at once, so that they need not wait."""
@@ -217,5 +232,9 @@ class Rounder(threading.Thread):
         self._stopping.set()
         if self.is_alive():
             self.join()
-        if self._rounds is not None:
+        if self._rounds is None:
+            return
+        try:
             self._rounds.end()
+        except DavserverError:  # nothing is lost: the lease ends by itself
+            self._log.exception("the lease could not be let go")

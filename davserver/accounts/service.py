@@ -41,6 +41,11 @@ LOCAL = "local:"
 MAX_QUOTA_BYTES = 2**62
 """Largest quota: it and what is added to it stay within the 64 bits of a database integer."""
 
+SHUT_ELSEWHERE = (
+    "this account was shut by the identity provider: let its owner in again there. If there is no such "
+    "provider any more, suspend the account first"
+)
+
 PlantRoot = Callable[[Transaction, AccountId, AccountKey], None]
 """Makes the root collection of a new account inside the transaction that makes the account."""
 
@@ -232,7 +237,8 @@ class Accounts:
             NotFound: there is none.
             CorruptRow: its row was altered.
         """
-        return self._set_state(username, AccountState.SUSPENDED, AuditEvent.ACCOUNT_SUSPENDED, by)
+        state = AccountState.SUSPENDED.value
+        return self._change(username, lambda row: replace(row, state=state), AuditEvent.ACCOUNT_SUSPENDED, by)
 
     def resume(self, username: str, *, by: str | None = None) -> Account:
         """Open a suspended account again, with the credentials that it had.
@@ -243,9 +249,16 @@ class Accounts:
 
         Raises:
             NotFound: there is none.
+            NotPermitted: the identity provider has shut it, not an administrator.
             CorruptRow: its row was altered.
         """
-        return self._set_state(username, AccountState.ACTIVE, AuditEvent.ACCOUNT_RESUMED, by)
+
+        def resumed(row: AccountRow) -> AccountRow:
+            if row.state == AccountState.OFFBOARDED.value:
+                raise NotPermitted(SHUT_ELSEWHERE)
+            return replace(row, state=AccountState.ACTIVE.value)
+
+        return self._change(username, resumed, AuditEvent.ACCOUNT_RESUMED, by)
 
     def set_quota(self, username: str, quota: int | None, *, by: str | None = None) -> Account:
         """Limit the plaintext bytes that an account may store; what is stored already stays.
@@ -262,9 +275,6 @@ class Accounts:
         """
         quota = _checked_quota(quota)
         return self._change(username, lambda row: replace(row, quota=quota), AuditEvent.QUOTA_CHANGED, by)
-
-    def _set_state(self, username: str, state: AccountState, event: AuditEvent, by: str | None) -> Account:
-        return self._change(username, lambda row: replace(row, state=state.value), event, by)
 
     def _change(
         self, username: str, change: Callable[[AccountRow], AccountRow], event: AuditEvent, by: str | None

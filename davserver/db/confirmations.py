@@ -121,7 +121,7 @@ class ConfirmationsTable:
         return self._pairs(_STANDINGS, {"since": since, "before": before})
 
     def roles(self, *, since: int, before: int, reason: str, most: int) -> list[Pair]:
-        """The same for the role: `most` at most, longest ago first; of those who left, who did for `reason`."""
+        """The same for the role: `most` at most, longest ago first; of those gone, who went for `reason`."""
         return self._pairs(_ROLES, {"since": since, "before": before, "reason": reason, "most": most})
 
     def with_sessions(self, *, since: int) -> list[AccountId]:

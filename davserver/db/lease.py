@@ -16,6 +16,9 @@ from davserver.db.schema import lease
 ONLY = 1
 """The id of the one row."""
 
+LATEST = 2**37
+"""Beyond this no moment is one that we have written."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
@@ -34,7 +37,9 @@ class LeaseRow:
     trouble_at: int | None = None
 
 
-_FIND = sa.select(lease.c.holder, lease.c.until, lease.c.trouble, lease.c.trouble_at)
+_FIND = sa.select(lease.c.holder, lease.c.until, lease.c.trouble, lease.c.trouble_at).where(
+    lease.c.lease_id == ONLY
+)
 _NEW = insert(lease)
 _PUT = _NEW.on_conflict_do_update(
     index_elements=["lease_id"],
@@ -51,7 +56,12 @@ class LeaseTable:
     def find(self) -> LeaseRow | None:
         """The row, once there is one; one that was altered beyond reading counts as none."""
         found = self._connection.execute(_FIND).one_or_none()
-        return None if found is None or not isinstance(found.until, int) else LeaseRow(*found)
+        if found is None or not isinstance(found.trouble, str):
+            return None
+        moments = found.until, found.trouble_at or 0
+        if not all(isinstance(one, int) and abs(one) < LATEST for one in moments):
+            return None
+        return LeaseRow(*found)
 
     def put(self, row: LeaseRow) -> None:
         """Write the row."""

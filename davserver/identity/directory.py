@@ -98,7 +98,7 @@ class KeycloakDirectory:
         """See `Registry.password_set_at`. Of somebody whose password is kept elsewhere it is 0."""
         with self._asking() as admin:
             found = admin.get_credentials(_checked(subject))
-        passwords = [one for one in _objects(found) if one.get("type") == PASSWORD]
+        passwords = [one for one in _objects(found) if _text(one, "type") == PASSWORD]
         return max((_number(one, "createdDate") for one in passwords), default=0)
 
     def _find_some(self, subjects: Sequence[str]) -> dict[str, Person]:
@@ -148,6 +148,8 @@ class KeycloakDirectory:
             yield self._connected()
         except KeycloakError as error:
             raise self._ours(error) from None
+        except TypeError:  # the library's word for an answer that is no list or object where it expects one
+            raise ProviderMisconfigured(STRANGE) from None
         finally:
             self._lock.release()
 
@@ -183,8 +185,8 @@ class KeycloakDirectory:
         if status == HTTPStatus.FORBIDDEN:
             return ProviderMisconfigured(NOT_ALLOWED)
         return ProviderMisconfigured(
-            f"the identity provider does not accept this client (status {status}): check its secret, and that "
-            "it has a service account"
+            f"the identity provider does not accept this client (status {status}): check its secret, and "
+            "that it has a service account"
         )
 
 

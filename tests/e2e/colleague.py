@@ -32,6 +32,7 @@ MAX_STEPS = 15
 _FORM = re.compile(r'<form[^>]*\baction="([^"]*)"(.*?)</form>', re.DOTALL)
 _INPUT = re.compile(r"<input\b[^>]*>")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+_KEYCLOAKS_SECRET = re.compile(r'name="totpSecret" value="([^"]+)"')
 _SECRET = re.compile(r'id="secret">([A-Z2-7 ]+)<')
 
 
@@ -114,14 +115,16 @@ class Colleague:
 
     def _answers(self, page: str) -> dict[str, str]:
         """What a form of Keycloak wants of a person."""
+        asked = next((name for name in ("password", "otp", "totp", "accept") if f'name="{name}"' in page), "")
+        self.asked += [asked] if asked else []
+        if asked == "totp":  # to set an authenticator up
+            found = _KEYCLOAKS_SECRET.search(page)
+            assert found, page[:3000]
+            self.at_keycloak = found[1]
+        if asked in {"otp", "totp"}:
+            return {asked: self.code(b32encode(self.at_keycloak.encode()).decode()), "userLabel": ""}
         known = {"password": {"username": self.name, "password": PASSWORD}, "accept": {"accept": "Yes"}}
-        if self.at_keycloak:
-            known["otp"] = {}
-        for name, values in known.items():
-            if f'name="{name}"' in page:
-                self.asked.append(name)
-                return values or {"otp": self.code(b32encode(self.at_keycloak.encode()).decode())}
-        return {}
+        return known.get(asked, {})
 
     def _fill_in(self, page: requests.Response, values: Mapping[str, str]) -> requests.Response:
         form = _FORM.search(page.text)
@@ -190,10 +193,13 @@ class Tokens:
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
-            first = process.stdout.readline()
-            if first:
-                colleague.let_in(json.loads(first)["open"])
-            rest, complaint = process.communicate(timeout=COMMAND_SECONDS)
+            try:
+                first = process.stdout.readline()
+                if first:
+                    colleague.let_in(json.loads(first)["open"])
+                rest, complaint = process.communicate(timeout=COMMAND_SECONDS)
+            finally:
+                process.kill()
         assert process.returncode == 0, complaint
         told: dict[str, Any] = json.loads(rest)
         return told

@@ -188,3 +188,11 @@ def test_where_tokens_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert default_token_file() == tmp_path / ".local/state/sealdav/token.json"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert default_token_file() == tmp_path / "state/sealdav/token.json"
+
+
+def test_one_missed_answer_shuts_nobody_out() -> None:
+    """Keycloak is asked at least twice within the time for which its word counts."""
+    assert (loaded().poll_seconds, loaded().confirm_seconds) == (15, 55)
+    assert loaded(poll_seconds=30, confirm_seconds=60).confirm_seconds == 60
+    with pytest.raises(ConfigError, match="poll_seconds"):
+        loaded(poll_seconds=31, confirm_seconds=60)

@@ -404,6 +404,8 @@ SAMPLES: dict[str, object] = {
     "app_id": "0123456789",
     "label": "Käse",
     "networks": "",
+    "off_at": None,
+    "reason": "disabled",
 }
 """Values for columns that are not numbers or sealed."""
 

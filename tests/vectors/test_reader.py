@@ -26,7 +26,7 @@ UNVOUCHED = {
 }
 """Columns that docs/format.md says nothing vouches for, or that only a server needs."""
 
-UNREAD = {"alembic_version", "hidden_tree", "node_version", "throttle", *BESIDE, "audit_entry"}
+UNREAD = {"alembic_version", "hidden_tree", "lease", "node_version", "throttle", *BESIDE, "audit_entry"}
 """Tables that hold nothing of an account's files."""
 
 READ = (*sorted(AUTHENTICATED.keys() - UNREAD), "inline_blob", "instance", "master_key", "node", "property")

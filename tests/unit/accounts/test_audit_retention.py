@@ -10,6 +10,7 @@ import pytest
 
 from davserver.accounts import audit_retention
 from davserver.accounts.audit_chain import Mark
+from davserver.audit import AuditEvent
 from tests.audit import AuditStore
 
 
@@ -45,14 +46,21 @@ def test_addresses_go_and_entries_stay(store: AuditStore) -> None:
     assert not any(one.is_altered for one in store.seen())
 
 
-def test_a_forgotten_address_is_in_no_page_of_the_database(store: AuditStore) -> None:
-    """Neither in a free page nor in the log of changes, once that is emptied."""
-    store.fill(1, client="198.51.100.99")
-    assert b"198.51.100.99" in everything(store)
-    store.clock.advance(days=91)
+@pytest.mark.parametrize("days", [91, 401])
+def test_what_is_forgotten_is_in_no_page_of_the_database(store: AuditStore, days: int) -> None:
+    """Neither in a page that became free nor in the log of changes, once that is emptied."""
+    canary = "198.51.100.99" * 4
+    with store.database.write() as tx:
+        for _ in range(500):
+            store.log.record(AuditEvent.SIGNED_IN, client=canary, account="somebody-who-left", tx=tx)
+        tx.commit()
+    assert store.database.empty_log()
+    assert canary.encode() in everything(store)
+    store.clock.advance(days=days)
     store.retention().run()
     assert store.database.empty_log()
-    assert b"198.51.100.99" not in everything(store)
+    assert canary.encode() not in everything(store)
+    assert (b"somebody-who-left" in everything(store)) == (days == 91)
 
 
 def everything(store: AuditStore) -> bytes:
@@ -81,6 +89,20 @@ def test_a_shorter_time_and_a_longer_one_again(store: AuditStore) -> None:
     store.retention().run()
     assert store.problems() == []
     assert addresses(store) == [18]
+
+
+def test_a_longer_time_takes_nothing_back_of_what_was_forgotten(store: AuditStore) -> None:
+    """Not even if an entry with a time of long ago, from a clock that was wrong, is still to be forgotten."""
+    store.fill(1)
+    store.clock.advance(seconds=1)
+    store.retention(addresses=timedelta(0)).run()
+    now = store.clock.now
+    store.clock.now = now.replace(year=1990)
+    store.fill(1)
+    store.clock.now = now
+    store.retention().run()
+    assert addresses(store) == []
+    assert store.problems() == []
 
 
 def test_the_oldest_entries_go_and_the_rest_hangs_on_the_last_of_them(store: AuditStore) -> None:

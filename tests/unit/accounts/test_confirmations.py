@@ -9,13 +9,14 @@ import pytest
 
 from davserver.accounts.confirmations import KNOCK_SECONDS, LEEWAY_SECONDS
 from davserver.accounts.service import LOCAL
+from davserver.accounts.verdicts import News, Standing
 from davserver.audit import OFFBOARDING, AuditEvent
 from davserver.errors import AuthenticationError, CorruptRow, StorageFull, Unconfirmed
 from davserver.model import AccountState
 from tests import tamper
 from tests.factories import make_app_password, make_principal, make_world
-from tests.unit.accounts.company import CONFIRM, Company
 from tests.fake_registry import FakeRegistry
+from tests.unit.accounts.company import CONFIRM, POLL, Company
 
 GOOD_FOR = CONFIRM - LEEWAY_SECONDS
 
@@ -172,6 +173,7 @@ def test_the_provider_does_not_lift_what_an_administrator_added(company: Company
     with pytest.raises(AuthenticationError):
         company.enter("alice")
     company.rounds.beat()
+    company.confirmations.welcome("sub-alice")
     assert company.state("alice") is AccountState.SUSPENDED
     company.world.accounts.resume("alice")
     company.enter("alice")
@@ -201,6 +203,31 @@ def test_what_another_process_shuts_is_shut_at_once(company: Company, tmp_path: 
     with pytest.raises(AuthenticationError):
         other.enter("alice")
     other.world.database.dispose()
+
+
+def test_who_is_back_is_let_in_by_a_process_that_remembers_them(company: Company, tmp_path: Path) -> None:
+    """What it remembers is of before; it asks, and does not wait until that is too old."""
+    other = company.other_process(tmp_path)
+    other.enter("alice")
+    leave(company, "disabled")
+    company.beats(POLL)
+    company.entry("alice").enabled = True
+    company.world.clock.advance(seconds=KNOCK_SECONDS)
+    other.enter("alice")
+    other.world.database.dispose()
+
+
+def test_one_answer_opens_nothing(company: Company) -> None:
+    """An account that the provider has shut, and of which nothing is known any more, needs both answers."""
+    leave(company, "disabled")
+    with pytest.raises(AuthenticationError):
+        company.enter("alice")
+    tamper.delete_rows(company.world.database, "confirmation")
+    account = company.world.accounts.find("alice")
+    company.offboarding.learn(account.id, [News(5, standing=Standing.ENABLED)])
+    assert company.state("alice") is AccountState.OFFBOARDED
+    company.offboarding.learn(account.id, [News(6, has_role=True)])
+    assert company.state("alice") is AccountState.ACTIVE
 
 
 def test_a_clock_that_is_set_back_confirms_nobody(company: Company) -> None:

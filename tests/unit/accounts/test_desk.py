@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from davserver.accounts.desk import (
-
     MAX_WAITING,
     PAUSE_SECONDS,
     SOON_SECONDS,
@@ -120,7 +119,7 @@ def test_two_requests_of_one_account_are_one_question(office: Office) -> None:
     first = office.ask(1)
     assert office.provider.entered.wait(WAIT)
     second = office.ask(1)
-    while office.desk._waiting._value > MAX_WAITING - 2:  # type: ignore[attr-defined]  # noqa: SLF001
+    while office.desk._waiting._value > MAX_WAITING - 2:  # noqa: SLF001
         threading.Event().wait(0.001)
     office.provider.answers.set()
     assert first.result(WAIT).account == second.result(WAIT).account

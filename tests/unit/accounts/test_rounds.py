@@ -21,8 +21,9 @@ from davserver.audit import OFFBOARDING, AuditEvent
 from davserver.model import AccountState
 from tests import tamper
 from tests.factories import make_principal, make_world
-from tests.unit.accounts.company import CONFIRM, POLL, Company
 from tests.fake_registry import FakeRegistry
+from tests.fakes import START
+from tests.unit.accounts.company import CONFIRM, POLL, Company
 from tests.unit.accounts.test_confirmations import leave
 
 PACE = Pace.of(poll_seconds=POLL, confirm_seconds=CONFIRM)
@@ -42,7 +43,14 @@ def company(tmp_path: Path) -> Iterator[Company]:
     world.database.dispose()
 
 
-@pytest.mark.parametrize(("how", "within"), [("disabled", POLL), ("deleted", POLL), ("role missing", PACE.role)])
+LONG_AFTER = round(START.timestamp()) + 3600
+"""No lease is good for so long."""
+
+IN_TIME = [("disabled", POLL), ("deleted", POLL), ("role missing", PACE.role)]
+"""Seconds, without the beat in which it is found."""
+
+
+@pytest.mark.parametrize(("how", "within"), IN_TIME)
 def test_who_has_left_is_shut_in_time(company: Company, how: str, within: int) -> None:
     """Without any request of theirs; the others go on."""
     leave(company, how)
@@ -226,7 +234,7 @@ def test_another_takes_over_at_once_when_the_first_has_ended(company: Company, t
     other.world.database.dispose()
 
 
-@pytest.mark.parametrize("until", [2**40, -5, "never"])
+@pytest.mark.parametrize("until", [2**40, LONG_AFTER, -5, "never"])
 def test_a_lease_cannot_be_held_for_ever(company: Company, tmp_path: Path, until: int | str) -> None:
     """Neither by a clock that was set back, nor by somebody who writes to the database."""
     other = company.other_process(tmp_path)

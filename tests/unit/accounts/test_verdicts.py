@@ -72,6 +72,16 @@ def test_one_answer_is_not_enough() -> None:
     assert confirmed_at(told(told(told(NOBODY, enabled), role), News(9, standing=Standing.ENABLED))) == 5
 
 
+def test_who_has_left_needs_both_answers_anew() -> None:
+    """Whichever of them shut the person out."""
+    here = told(NOBODY, News(5, standing=Standing.ENABLED, has_role=True))
+    for out in (News(6, standing=Standing.DELETED), News(6, has_role=False)):
+        gone = told(here, out)
+        for one in (News(7, standing=Standing.ENABLED), News(7, has_role=True)):
+            assert has_left(told(gone, one))
+        assert not has_left(told(gone, News(7, standing=Standing.ENABLED, has_role=True)))
+
+
 def test_in_the_same_second_no_wins() -> None:
     """Moments are whole seconds."""
     row = told(told(NOBODY, News(5, standing=Standing.ENABLED, has_role=True)), News(5, has_role=False))

@@ -1,4 +1,4 @@
-"""A credential that is shut while it is in use ends the transfer, also one that waits for its client (T43)."""
+"""A credential that is shut while it is in use ends the transfer, one that waits for its client too (T43)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Seconds:
         self.now = 100.0
 
     def __call__(self) -> float:
+        """What it shows."""
         return self.now
 
 
@@ -38,6 +39,7 @@ class Credential:
         self.error: Exception | None = None
 
     def __call__(self) -> bool:
+        """Whether it is good."""
         self.asked += 1
         if self.error is not None:
             raise self.error

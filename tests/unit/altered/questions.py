@@ -18,7 +18,7 @@ from davserver.accounts.service import Accounts, read_account
 from davserver.audit import AuditEvent
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.db.accounts import AccountRow
-from davserver.errors import AuthenticationError, DavserverError
+from davserver.errors import AuthenticationError, DavserverError, Unconfirmed
 from davserver.keyring import Keyring, known_masters
 from davserver.master_key import load_master_keys
 from davserver.model import AuthMethod, Principal
@@ -39,7 +39,9 @@ from tests.factories import (
     make_sign_in,
     make_totp,
 )
+from tests.fake_registry import FakeRegistry
 from tests.fakes import FrozenClock, RecordingAudit
+from tests.unit.accounts.company import Company
 from tests.unit.altered.store import INSIDE, OUTSIDE, PASSWORD, QUOTA, FullStore, Known, at, recovery_codes
 
 PATHS = ("/", "/docs", "/docs/small", "/docs/large", "/copy", "/locked", "/locked/file", "/shared", "/born")
@@ -101,6 +103,8 @@ class Questions:
         self._look("bob", ("/", "/docs/small", "/locked"))
         self._look("folder", ("/", "/small"))
         self._site()
+        for name in ("dave", "erin"):
+            self._ask(f"confirmed: {name}", self._confirmed, name)
         self._log()
         self._people()
         self._writes()
@@ -255,6 +259,20 @@ class Questions:
     def _sign_in(self, name: str, password: str, client: str = INSIDE) -> object:
         sign_in = make_sign_in(self._world)
         return self._shown(sign_in.with_password(name, password, client=client, method=AuthMethod.TERMINAL))
+
+    # ── the identity provider
+    def _confirmed(self, name: str) -> object:
+        """Whether somebody may come in, while the provider itself says nothing."""
+        registry = FakeRegistry()
+        registry.is_down()
+        company, account = Company(self._world, registry), self._world.accounts.find(name)
+        told = company.confirmations.of(account)
+        known = told.built_in, told.confirmed_at, told.left_at, told.reason
+        try:
+            admitted = company.confirmations.admit(account).state
+        except (AuthenticationError, Unconfirmed):
+            admitted = None
+        return known, admitted
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────
     def _writes(self) -> None:

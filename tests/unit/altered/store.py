@@ -10,7 +10,9 @@ from pathlib import Path
 from davserver.accounts.audit_log import AuditLog
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
+from davserver.accounts.verdicts import News, Standing
 from davserver.audit import AuditEvent
+from davserver.clock import to_seconds
 from davserver.errors import DavserverError
 from davserver.model import AuthMethod, BlobId, NodeId, Scope
 from davserver.rotation import Rotation
@@ -32,7 +34,9 @@ from tests.factories import (
     make_vaults,
     make_world,
 )
+from tests.fake_registry import FakeRegistry
 from tests.fakes import FrozenClock
+from tests.unit.accounts.company import Company
 
 PASSWORD = "a password of a test account"
 INSIDE, OUTSIDE = "192.0.2.7", "198.51.100.7"
@@ -99,6 +103,7 @@ class FullStore:
         again = make_world(self.folder, clock=self.clock)  # under the new master key
         self._browse(again)
         self._record(again)
+        self._hear(again)
         again.database.dispose()
         self.clock.advance(seconds=30)  # the codes above are used up, and would still be accepted
 
@@ -230,6 +235,17 @@ class FullStore:
             profiles.set_admin(account, admin=name == "alice")
             profiles.set_email(account, f"{name}@example.org")
             self.known.links[name] = make_invitations(world).invite(f"friend-of-{name}", quota=5)
+
+    def _hear(self, world: World) -> None:
+        """Two people whom a provider knows: one may come in, one has left; and who asks about them."""
+        company, now = Company(world, FakeRegistry()), to_seconds(self.clock())
+        dave, erin = (world.accounts.create(name, f"sub-{name}") for name in ("dave", "erin"))
+        here = News(now, standing=Standing.ENABLED, has_role=True, password_at=1000)
+        company.offboarding.learn(dave.id, [here], now=now)
+        gone = [here, News(now + 1, standing=Standing.DISABLED), News(now + 1, password_at=2000)]
+        company.offboarding.learn(erin.id, gone, now=now + 1)
+        company.lease.hold(now)
+        company.lease.note("away", now)
 
     def content(self, blob_id: BlobId) -> bytes:
         """What the blob store holds."""

@@ -13,6 +13,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -121,13 +122,13 @@ class Company:
         return answer
 
 
+@contextmanager
 def make_company(folder: Path, *, step_up: StepUp | None = None, threads: bool = False) -> Iterator[Company]:
     """The drive on a store in `folder`; `threads`: keys are fetched beside requests, as in a real server."""
-    door = make_door(folder)
-    world, seconds, gate = door.world, Seconds(), Gate()
-    account = world.accounts.create("alice.keycloak", SUBJECT)
-    sessions, elsewhere = make_sessions(world), make_provider_sessions(world)
-    with FakeKeycloak(world.clock) as fake:
+    with closing(make_door(folder)) as door, FakeKeycloak(door.world.clock) as fake:
+        world, seconds, gate = door.world, Seconds(), Gate()
+        account = world.accounts.create("alice.keycloak", SUBJECT)
+        sessions, elsewhere = make_sessions(world), make_provider_sessions(world)
         sign_on = KeycloakSignOn(
             fake.provider,
             world.clock,
@@ -150,19 +151,20 @@ def make_company(folder: Path, *, step_up: StepUp | None = None, threads: bool =
         )
         session = sessions.prove(signed_in, make_principal(account, world.clock), {})
         yield Company(door, bearer, fake, gate, seconds, sessions, account, session)
-    door.close()
 
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     """With our own second factor."""
-    yield from make_company(tmp_path)
+    with make_company(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
 def stepped_up(tmp_path: Path) -> Iterator[Company]:
     """With Keycloak's."""
-    yield from make_company(tmp_path, step_up=STEP_UP)
+    with make_company(tmp_path, step_up=STEP_UP) as made:
+        yield made
 
 
 # ── in
@@ -457,31 +459,31 @@ def test_t47_a_flood_of_unknown_keys(company: Company) -> None:
 
 def test_t47_good_tokens_do_not_wait_for_a_keycloak_that_hangs(tmp_path: Path) -> None:
     """T47: twenty bad tokens wait for its keys at that moment."""
-    made = make_company(tmp_path, threads=True)
-    company = next(made)
-    good = company.fake.bearer()
-    assert company.is_open(good)
-    company.fake.hangs(yes=True)
-    company.seconds.now += POLICY.lifespan + 1
-    bad = [company.fake.sign(company.fake.bearer_claims(), kid=f"nobody's {number}") for number in range(20)]
-    door = company.door
-    attackers = [
-        threading.Thread(target=door.call, args=("GET", "/dav/", {"Authorization": f"Bearer {one}"}))
-        for one in bad
-    ]
-    door.authorization = None
-    with capture_logs():
-        for one in attackers:
-            one.start()
-        begun = time.monotonic()
-        for _ in range(20):
-            answer = door.call("OPTIONS", "/dav/", {"Authorization": f"Bearer {good}"})
-            assert answer.status == 200
-        assert time.monotonic() - begun < 2
-        company.fake.hangs(yes=False)
-        for one in attackers:
-            one.join()
-    next(made, None)
+    with make_company(tmp_path, threads=True) as company:
+        good, door = company.fake.bearer(), company.door
+        assert company.is_open(good)
+        company.fake.hangs(yes=True)
+        company.seconds.now += POLICY.lifespan + 1
+        claims = company.fake.bearer_claims()
+        bad = [company.fake.sign(claims, kid=f"nobody's {number}", typ="at+jwt") for number in range(20)]
+        door.authorization = None
+        attackers = [
+            threading.Thread(target=door.call, args=("GET", "/dav/", {"Authorization": f"Bearer {one}"}))
+            for one in bad
+        ]
+        with capture_logs():
+            for one in attackers:
+                one.start()
+            begun = time.monotonic()
+            answers = [
+                door.call("OPTIONS", "/dav/", {"Authorization": f"Bearer {good}"}).status for _ in range(20)
+            ]
+            took = time.monotonic() - begun
+            company.fake.hangs(yes=False)
+            for one in attackers:
+                one.join()
+        assert answers == [200] * 20
+        assert took < 2
 
 
 # ── the provider's word, and running transfers
@@ -549,15 +551,19 @@ def test_a_transfer_ends_with_what_stands_behind_it(company: Company, how: str) 
             pass
 
 
-def test_still_open_is_about_the_same_account(company: Company) -> None:
-    """Somebody deleted and made anew under the same subject is somebody else."""
-    principal = company.bearer.authenticate(company.fake.bearer(), "192.0.2.1")
-    assert company.bearer.still_open(principal)
-    stranger = replace(principal.account, id=company.door.world.accounts.find("bob").id)
-    assert not company.bearer.still_open(replace(principal, account=stranger))
-    nobody = replace(principal.account, subject="nobody's")
-    assert not company.bearer.still_open(replace(principal, account=nobody))
-    assert not company.bearer.still_open(replace(principal, provider_session=None))
+@pytest.mark.parametrize("step_up", [None, STEP_UP], ids=["own", "keycloak"])
+def test_still_open_is_about_the_same_account(tmp_path: Path, step_up: StepUp | None) -> None:
+    """Somebody deleted and made anew under the same subject is somebody else; suspended, nobody goes on."""
+    with make_company(tmp_path, step_up=step_up) as company:
+        principal = company.bearer.authenticate(company.fake.bearer(**BOTH), "192.0.2.1")
+        assert company.bearer.still_open(principal)
+        stranger = replace(principal.account, id=company.door.world.accounts.find("bob").id)
+        assert not company.bearer.still_open(replace(principal, account=stranger))
+        nobody = replace(principal.account, subject="nobody's")
+        assert not company.bearer.still_open(replace(principal, account=nobody))
+        assert not company.bearer.still_open(replace(principal, provider_session=None))
+        company.door.world.accounts.suspend(company.account.username)
+        assert not company.bearer.still_open(principal)
 
 
 # ── what is recorded
@@ -571,6 +577,12 @@ def test_refusals_are_recorded_within_bounds(company: Company) -> None:
     told = [(one.account, one.reason) for one in events]
     assert told == [(None, "this is not a signed token")] * 4 + [("alice.keycloak", "no second factor")] * 2
     assert {one.client for one in events} == {"192.0.2.1"}
+    company.door.world.accounts.suspend(company.account.username)
+    asked = company.gate.asked
+    company.ask(company.fake.bearer())
+    company.ask(company.fake.bearer())
+    (*_, last) = company.door.world.audit.of(AuditEvent.TOKEN_REFUSED)
+    assert (last.reason, company.gate.asked) == ("account suspended", asked)
 
 
 def test_an_altered_proof_is_recorded(company: Company) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,10 +126,8 @@ def test_a_session_from_before_the_setting(company: Company) -> None:
 
 def test_with_our_own_factor_there_is_no_such_page(tmp_path: Path) -> None:
     """Whoever has proved ours is asked for ours."""
-    made = made_company(tmp_path, KEYCLOAK)
-    company = next(made)
-    browser = company.signed_in()
-    browser.set_up()
-    company.site.clock.advance(minutes=6)
-    assert browser.get("/app-passwords/new").request.path == "/confirm"
-    next(made, None)
+    with contextmanager(made_company)(tmp_path, KEYCLOAK) as company:
+        browser = company.signed_in()
+        browser.set_up()
+        company.site.clock.advance(minutes=6)
+        assert browser.get("/app-passwords/new").request.path == "/confirm"
