@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[2]
 OPERATIONS = PROJECT / "docs" / "operations.md"
 THREATS = PROJECT / "docs" / "threat-model.md"
 
-ATTACKS = {*range(33, 39), *range(40, 43), *range(45, 49)}
+ATTACKS = set(range(33, 49))
 """Attacks on browsers and on signing in, as they were numbered when the site was designed."""
 
 

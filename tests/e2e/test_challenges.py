@@ -1,4 +1,4 @@
-"""People's programs before a door that offers Basic and Bearer: all choose Basic, with an app password.
+"""People's programs before a door that offers Basic and Bearer: all choose Basic, with an app password (T38).
 
 Keycloak itself is away: nothing of what these programs do needs it.
 """

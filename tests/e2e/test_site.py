@@ -1,4 +1,4 @@
-"""The site in a real browser, with built-in accounts: from the printed link to a drive that programs use."""
+"""The site in a real browser, with built-in accounts: from the printed link to the drive (T46)."""
 
 from __future__ import annotations
 

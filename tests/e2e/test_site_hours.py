@@ -1,4 +1,4 @@
-"""What happens when time passes between two clicks, with people who sign in at a real Keycloak.
+"""What happens when time passes between two clicks, with people who sign in at a real Keycloak (T46).
 
 The server runs in this process, with a clock that is moved. Keycloak's is not: the server is told to bear
 that they are minutes apart.

@@ -1,4 +1,4 @@
-"""What stands behind a token: a proof here or one there, until it is over; never one in the other's place."""
+"""What stands behind a token: a proof here or one there, until it is over; never the other (T39)."""
 
 from __future__ import annotations
 

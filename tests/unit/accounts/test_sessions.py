@@ -344,7 +344,7 @@ class Gate(OpenGate):
     def __init__(self) -> None:
         self.refusal: DavserverError | None = None
 
-    def require(self, account: Account) -> None:
+    def require(self, account: Account) -> None:  # noqa: ARG002 - a gate is told whose it is
         """See `Gate.require`."""
         if self.refusal is not None:
             raise self.refusal

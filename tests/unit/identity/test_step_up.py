@@ -1,4 +1,4 @@
-"""Keycloak's own second factor: all three signs of it, in the token itself."""
+"""Keycloak's own second factor: all three signs of it, in the token itself (T39)."""
 
 from __future__ import annotations
 
