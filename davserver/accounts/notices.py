@@ -57,7 +57,7 @@ TEXTS: dict[AuditEvent, tuple[str, str]] = {
     AuditEvent.PASSWORD_CHANGED: ("Your password was changed", "The password of your account was changed."),
     AuditEvent.DEVICES_SUSPENDED: (
         "Your devices wait for you",
-        "Your password was reset. No app password works until you have signed in on the site again.",
+        "Your password was reset. Until you sign in on the site again no app password opens your drive.",
     ),
     AuditEvent.APP_PASSWORD_ISSUED: ("A new app password", "A new app password can open your drive."),
     AuditEvent.APP_PASSWORD_REVOKED: (

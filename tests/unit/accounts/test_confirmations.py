@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,29 @@ def test_one_answer_opens_nothing(company: Company) -> None:
     assert company.state("alice") is AccountState.OFFBOARDED
     company.offboarding.learn(account.id, [News(6, has_role=True)])
     assert company.state("alice") is AccountState.ACTIVE
+
+
+def test_nobody_is_deleted_by_the_wrong_answer(company: Company) -> None:
+    """A 404 to another question proves nothing: only the one that knows that it may look decides."""
+    company.registry.before = lambda question: company.fire("alice") if question == "roles" else None
+    with pytest.raises(Unconfirmed):
+        company.enter("alice")
+    assert company.state("alice") is AccountState.ACTIVE
+    company.registry.before = lambda _question: None
+    with pytest.raises(AuthenticationError):
+        company.enter("alice")
+    assert company.state("alice") is AccountState.OFFBOARDED
+
+
+def test_what_a_process_was_told_itself_it_remembers(company: Company) -> None:
+    """Although it could not be written down."""
+    company.enter("alice")
+    row = company.offboarding.known(company.world.accounts.find("alice").id).row
+    company.world.clock.advance(seconds=GOOD_FOR)
+    now = row.enabled_at + GOOD_FOR
+    company.confirmations.heard([replace(row, enabled_at=now, role_at=now)])
+    company.registry.is_down()
+    company.enter("alice")
 
 
 def test_a_clock_that_is_set_back_confirms_nobody(company: Company) -> None:

@@ -102,6 +102,17 @@ def test_questions_are_few(company: Company) -> None:
     assert company.registry.asked["roles"] < 202 / 2
 
 
+def test_who_asks_reads_nothing_of_what_it_was_told(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that makes the rounds remembers them itself: its requests need not even look."""
+    company.beats(60)
+    company.enter("alice")
+    company.beats(45)
+    monkeypatch.setattr(company.offboarding, "known", lambda _account: pytest.fail("read by a request"))
+    company.enter("alice")
+
+
 def test_who_is_away_is_not_asked_about(company: Company) -> None:
     """Ten minutes after the last request the rounds are over, and begin with the next one."""
     for _ in range(12):
