@@ -289,6 +289,7 @@ def test_a_service_account_that_lost_its_role(office: Office) -> None:
         assert office.state(alice) == office.state(bob) == "active"
     until(lambda: office.status(alice) == OK, 2 * SOON)
     assert office.status(bob) == OK
+    until(lambda: "provider-back" in log_of(office), SOON)
     assert log_of(office).count("provider-lost") == log_of(office).count("provider-back") == 1
     assert NOT_ALLOWED in log_of(office)
 
