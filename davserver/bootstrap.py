@@ -13,6 +13,8 @@ from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
+from davserver.accounts.administration import Administration
+from davserver.accounts.administrators import Administrators
 from davserver.accounts.app_passwords import AppPasswords, Policy
 from davserver.accounts.audit_log import AuditLog
 from davserver.accounts.audit_retention import AuditRetention
@@ -36,6 +38,7 @@ from davserver.accounts.offboarding import Offboarding
 from davserver.accounts.overview import Overviews
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
+from davserver.accounts.roster import Roster
 from davserver.accounts.rounds import LEASE_BEATS, Pace, Rounds
 from davserver.accounts.second_factor import ProvedHere, ProvedThere, ProviderSessions, SecondFactor
 from davserver.accounts.service import Accounts, read_account
@@ -106,6 +109,8 @@ class Services:
     upkeep: Upkeep
     connecting: Connecting
     overviews: Overviews
+    administration: Administration
+    roster: Roster
     exports: Exports
     deletion: AccountDeletion
     shredder: Shredder
@@ -260,6 +265,18 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     keycloak = _keycloak(settings, clock, step_up)
     single_sign_on, tokens, directory = keycloak or (None, None, identity)
     throttle = Throttle(keyring, clock)
+    totp = Totp(
+        database,
+        keyring,
+        throttle,
+        clock,
+        audit,
+        fresh_for=fresh_for,
+        pending_for=timedelta(minutes=login.totp_pending_minutes),
+    )
+    app_passwords = AppPasswords(database, keyring, clock, audit, policy)
+    administrators = Administrators(keyring, here=single_sign_on is None)
+    audit_trail = AuditTrail(database, keyring, audit)
     uses = BackgroundNotes(UseWriter(database, audit))
     accounts = Accounts(database, keyring, clock, audit, vaults.plant_root)
     profiles = Profiles(database, keyring, audit)
@@ -287,7 +304,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         clock=clock,
         audit=audit,
         audit_log=audit_log,
-        audit_trail=AuditTrail(database, keyring, audit),
+        audit_trail=audit_trail,
         notices=notices,
         database=database,
         blobs=blobs,
@@ -297,17 +314,9 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         directory=directory,
         accounts=accounts,
         sign_in=SignIn(database, keyring, identity, throttle, clock, audit),
-        totp=Totp(
-            database,
-            keyring,
-            throttle,
-            clock,
-            audit,
-            fresh_for=fresh_for,
-            pending_for=timedelta(minutes=login.totp_pending_minutes),
-        ),
+        totp=totp,
         recovery_codes=RecoveryCodes(database, keyring, throttle, clock, audit, fresh_for=fresh_for),
-        app_passwords=AppPasswords(database, keyring, clock, audit, policy),
+        app_passwords=app_passwords,
         gate=gate,
         confirmations=confirmations,
         rounds=rounds,
@@ -342,10 +351,12 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         ),
         connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
-        exports=Exports(),
-        deletion=AccountDeletion(
-            database, keyring, throttle, audit, administrators_here=single_sign_on is None
+        administration=Administration(
+            accounts, identity, profiles, app_passwords, sessions, totp, administrators, confirmations
         ),
+        roster=Roster(database, keyring, audit_trail),
+        exports=Exports(),
+        deletion=AccountDeletion(database, keyring, throttle, audit, administrators),
         shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
         lock=lock,

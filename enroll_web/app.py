@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from davserver.bootstrap import Services
 from davserver.errors import DavserverError
-from enroll_web import errors, security
+from enroll_web import errors, security, words
 from enroll_web.pages import (
     app_passwords,
     audit,
@@ -24,6 +24,7 @@ from enroll_web.pages import (
     oidc,
     password,
     people,
+    person,
     second_factor,
     sign_in,
 )
@@ -32,7 +33,7 @@ from enroll_web.visit import put_cookie, services, visit
 MAX_FORM_BYTES = 64 * 1024
 """Longest form; the longest field that means anything has a hundredth of it."""
 
-PAGES = (home, sign_in, oidc, second_factor, app_passwords, password, my_data, people, audit, invited)
+PAGES = (home, sign_in, oidc, second_factor, app_passwords, password, my_data, people, person, audit, invited)
 """Where the pages are."""
 
 
@@ -47,6 +48,7 @@ def create_app(built: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters |= {"size": words.size, "minute": words.minute}
     app.before_request(security.check_request)
     app.after_request(security.harden)
     app.after_request(put_cookie)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import IntEnum
 from functools import wraps
 from typing import ParamSpec
+from urllib.parse import urlencode
 
 from flask import abort, current_app, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
@@ -25,7 +26,10 @@ _PATH = re.compile(r"/|(?:/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+/?")
 """Paths that one may be led back to. Beginning with two slashes they would name another host. Each character
 can be matched in one way only, so that no text makes the search long."""
 
-MAX_PATH_CHARS = 200
+_QUERY = re.compile(r"[A-Za-z0-9_.~%+&=-]*")
+"""What `urlencode` makes of anything; no slash and no colon, so that there is no other address in it."""
+
+MAX_ADDRESS_CHARS = 400
 """Longer ones are none of ours."""
 
 RETURNABLE = frozenset(
@@ -33,10 +37,14 @@ RETURNABLE = frozenset(
         *("home.start", "home.security", "second_factor.set_up", "second_factor.new_recovery_codes"),
         *("app_passwords.overview", "app_passwords.new", "app_passwords.stolen"),
         *("password.change", "my_data.overview", "my_data.delete", "my_data.notices"),
-        *("people.overview", "people.invite", "people.reset", "audit.overview", "audit.activity"),
+        *("people.overview", "people.invite", "audit.overview", "audit.activity"),
+        *("person.overview", "person.ask", "person.ask_quota", "person.ask_revoke"),
     }
 )
 """Endpoints that one may be led back to."""
+
+ASKED_FOR_MORE = frozenset({"people.overview", "audit.overview"})
+"""Those whose address may ask for something behind a question mark: what to search, which page."""
 
 Arguments = ParamSpec("Arguments")
 Page = Callable[Arguments, Response | str]
@@ -61,13 +69,14 @@ def needs(
     Args:
         level: what has to be proved.
         admin: whether it takes an administrator.
-        back: endpoint to return to from there; None is the page itself, as it is when it is asked for.
+        back: endpoint to return to from there; None is the page itself, as it is when it is asked for. What
+            it needs of the address, such as whose page it is, is taken from the present one.
     """
 
     def decorate(page: Page[Arguments]) -> Page[Arguments]:
         @wraps(page)
         def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Response | str:
-            elsewhere = _elsewhere(visit(), level, request.path if back is None else url_for(back))
+            elsewhere = _elsewhere(visit(), level, _here() if back is None else _address_of(back))
             if elsewhere is not None:
                 return elsewhere
             if admin and not visit().is_admin:
@@ -93,14 +102,18 @@ def landing(somebody: Visit) -> str:
 
 
 def safe_next(text: str | None) -> str | None:
-    """`text`, if it is the path of one of our pages that can be shown at any time; else None."""
-    if not text or len(text) > MAX_PATH_CHARS or not _PATH.fullmatch(text):
+    """`text`, if it is the address of one of our pages that can be shown at any time; else None."""
+    if not text or len(text) > MAX_ADDRESS_CHARS:
+        return None
+    path, _, query = text.partition("?")
+    if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
         return None
     try:
-        endpoint, _ = current_app.url_map.bind("").match(text, method="GET")
+        endpoint, _ = current_app.url_map.bind("").match(path, method="GET")
     except (HTTPException, RequestRedirect):
         return None
-    return text if endpoint in RETURNABLE else None
+    may_ask = not query or endpoint in ASKED_FOR_MORE
+    return text if endpoint in RETURNABLE and may_ask else None
 
 
 def is_fresh(somebody: Visit) -> bool:
@@ -121,6 +134,19 @@ def _elsewhere(somebody: Visit, level: Level, back: str) -> Response | None:
         page = "second_factor.confirm" if services().step_up is None else "oidc.confirm"
         return redirect(url_for(page, next=safe_next(back)))
     return None
+
+
+def _here() -> str:
+    """The address of the page at hand, with what it asks for."""
+    query = urlencode(list(request.args.items(multi=True)))
+    return f"{request.path}?{query}" if query and request.endpoint in ASKED_FOR_MORE else request.path
+
+
+def _address_of(endpoint: str) -> str:
+    """The address of another page about the same."""
+    (rule,) = current_app.url_map.iter_rules(endpoint)
+    given = request.view_args or {}
+    return url_for(endpoint, **{name: given[name] for name in rule.arguments})
 
 
 def fresh_for() -> timedelta:

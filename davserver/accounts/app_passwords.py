@@ -70,6 +70,21 @@ class IssuedAppPassword:
     app_password: AppPassword
 
 
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What the audit log is told of an app password that is revoked.
+
+    Attributes:
+        by: who does it, if that is not the account's owner.
+        reason: why.
+        client: address of the peer.
+    """
+
+    by: str | None = None
+    reason: str | None = None
+    client: str | None = None
+
+
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Read CIDR notations, sorted and without repetition; a bare address is a network of one.
 
@@ -114,6 +129,7 @@ class AppPasswords:
         root_id: NodeId = ROOT_ID,
         expires_at: datetime | None = None,
         networks: Collection[Network] = (),
+        client: str | None = None,
     ) -> IssuedAppPassword:
         """Make an app password for the principal's account.
 
@@ -124,6 +140,7 @@ class AppPasswords:
             root_id: the collection that the device sees as its root.
             expires_at: None for the usual lifetime.
             networks: client addresses that may use it; none means any.
+            client: address of the peer, for the audit log.
 
         Raises:
             NotPermitted: no fresh one-time code, more than the principal may do, or a suspended account.
@@ -164,6 +181,7 @@ class AppPasswords:
                 AuditEvent.APP_PASSWORD_ISSUED,
                 account=principal.account.username,
                 credential=row.app_id,
+                client=client,
                 tx=tx,
             )
             tx.commit()
@@ -179,8 +197,13 @@ class AppPasswords:
             rows = tx.credentials.app_passwords(account.id)
         return [_app_password(row) for row in map(self._keyring.checked, rows) if row.revoked_at is None]
 
-    def revoke(self, account: Account, app_id: str) -> None:
+    def revoke(self, account: Account, app_id: str, revoked: Revoked | None = None) -> None:
         """Shut one app password for good, from the next request on.
+
+        Args:
+            account: whose.
+            app_id: its public id.
+            revoked: what the audit log is told beside that; None is nothing.
 
         Raises:
             NotFound: the account has no such app password, or it was revoked before.
@@ -189,20 +212,27 @@ class AppPasswords:
             rows = [row for row in tx.credentials.app_passwords(account.id) if row.app_id == app_id]
             if not rows or not self._is_live(rows[0]):
                 raise NotFound("the account has no such app password")
-            self._revoke(tx, account, rows[0])
+            self._revoke(tx, account, rows[0], revoked or Revoked())
             tx.commit()
 
-    def revoke_all(self, account: Account, *, within: Within = lambda _tx, _account_id: None) -> int:
+    def revoke_all(
+        self,
+        account: Account,
+        revoked: Revoked | None = None,
+        *,
+        within: Within = lambda _tx, _account_id: None,
+    ) -> int:
         """Shut every app password of an account; returns how many there were.
 
         Args:
             account: whose.
+            revoked: as `revoke`.
             within: what else belongs into the same transaction.
         """
         with self._database.write() as tx:
             rows = [row for row in tx.credentials.app_passwords(account.id) if self._is_live(row)]
             for row in rows:
-                self._revoke(tx, account, row)
+                self._revoke(tx, account, row, revoked or Revoked())
             within(tx, account.id)
             tx.commit()
         return len(rows)
@@ -214,7 +244,7 @@ class AppPasswords:
         except CorruptRow:
             return True
 
-    def _revoke(self, tx: Transaction, account: Account, row: AppPasswordRow) -> None:
+    def _revoke(self, tx: Transaction, account: Account, row: AppPasswordRow, revoked: Revoked) -> None:
         """Remove what can be checked or unwrapped. An altered row is revoked too: it only loses authority."""
         gone = replace(
             row,
@@ -226,7 +256,13 @@ class AppPasswords:
         )
         tx.credentials.replace_app_password(self._keyring.with_mac(gone), expected_version=row.version)
         self._audit.record(
-            AuditEvent.APP_PASSWORD_REVOKED, account=account.username, credential=row.app_id, tx=tx
+            AuditEvent.APP_PASSWORD_REVOKED,
+            account=account.username,
+            actor=revoked.by,
+            credential=row.app_id,
+            client=revoked.client,
+            reason=revoked.reason,
+            tx=tx,
         )
 
     def _require_allowed(self, tx: Transaction, new: AppPasswordRow) -> None:

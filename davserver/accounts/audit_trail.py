@@ -1,12 +1,13 @@
 """What may be read of the audit log: by administrators, by people about themselves, by whoever checks it.
 
 It must never show an altered entry as if it were ours, nor what is another person's without recording who has
-read it. Called by the site and the command line.
+read it, but for why an account is as it is (`last_of_each`). Called by the site and the command line, and by
+`roster.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +19,7 @@ from davserver.db.audit import AuditEntryRow, AuditHeadRow, Filter
 from davserver.db.engine import Database, Transaction
 from davserver.errors import CorruptRow
 from davserver.keyring import Keyring
-from davserver.model import Account
+from davserver.model import Account, AccountId
 
 PAGE_ENTRIES = 1000
 """Entries read in one transaction where all are wanted."""
@@ -99,6 +100,23 @@ class AuditTrail:
         with self._database.read() as tx:
             wanted, after = _of_owner(tx, account)
             return self._believed(tx, tx.audit.latest(wanted, before=None, after=after, limit=limit))
+
+    def last_of_each(self, accounts: Collection[Account], event: AuditEvent) -> dict[AccountId, AuditEntry]:
+        """The last entry of this kind about each account that has one, for whoever looks after accounts.
+
+        It says who has brought an account into its present state, and why. Entries that were altered are left
+        out, and so are those about somebody who had the name before.
+        """
+        by_name = {one.username: one for one in accounts}
+        if not by_name:
+            return {}
+        with self._database.read() as tx:
+            entries = self._believed(tx, tx.audit.last_of_each(by_name.keys(), event.value))
+        return {
+            by_name[one.account].id: one
+            for one in entries
+            if one.at is not None and one.at >= by_name[one.account].created_at
+        }
 
     def all_own(self, account: Account) -> Iterator[AuditEntry]:
         """Every entry about an account, for its owner, the earliest first."""

@@ -21,7 +21,7 @@ from davserver.accounts.verdicts import confirmed_at, has_left, judged_at
 from davserver.audit import get_logger
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.db.confirmations import ConfirmationRow
-from davserver.db.engine import Database
+from davserver.db.engine import Database, Transaction
 from davserver.errors import AuthenticationError, ConfigError, ProviderUnavailable, Unconfirmed
 from davserver.model import Account, AccountId, AccountState
 
@@ -176,6 +176,12 @@ class Confirmations:
             trouble="" if lease is None else lease.trouble,
             trouble_since=None if lease is None else _moment(lease.trouble_at),
         )
+
+    def left_to(self, tx: Transaction, account: Account) -> AccountState:
+        """See `Offboarding.left_to`. The provider is not asked: whoever comes in next asks it."""
+        if account.subject.startswith(LOCAL):
+            return AccountState.ACTIVE
+        return self._offboarding.left_to(tx, account)
 
     # ── private
     def _ask(self, account: Account, now: int) -> Known:

@@ -130,8 +130,7 @@ class Invitations:
             self._audit.record(AuditEvent.INVITATION_USED, account=username, tx=tx)
             give_password(tx, account_id)
             if row.admin:
-                self._profiles.write_admin(tx, account_id, admin=True)
-                self._audit.record(AuditEvent.ADMIN_GRANTED, account=username, tx=tx)
+                self._profiles.grant(tx, account_id, username)
 
         return self._accounts.create(username, quota=row.quota, within=use)
 

@@ -137,6 +137,16 @@ class Offboarding:
                 )
             tx.commit()
 
+    def left_to(self, tx: Transaction, account: Account) -> AccountState:
+        """The state of an account once no administrator keeps it shut: the provider's last word decides.
+
+        Raises:
+            NotFound: the account is gone.
+            CorruptRow: a row was altered.
+        """
+        _, row = self._rows(tx, account.id)
+        return _state(AccountState.ACTIVE, row)
+
     def _checked(self, pairs: Iterable[Pair]) -> Iterator[Known]:
         for row, account_row in pairs:
             try:
@@ -197,9 +207,7 @@ class Offboarding:
         )
 
     def _sign_out(self, tx: Transaction, row: AccountRow) -> None:
-        for session in tx.sessions.of(row.account_id):
-            tx.sessions.delete(session.session_id)
-        self._provider_sessions.end_all(tx, read_account(self._keyring, row))
+        self._provider_sessions.sign_out(tx, read_account(self._keyring, row))
 
 
 def moves(known: Known, row: ConfirmationRow) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from davserver.audit import AuditEvent, AuditSink
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.db.profiles import ProfileRow
 from davserver.errors import InvalidValue
 from davserver.keyring import Keyring
@@ -58,26 +58,40 @@ class Profiles:
             row = self._find(tx, account_id)
         return Profile(row.admin, row.email)
 
-    def set_admin(self, account: Account, *, admin: bool, by: str | None = None) -> None:
+    def set_admin(
+        self,
+        account: Account,
+        *,
+        admin: bool,
+        by: str | None = None,
+        reason: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
+    ) -> None:
         """Make somebody an administrator, or no longer.
+
+        Who may do that is in `administration.py`.
 
         Args:
             account: whose.
             admin: whether they are to be one.
             by: who does it, for the audit log.
+            reason: why, for the audit log.
+            within: what else belongs into the same transaction; whatever it raises, nothing was changed.
 
         Raises:
             CorruptRow: the profile was altered.
         """
         with self._database.write() as tx:
-            self.write_admin(tx, account.id, admin=admin)
+            within(tx, account.id)
+            self._change(tx, account.id, lambda row: replace(row, admin=admin))
             event = AuditEvent.ADMIN_GRANTED if admin else AuditEvent.ADMIN_WITHDRAWN
-            self._audit.record(event, account=account.username, actor=by, tx=tx)
+            self._audit.record(event, account=account.username, actor=by, reason=reason, tx=tx)
             tx.commit()
 
-    def write_admin(self, tx: Transaction, account_id: AccountId, *, admin: bool) -> None:
-        """The same inside somebody's transaction, without a word in the log."""
-        self._change(tx, account_id, lambda row: replace(row, admin=admin))
+    def grant(self, tx: Transaction, account_id: AccountId, username: str) -> None:
+        """Make the owner of an account an administrator within the transaction that makes the account."""
+        self._change(tx, account_id, lambda row: replace(row, admin=True))
+        self._audit.record(AuditEvent.ADMIN_GRANTED, account=username, tx=tx)
 
     def set_email(self, account: Account, email: str) -> None:
         """Say where notices go; "" is nowhere. The same address again changes nothing.

@@ -76,6 +76,21 @@ class ProviderSessions:
             self._note_end(tx, self._of_account(account))
         return tx.proofs.delete_of(account.id) > 0
 
+    def sign_out(self, tx: Transaction, account: Account, *, keep: bytes = b"") -> tuple[int, bool]:
+        """End all that an account has open on the site, and with it every session at the provider.
+
+        Whatever shuts somebody out does it this way; transfers that run see it by themselves (`watch.py`).
+
+        Args:
+            tx: the transaction of what is the reason.
+            account: whose.
+            keep: id of the one session of the site that stays.
+
+        Returns:
+            How many sessions of the site there were, and whether something was proved in one of the others.
+        """
+        return tx.sessions.delete_of(account.id, keep=keep), self.end_all(tx, account)
+
     def ended_at(self, account: Account, session_id: bytes) -> datetime | None:
         """When the session was last ended, by itself or with all of the account's; None if it never was.
 

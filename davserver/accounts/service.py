@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
 from davserver.audit import PROVIDER, AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto.keys import AccountKey
@@ -42,12 +44,44 @@ MAX_QUOTA_BYTES = 2**62
 """Largest quota: it and what is added to it stay within the 64 bits of a database integer."""
 
 SHUT_ELSEWHERE = (
-    "this account was shut by the identity provider: let its owner in again there. If there is no such "
-    "provider any more, suspend the account first"
+    "this account was shut by the identity provider, not by an administrator: let its owner in again there, "
+    "and it opens by itself. If there is no such provider any more, suspend the account first"
 )
+
+NO_QUOTA = "none"
+"""What people type for no limit."""
+
+UNLIMITED = "no limit"
+"""What the audit log says where there is no quota."""
+
+BYTES_IN_NEXT_UNIT = 1024
+"""Bytes of a KiB, KiB of a MiB, and so on (IEC 80000-13)."""
 
 PlantRoot = Callable[[Transaction, AccountId, AccountKey], None]
 """Makes the root collection of a new account inside the transaction that makes the account."""
+
+
+def parse_quota(text: str) -> int | None:
+    """A quota as people type it: "10 GiB", "500 MB", a number of bytes; "" and "none" are no limit.
+
+    Raises:
+        InvalidValue: no such text. Whether the number may be a quota is seen when it is set.
+    """
+    if text.strip().casefold() in {"", NO_QUOTA}:
+        return None
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text.strip()))
+    except ValidationError:
+        raise InvalidValue('the quota: give bytes, or a number with a unit such as "10 GiB"') from None
+
+
+def exactly(quota: int) -> str:
+    """A quota as `parse_quota` reads it: in the largest unit of which it is a whole number."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if not quota or quota % BYTES_IN_NEXT_UNIT:
+            return f"{quota} {unit}"
+        quota //= BYTES_IN_NEXT_UNIT
+    return f"{quota} TiB"
 
 
 def normalise_username(username: str) -> str:
@@ -68,7 +102,10 @@ def read_account(keyring: Keyring, row: AccountRow) -> Account:
     Raises:
         CorruptRow: the row was altered.
     """
-    keyring.checked(row)
+    return _account(keyring.checked(row))
+
+
+def _account(row: AccountRow) -> Account:
     return Account(
         id=row.account_id,
         subject=row.subject,
@@ -173,7 +210,9 @@ class Accounts:
 
     def _first_time(self, identity: Identity) -> Account:
         try:
-            return self.create(identity.username, identity.subject, identity.quota)
+            return self.create(
+                identity.username, identity.subject, identity.quota, within=self._quota_of(identity)
+            )
         except AlreadyExists:
             row = self._by_subject(identity.subject)
         if row is None:
@@ -182,6 +221,18 @@ class Accounts:
                 "delete it here, or to rename the person at the identity provider"
             )
         return read_account(self._keyring, row)  # the same person, signing in twice at once
+
+    def _quota_of(self, identity: Identity) -> Within:
+        """Records whose word the quota of a new account is."""
+
+        def record(tx: Transaction, _account_id: AccountId) -> None:
+            if identity.quota is not None:
+                name, change = normalise_username(identity.username), _change_of(None, identity.quota)
+                self._audit.record(
+                    AuditEvent.QUOTA_CHANGED, account=name, actor=PROVIDER, reason=change, tx=tx
+                )
+
+        return record
 
     def find_subject(self, subject: str) -> Account:
         """The account of this identity.
@@ -226,26 +277,49 @@ class Accounts:
             rows = tx.accounts.all()
         return [read_account(self._keyring, row) for row in rows]
 
-    def suspend(self, username: str, *, by: str | None = None) -> Account:
+    def suspend(
+        self,
+        username: str,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
+    ) -> Account:
         """Shut an account: from the next request on, nothing opens it. Its files stay.
+
+        Who may do that, and what ends with it, is in `administration.py`.
 
         Args:
             username: whose account.
             by: who does it, for the audit log.
+            reason: why, for the audit log.
+            within: what else belongs into the same transaction; whatever it raises, nothing was changed.
 
         Raises:
             NotFound: there is none.
             CorruptRow: its row was altered.
         """
-        state = AccountState.SUSPENDED.value
-        return self._change(username, lambda row: replace(row, state=state), AuditEvent.ACCOUNT_SUSPENDED, by)
 
-    def resume(self, username: str, *, by: str | None = None) -> Account:
+        def suspended(tx: Transaction, row: AccountRow) -> AccountRow:
+            within(tx, row.account_id)
+            tx.proofs.delete_of(row.account_id)
+            return replace(row, state=AccountState.SUSPENDED.value)
+
+        return self._change(username, suspended, AuditEvent.ACCOUNT_SUSPENDED, by, lambda _row: reason)
+
+    def resume(
+        self,
+        username: str,
+        *,
+        by: str | None = None,
+        state: Callable[[Transaction, Account], AccountState] = lambda _tx, _account: AccountState.ACTIVE,
+    ) -> Account:
         """Open a suspended account again, with the credentials that it had.
 
         Args:
             username: whose account.
             by: who does it, for the audit log.
+            state: what the account is once no administrator keeps it shut; others may.
 
         Raises:
             NotFound: there is none.
@@ -253,10 +327,10 @@ class Accounts:
             CorruptRow: its row was altered.
         """
 
-        def resumed(row: AccountRow) -> AccountRow:
+        def resumed(tx: Transaction, row: AccountRow) -> AccountRow:
             if row.state == AccountState.OFFBOARDED.value:
                 raise NotPermitted(SHUT_ELSEWHERE)
-            return replace(row, state=AccountState.ACTIVE.value)
+            return replace(row, state=state(tx, _account(row)).value)
 
         return self._change(username, resumed, AuditEvent.ACCOUNT_RESUMED, by)
 
@@ -274,23 +348,41 @@ class Accounts:
             CorruptRow: its row was altered.
         """
         quota = _checked_quota(quota)
-        return self._change(username, lambda row: replace(row, quota=quota), AuditEvent.QUOTA_CHANGED, by)
+        return self._change(
+            username,
+            lambda _tx, row: replace(row, quota=quota),
+            AuditEvent.QUOTA_CHANGED,
+            by,
+            lambda before: _change_of(before.quota, quota),
+        )
 
     def _change(
-        self, username: str, change: Callable[[AccountRow], AccountRow], event: AuditEvent, by: str | None
+        self,
+        username: str,
+        change: Callable[[Transaction, AccountRow], AccountRow],
+        event: AuditEvent,
+        by: str | None,
+        reason: Callable[[AccountRow], str | None] = lambda _before: None,
     ) -> Account:
         with self._database.write() as tx:
             row = tx.accounts.by_username(username.casefold())
             if row is None:
                 raise NotFound("there is no account of this name")
             _require_kept(read_account(self._keyring, row).state)
-            changed = self._keyring.with_mac(change(replace(row, version=row.version + 1)))
+            changed = self._keyring.with_mac(change(tx, replace(row, version=row.version + 1)))
             tx.accounts.replace(changed, expected_version=row.version)
-            if changed.state != AccountState.ACTIVE.value:
-                tx.proofs.delete_of(row.account_id)
-            self._audit.record(event, account=row.username, actor=by, tx=tx)
+            self._audit.record(event, account=row.username, actor=by, reason=reason(row), tx=tx)
             tx.commit()
         return read_account(self._keyring, changed)
+
+
+def _change_of(before: int | None, quota: int | None) -> str:
+    """What the audit log says of a change of a quota."""
+    return f"from {_in_words(before)} to {_in_words(quota)}"
+
+
+def _in_words(quota: int | None) -> str:
+    return UNLIMITED if quota is None else exactly(quota)
 
 
 def _require_kept(state: AccountState) -> None:

@@ -59,6 +59,20 @@ class WebSession:
     row: SessionRow = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A browser that is signed in, for people.
+
+    Attributes:
+        seen_at: its last request, to the minute or so.
+        proved: whether the second factor was proved as well.
+    """
+
+    began_at: datetime
+    seen_at: datetime
+    proved: bool
+
+
 class Sessions:
     """The sessions of all browsers.
 
@@ -260,8 +274,29 @@ class Sessions:
                 self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username, tx=tx)
             tx.commit()
 
+    def browsers(self, account: Account) -> list[SignedIn]:
+        """The browsers that are signed in to an account, the latest first.
+
+        Raises:
+            CorruptRow: a session was altered.
+        """
+        now = self._clock()
+        with self._database.read() as tx:
+            rows = tx.sessions.of(account.id)
+        live = [row for row in rows if not self._is_over(self._keyring.checked(row), now)]
+        found = [
+            SignedIn(from_seconds(row.began_at), from_seconds(row.seen_at), row.totp_at is not None)
+            for row in live
+        ]
+        return sorted(found, key=lambda one: one.began_at, reverse=True)
+
     def end_others(
-        self, account: Account, keep: WebSession | None = None, *, signed_out_by: str | None = None
+        self,
+        account: Account,
+        keep: WebSession | None = None,
+        *,
+        signed_out_by: str | None = None,
+        reason: str | None = None,
     ) -> int:
         """End every session of an account, but for `keep`; returns how many there were.
 
@@ -271,12 +306,13 @@ class Sessions:
             account: whose.
             keep: the one that stays.
             signed_out_by: who does it, if it is a sign-out of its own; None is part of something else.
+            reason: why, for the audit log.
 
         Raises:
             CorruptRow: the account's row was altered.
         """
         with self._database.write() as tx:
-            ended = self.end_within(tx, account.id, keep, signed_out_by=signed_out_by)
+            ended = self.end_within(tx, account.id, keep, signed_out_by=signed_out_by, reason=reason)
             tx.commit()
         return ended
 
@@ -287,16 +323,19 @@ class Sessions:
         keep: WebSession | None = None,
         *,
         signed_out_by: str | None = None,
+        reason: str | None = None,
     ) -> int:
         """The same inside somebody's transaction: what ends them and their end are one step."""
-        ended = tx.sessions.delete_of(account_id, keep=b"" if keep is None else keep.row.session_id)
         found = tx.accounts.by_id(account_id)
-        if found is None:
-            return ended
+        if found is None:  # its sessions went with it
+            return 0
         account = read_account(self._keyring, found)
-        proved = self._elsewhere.end_all(tx, account)
+        kept = b"" if keep is None else keep.row.session_id
+        ended, proved = self._elsewhere.sign_out(tx, account, keep=kept)
         if signed_out_by is not None and (ended or proved):
-            self._audit.record(AuditEvent.SIGNED_OUT, account=account.username, actor=signed_out_by, tx=tx)
+            self._audit.record(
+                AuditEvent.SIGNED_OUT, account=account.username, actor=signed_out_by, reason=reason, tx=tx
+            )
         return ended
 
     def end_at_provider(self, provider_session: str) -> int:

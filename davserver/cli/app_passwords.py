@@ -1,4 +1,4 @@
-"""`sealdav app-password list|issue|revoke`: what devices sign in with."""
+"""`sealdav app-password list|issue|revoke|revoke-all`: what devices sign in with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from davserver.bootstrap import Services
 from davserver.cli.connect import show_issued
 from davserver.cli.console import Console, Usage
 from davserver.cli.enrol import prove, sign_in
-from davserver.cli.options import Json, Name, PasswordStdin
+from davserver.cli.options import Json, Name, PasswordStdin, Reason
 from davserver.cli.session import Session
 from davserver.model import ROOT_ID, AppPassword, NodeId, Principal, Scope
 from davserver.vault.paths import VaultPath
@@ -75,14 +75,27 @@ def revoke(
     context: typer.Context,
     name: Name,
     app_id: Annotated[str, typer.Argument(metavar="ID", help="From `app-password list`.")],
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Shut an app password for good, from the next request on."""
     session: Session = context.obj
     with session.services() as services:
         account = services.accounts.find(name)
-        services.app_passwords.revoke(account, app_id)
+        services.administration.revoke(account, app_id, reason=reason)
         Console(as_json=as_json).result({"account": account.username, "id": app_id}, f"{app_id} is revoked")
+
+
+@app.command()
+def revoke_all(context: typer.Context, name: Name, reason: Reason = None, as_json: Json = False) -> None:
+    """Shut every app password of an account for good."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.find(name)
+        count = services.administration.revoke_all(account, reason=reason)
+        Console(as_json=as_json).result(
+            {"account": account.username, "revoked": count}, f"{count} app passwords are revoked"
+        )
 
 
 def _root(services: Services, principal: Principal, folder: str) -> NodeId:

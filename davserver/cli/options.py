@@ -8,6 +8,8 @@ import typer
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="User name of the account.")]
 
+Reason = Annotated[str | None, typer.Option(help="Why; the audit log keeps it, and the owner can read it.")]
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object a line; answers are lines of standard input.")
 ]

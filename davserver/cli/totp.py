@@ -66,7 +66,7 @@ def reset(
     session: Session = context.obj
     with session.services() as services:
         account = _account(services, name)
-        services.totp.reset(account, reason.value, within=services.sessions.end_within)
+        services.administration.reset_totp(account, reason.value)
         Console(as_json=as_json).result(
             {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
         )

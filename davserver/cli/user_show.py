@@ -10,9 +10,11 @@ from pydantic import ByteSize
 
 from davserver.accounts.confirmations import Confirmation
 from davserver.accounts.overview import Device, Overview
+from davserver.accounts.roster import Shut
 from davserver.cli.console import Console
 from davserver.cli.options import Json, Name
 from davserver.cli.session import Session
+from davserver.model import AccountState
 
 SECONDS_SHOWN = 300
 """An age is told in seconds up to here."""
@@ -24,20 +26,41 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     with session.services() as services:
         overview = services.overviews.of(name)
         told = None if services.confirmations is None else services.confirmations.of(overview.account)
-        lines = [*_lines(overview), *_provider_lines(overview.account.username, told, services.clock())]
-        Console(as_json=as_json).result({**_values(overview), **_provider(told)}, "\n".join(lines))
+        shut = services.roster.of(overview.account).shut
+        lines = [
+            *_lines(overview, shut),
+            *_provider_lines(overview.account.username, told, services.clock()),
+        ]
+        values = {**_values(overview), **_shut_values(shut), **_provider(told)}
+        Console(as_json=as_json).result(values, "\n".join(lines))
 
 
-def _lines(overview: Overview) -> Iterator[str]:
+def _lines(overview: Overview, shut: Shut | None) -> Iterator[str]:
     account = overview.account
     quota = "no quota" if account.quota is None else f"quota {ByteSize(account.quota).human_readable()}"
     totp = "none" if overview.totp_since is None else f"since {_day(overview.totp_since)}"
     yield f"account        {account.username}, {account.state.value}, made {_day(account.created_at)}"
+    if shut is not None and account.state is AccountState.SUSPENDED:
+        yield f"               {_why(shut)}"
     yield f"stored         {ByteSize(account.used).human_readable()}, {quota}"
     yield f"               {overview.files} files, {overview.folders} folders, {overview.locks} locks held"
     yield f"authenticator  {totp}; recovery codes left: {overview.recovery_codes}"
     for number, device in enumerate(overview.devices):
         yield f"{'' if number else 'devices':13}  {_device(device)}"
+
+
+def _why(shut: Shut) -> str:
+    """Who has suspended the account, and why, as far as the audit log still says."""
+    if shut.at is None:
+        return "since when and why is not in the audit log any more"
+    by = f" by {shut.by}" if shut.by else ""
+    return f"suspended {_minute(shut.at)}{by}: {shut.reason or 'no reason given'}"
+
+
+def _shut_values(shut: Shut | None) -> dict[str, object]:
+    if shut is None:
+        return {}
+    return {"shut": {"at": _moment(shut.at), "by": shut.by, "reason": shut.reason}}
 
 
 def _provider_lines(name: str, told: Confirmation | None, now: datetime) -> Iterator[str]:

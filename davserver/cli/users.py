@@ -1,24 +1,26 @@
-"""`sealdav user add|invite|admin|list|passwd|quota|suspend|resume`; the rest of `user` has its own files."""
+"""`sealdav user add|invite|admin|list|passwd|quota|suspend|resume|sign-out`; the rest has its own files."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-from pydantic import ByteSize, TypeAdapter, ValidationError
+from pydantic import ByteSize
 
+from davserver.accounts.service import NO_QUOTA, parse_quota
+from davserver.audit import TERMINAL
 from davserver.cli import user_delete, user_show
 from davserver.cli.connect import base_url
 from davserver.cli.console import Console, Usage
-from davserver.cli.options import Json, Name, PasswordStdin
+from davserver.cli.options import Json, Name, PasswordStdin, Reason
 from davserver.cli.session import Session
+from davserver.errors import InvalidValue
 from davserver.model import Account
 
 app = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.command()(user_show.show)
 app.command()(user_delete.delete)
 
-NO_QUOTA = "none"
 ADMIN_HELP = "On the site, an administrator invites people and resets their devices."
 
 
@@ -37,10 +39,7 @@ def add(  # noqa: PLR0913, PLR0917 - options
     limit = None if quota is None else _bytes(quota)
     with session.services() as services:
         password = console.secret(f"New password for {name}", repeat=True)
-        give_password = services.identity.first_password(name, password)
-        account = services.accounts.create(name, quota=limit, within=give_password)
-        if admin:
-            services.profiles.set_admin(account, admin=True)
+        account = services.administration.add(name, password, quota=limit, admin=admin)
         console.result(_values(account), f"made {account.username}; next: sealdav enrol {account.username}")
 
 
@@ -68,13 +67,14 @@ def admin(
     context: typer.Context,
     name: Name,
     revoke: Annotated[bool, typer.Option("--revoke", help="They are one no longer.")] = False,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Make somebody an administrator of the site, or no longer."""
     session: Session = context.obj
     with session.services() as services:
         account = services.accounts.find(name)
-        services.profiles.set_admin(account, admin=not revoke)
+        services.administration.set_admin(account, admin=not revoke, reason=reason)
         Console(as_json=as_json).result(
             {"account": account.username, "admin": not revoke},
             f"{account.username} is {'no longer ' if revoke else ''}an administrator",
@@ -118,18 +118,18 @@ def quota(
 ) -> None:
     """Limit what an account may store; what is stored already stays."""
     session: Session = context.obj
-    limit = None if size.casefold() == NO_QUOTA else _bytes(size)
+    limit = _bytes(size)
     with session.services() as services:
         account = services.accounts.set_quota(name, limit)
         Console(as_json=as_json).result(_values(account), f"{account.username} may store: {_quota(account)}")
 
 
 @app.command()
-def suspend(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """Shut an account: from the next request on nothing opens it. Its files stay."""
+def suspend(context: typer.Context, name: Name, reason: Reason = None, as_json: Json = False) -> None:
+    """Shut an account: nothing opens it from here on, transfers end, browsers are out. Its files stay."""
     session: Session = context.obj
     with session.services() as services:
-        account = services.accounts.suspend(name)
+        account = services.administration.suspend(name, reason=reason)
         Console(as_json=as_json).result(_values(account), f"{account.username} is suspended")
 
 
@@ -138,8 +138,20 @@ def resume(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """Open a suspended account again, with the credentials that it had."""
     session: Session = context.obj
     with session.services() as services:
-        account = services.accounts.resume(name)
-        Console(as_json=as_json).result(_values(account), f"{account.username} is active")
+        account = services.administration.resume(name)
+        Console(as_json=as_json).result(_values(account), f"{account.username} is {account.state.value}")
+
+
+@app.command()
+def sign_out(context: typer.Context, name: Name, reason: Reason = None, as_json: Json = False) -> None:
+    """Sign every browser of an account out of the site. Devices go on working."""
+    session: Session = context.obj
+    with session.services() as services:
+        account = services.accounts.find(name)
+        count = services.administration.sign_out(account, by=TERMINAL, reason=reason)
+        Console(as_json=as_json).result(
+            {"account": account.username, "browsers": count}, f"{count} browsers were signed out"
+        )
 
 
 def _values(account: Account) -> dict[str, object]:
@@ -156,8 +168,8 @@ def _quota(account: Account) -> str:
     return "unlimited" if account.quota is None else ByteSize(account.quota).human_readable()
 
 
-def _bytes(text: str) -> int:
+def _bytes(text: str) -> int | None:
     try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError:
-        raise Usage('the quota: give bytes, or a number with a unit such as "10GiB"') from None
+        return parse_quota(text)
+    except InvalidValue as error:
+        raise Usage(str(error)) from None

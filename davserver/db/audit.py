@@ -7,7 +7,7 @@ addresses are taken out of old ones, and the oldest entries removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -205,6 +205,16 @@ class AuditTable:
             audit_entry.c.account == account, audit_entry.c.event.in_(events)
         )
         return self._connection.execute(statement).scalar_one() or 0
+
+    def last_of_each(self, accounts: Collection[str], event: str) -> list[AuditEntryRow]:
+        """The last entry of this kind about each of these accounts that has one."""
+        numbers = (
+            sa.select(sa.func.max(audit_entry.c.seq))
+            .where(audit_entry.c.event == event, audit_entry.c.account.in_(accounts))
+            .group_by(audit_entry.c.account)
+        )
+        found = self._connection.execute(_ENTRIES.where(audit_entry.c.seq.in_(numbers)))
+        return [AuditEntryRow(*one) for one in found]
 
     # ── forgetting
     def has_addresses(self, *, before: int) -> bool:

@@ -38,6 +38,7 @@ from davserver.db.properties import Properties
 from davserver.db.quota import Quota
 from davserver.db.recovery_codes import RecoveryCodesTable
 from davserver.db.rekeying import Rekeying
+from davserver.db.roster import RosterTables
 from davserver.db.sessions import SessionsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
@@ -164,6 +165,11 @@ class Transaction:
     def summary(self) -> Summary:
         """What an account has, in numbers."""
         return Summary(self._connection)
+
+    @cached_property
+    def roster(self) -> RosterTables:
+        """Accounts a page at a time, with what administrators see of each."""
+        return RosterTables(self._connection)
 
     @cached_property
     def audit(self) -> AuditTable:

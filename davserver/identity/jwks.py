@@ -1,7 +1,8 @@
 """The identity provider's signing keys (RFC 7517), remembered.
 
 A known key is served at once, whatever happens at the provider; unknown key ids cause at most
-`POLICY.tries` fetches in `POLICY.window` seconds, however many come. Called by `tokens`.
+`POLICY.tries` fetches in `POLICY.window` seconds, however many come. So whoever brings many keeps a key that
+is really new from us, but for no longer than that window. Called by `tokens`.
 """
 
 from __future__ import annotations

@@ -104,9 +104,10 @@ class KeycloakSignOn:
         self._clock = clock
         self._step_up = step_up
         self._endpoints = Remembered(self._discover, DISCOVERY_POLICY, monotonic, spawn)
-        self._verifier = TokenVerifier(
-            provider, SigningKeys(Remembered(self._fetch_keys, KEYS_POLICY, monotonic, spawn)), clock
-        )
+        # Each asks for keys by itself: strangers can spend the one budget, and people still have to be signed
+        # in by what Keycloak itself has answered, even if it has just begun to sign with another key.
+        self._answered = self._verifier(monotonic, spawn)
+        self._brought = self._verifier(monotonic, spawn)
         self._exchanges, self._fetches = Patience(MAX_EXCHANGES), Patience(MAX_FETCHES)
 
     def begin(self, redirect_uri: str, *, max_age: int | None = None) -> tuple[str, Pending]:
@@ -132,10 +133,10 @@ class KeycloakSignOn:
         endpoint = self._endpoints.get()["token_endpoint"]
         answer = self._exchanges.ask(lambda: self._exchange(endpoint, pending, code))
         id_token, access_token = str(answer.get("id_token")), str(answer.get("access_token"))
-        claims = self._verifier.id_token(id_token, pending.nonce)
+        claims = self._answered.id_token(id_token, pending.nonce)
         self._require_fresh(pending, claims)
         subject = str(claims["sub"])
-        identity = identity_of(id_token, claims, lambda: self._verifier.access_token(access_token, subject))
+        identity = identity_of(id_token, claims, lambda: self._answered.access_token(access_token, subject))
         if self._step_up is not None and not self._step_up.is_met(identity, to_seconds(self._clock())):
             raise SecondFactorMissing("the identity provider did not ask for the second factor")
         return identity
@@ -151,11 +152,16 @@ class KeycloakSignOn:
 
     def verify_logout_token(self, token: str) -> LogoutNotice:
         """See `SingleSignOn.verify_logout_token`."""
-        return self._verifier.logout_token(token)
+        return self._brought.logout_token(token)
 
     def verify_access_token(self, token: str) -> Identity:
         """See `AccessTokens.verify_access_token`."""
-        return holder_of(self._verifier.bearer_token(token))
+        return holder_of(self._brought.bearer_token(token))
+
+    def _verifier(self, monotonic: Monotonic, spawn: Callable[[Callable[[], None]], None]) -> TokenVerifier:
+        """Judges tokens by keys that it remembers itself."""
+        keys = Remembered(self._fetch_keys, KEYS_POLICY, monotonic, spawn)
+        return TokenVerifier(self._provider, SigningKeys(keys), self._clock)
 
     def _code(self, pending: Pending, callback: Mapping[str, str]) -> str:
         """The code that the callback brings, once it is certain that it answers this sign-in."""

@@ -1,8 +1,8 @@
 """Judges the tokens of an identity provider: signature, issuer, audience, kind and time.
 
 Nothing that a token says is believed before its signature was checked with a key of the configured issuer,
-whatever its header points to. Times are judged here by our own clock, so that a wrong clock is told apart
-from a wrong token. Called by `keycloak`.
+whatever its header points to; only to refuse it is its word enough. Times are judged here by our own clock,
+so that a wrong clock is told apart from a wrong token. Called by `keycloak`.
 """
 
 from __future__ import annotations
@@ -175,7 +175,17 @@ class TokenVerifier:
             raise TokenRefused("the token is not signed as it must be")
         if header_types is not None and str(header.get("typ")).lower() not in header_types:
             raise TokenRefused("the token's header names another type")
+        self._require_issuer(token)
         return self._keys.find(key_id), algorithm
+
+    def _require_issuer(self, token: str) -> None:
+        """Refuse what says itself that it is of another realm: its key would be asked for in vain."""
+        try:
+            claims = jwt.decode(token, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            raise TokenRefused("the token is not valid") from None
+        if claims.get("iss") != self._provider.issuer:
+            raise TokenRefused(_REASONS[jwt.InvalidIssuerError])
 
     def _check_life(self, claims: Claims) -> None:
         """Judge whether a token that lives for a while is good now."""

@@ -8,14 +8,14 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from davserver.accounts.app_passwords import IssuedAppPassword, parse_networks
+from davserver.accounts.app_passwords import IssuedAppPassword, Revoked, parse_networks
 from davserver.errors import InvalidValue, LimitExceeded, NotFound, PathError, WrongKind
 from davserver.model import ROOT_ID, NodeId, Scope
 from davserver.vault.paths import VaultPath
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.pages.home import drive_url
-from enroll_web.visit import services, visit
+from enroll_web.visit import client, services, visit
 
 pages = Blueprint("app_passwords", __name__)
 
@@ -99,7 +99,8 @@ def shown() -> Response | str:
 @needs(Level.FRESH, back="app_passwords.overview")
 def revoke() -> Response:
     """Shut one, from its next request on."""
-    services().app_passwords.revoke(visit().account, request.form.get("id", ""))
+    revoked = Revoked(client=client())
+    services().app_passwords.revoke(visit().account, request.form.get("id", ""), revoked)
     visit().tell("Revoked. That device is out from its next request on.")
     return redirect(url_for("app_passwords.overview"))
 
@@ -115,7 +116,9 @@ def stolen() -> str:
 @needs(Level.FRESH, back="app_passwords.stolen")
 def revoke_all() -> Response:
     """Shut all of them, and every other browser."""
-    count = services().app_passwords.revoke_all(visit().account, within=visit().ending_others())
+    count = services().app_passwords.revoke_all(
+        visit().account, Revoked(client=client()), within=visit().ending_others()
+    )
     visit().tell(f"Revoked: {count} app passwords. Every other browser is signed out as well.")
     return redirect(url_for("app_passwords.overview"))
 
@@ -135,6 +138,7 @@ def _issue() -> IssuedAppPassword:
         root_id=_folder(form.get("folder", "")),
         expires_at=services().clock() + timedelta(days=min(int(days[:9]), 36500)),
         networks=parse_networks(form.get("networks", "").replace(",", " ").split()),
+        client=client(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -12,7 +13,15 @@ from werkzeug.wrappers import Response
 from davserver.accounts.audit_trail import Search
 from davserver.accounts.service import normalise_username
 from davserver.audit import AuditEvent
-from davserver.errors import InvalidValue
+from davserver.errors import (
+    CorruptBlob,
+    CorruptRow,
+    IntegrityError,
+    InvalidValue,
+    TotpInvalid,
+    TotpOutOfSync,
+    TotpReplayed,
+)
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.visit import services, visit
@@ -72,6 +81,26 @@ WORDS = {
 """What people are told of each event."""
 
 SHOWN = {event.value: words for event, words in WORDS.items()}
+
+REASONS = {
+    TotpInvalid.__name__: "not the right code",
+    TotpOutOfSync.__name__: "a code of another time: the clock of the phone is wrong",
+    TotpReplayed.__name__: "a code that was used before",
+    IntegrityError.__name__: "something that was stored",
+    CorruptBlob.__name__: "the contents of a file",
+    CorruptRow.__name__: "an entry of the database",
+}
+"""What people are told in the place of the errors that are recorded as reasons; others are words already."""
+
+_MORE = re.compile(r"([0-9]+) more ([a-z-]+)")
+"""The reason of `AuditEvent.AUDIT_SKIPPED`."""
+
+
+def why(reason: str) -> str:
+    """A reason in plain words."""
+    if (more := _MORE.fullmatch(reason)) is not None:
+        return f"{more[1]} more: {SHOWN.get(more[2], more[2])}"
+    return REASONS.get(reason, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +168,7 @@ def activity() -> str:
         entries=services().audit_trail.own(visit().account, limit=OWN_ENTRIES),
         most=OWN_ENTRIES,
         words=SHOWN,
+        why=why,
         keep_days=settings.audit.keep_days,
         address_days=settings.site.keep_days,
     )
@@ -151,6 +181,7 @@ def _context(typed: Typed, found: list[Any]) -> dict[str, Any]:
         "entries": shown,
         "older": shown[-1].seq if len(found) > ENTRIES else None,
         "words": SHOWN,
+        "why": why,
     }
 
 

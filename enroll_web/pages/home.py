@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, url_for
-from pydantic import ByteSize
 from werkzeug.wrappers import Response
 
 from davserver.accounts.invitations import VALID_FOR
+from enroll_web import words
 from enroll_web.entrance import Level, needs
 from enroll_web.visit import own_origin, services, visit
 
@@ -35,8 +35,8 @@ def start() -> str:
     return render_template(
         "start.html",
         account=account,
-        used=ByteSize(usage.used).human_readable(separator=" "),
-        quota=None if account.quota is None else ByteSize(account.quota).human_readable(separator=" "),
+        used=words.size(usage.used),
+        quota=None if account.quota is None else words.size(account.quota),
         devices=len(devices),
         codes=services().recovery_codes.left(account),
         drive_url=drive_url(),

@@ -1,4 +1,4 @@
-"""What administrators do for others: invite them, and take a lost device away. They never see a file."""
+"""The list of accounts, and inviting somebody. What administrators do with one of them is in `person.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http import HTTPStatus
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from davserver.accounts.totp import RESET_REASONS
+from davserver.accounts.service import MAX_USERNAME_CHARS
 from davserver.errors import AlreadyExists, InvalidValue
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
@@ -15,14 +15,16 @@ from enroll_web.visit import own_origin, services, visit
 
 pages = Blueprint("people", __name__)
 
+PAGE_DIGITS = 6
+"""Longest number of a page that an address may hold."""
+
 
 @pages.get("/people")
 @needs(Level.PROVED, admin=True)
 def overview() -> str:
-    """Every account, in numbers."""
-    people = [services().overviews.of(account.username) for account in services().accounts.list()]
-    admins = {one.account.id for one in people if services().profiles.of(one.account.id).admin}
-    return render_template("people.html", people=people, admins=admins)
+    """Accounts, a page at a time, or those with something in their name."""
+    name = request.args.get("name", "").strip()[:MAX_USERNAME_CHARS]
+    return render_template("people.html", page=services().roster.page(name, _number()), name=name)
 
 
 @pages.get("/people/invite")
@@ -60,25 +62,10 @@ def invited() -> Response | str:
     return render_template("invited_link.html", name=link["name"], address=address)
 
 
-@pages.get("/people/<name>/reset")
-@needs(Level.FRESH, admin=True)
-def reset(name: str) -> str:
-    """Ask why."""
-    return render_template("reset.html", account=services().accounts.find(name), reasons=RESET_REASONS)
-
-
-@pages.post("/people/<name>/reset")
-@needs(Level.FRESH, admin=True, back="people.overview")
-def take_away(name: str) -> Response:
-    """Take authenticator and recovery codes away; browsers are signed out, devices go on working."""
-    account = services().accounts.find(name)
-    reason = request.form.get("reason", "")
-    if reason not in RESET_REASONS:
-        return refused("reset.html", "Say why", account=account, reasons=RESET_REASONS)
-    administrator, end_sessions = visit().account.username, services().sessions.end_within
-    services().totp.reset(account, reason, by=administrator, within=end_sessions)
-    visit().tell(f"{account.username} signs in with the password now and sets up a new device.")
-    return redirect(url_for("people.overview"))
+def _number() -> int:
+    """Which page; the first one where the address says nothing of use."""
+    text = request.args.get("page", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= PAGE_DIGITS else 1
 
 
 def _require_built_in() -> None:

@@ -249,7 +249,7 @@ def _activated(principal: Principal) -> Response:
     visit().remember(**{BEGUN: None})
     codes = services().recovery_codes.make_first(principal)
     if codes and not services().app_passwords.list(principal.account):
-        issued = services().app_passwords.issue(principal, FIRST_DEVICE)
+        issued = services().app_passwords.issue(principal, FIRST_DEVICE, client=client())
         visit().prove(
             principal,
             welcome={

@@ -10,8 +10,8 @@ import json
 import os
 import re
 import subprocess
-import time
 from base64 import b32encode
+from collections import defaultdict
 from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 import pyotp
 import requests
 
+from tests.e2e.codes import Codes
 from tests.e2e.drive import COMMAND_SECONDS, Drive, clean_environment, sealdav
 from tests.services import clients
 from tests.services.keycloak import PASSWORD
@@ -33,6 +34,7 @@ _FORM = re.compile(r'<form[^>]*\baction="([^"]*)"(.*?)</form>', re.DOTALL)
 _INPUT = re.compile(r"<input\b[^>]*>")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 _KEYCLOAKS_SECRET = re.compile(r'name="totpSecret" value="([^"]+)"')
+_HEADING = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
 _SECRET = re.compile(r'id="secret">([A-Z2-7 ]+)<')
 
 
@@ -43,7 +45,7 @@ class Colleague:
         secret: what their authenticator holds for the site, in base32.
         at_keycloak: the same for Keycloak, as 20 characters; "" is none.
         asked: which fields each form of Keycloak asked for.
-        used: codes that are not good any more.
+        codes: of each authenticator, by its secret.
     """
 
     def __init__(self, drive: Drive, name: str, at_keycloak: str = "") -> None:
@@ -53,7 +55,7 @@ class Colleague:
         self.at_keycloak = at_keycloak
         self.asked: list[str] = []
         self._session = requests.Session()
-        self.used: set[str] = set()
+        self.codes: defaultdict[str, Codes] = defaultdict(Codes)
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +92,9 @@ class Colleague:
         self._through(self._send_form(page, "/sign-out", {}))
 
     def code(self, secret: str = "") -> str:
-        """What the authenticator shows; one that was used is not good again, so the next is waited for."""
-        generator = pyotp.TOTP(secret or self.secret)
-        while (code := generator.now()) in self.used:
-            time.sleep(0.2)  # Codes change with real time: it is Keycloak that judges some of them.
-        self.used.add(code)
-        return code
+        """What the authenticator shows, each once."""
+        secret = secret or self.secret
+        return self.codes[secret].next(pyotp.TOTP(secret))
 
     # ── Keycloak
     def let_in(self, address: str) -> None:
@@ -108,6 +107,7 @@ class Colleague:
             if "Location" in answer.headers:
                 answer = self._get(urljoin(answer.url, answer.headers["Location"]))
             elif answer.url.startswith(self.site) or not (values := self._answers(answer.text)):
+                assert answer.ok, f"{answer.url} says {answer.status_code}: {_heading(answer.text)}"
                 return urlsplit(answer.url).path
             else:
                 answer = self._fill_in(answer, values)
@@ -154,6 +154,12 @@ class Colleague:
         for cookie in self._session.cookies:
             cookie.secure = False  # as in `sign_in_form`
         return answer
+
+
+def _heading(page: str) -> str:
+    """What a page says first of all; the beginning of one that has no heading."""
+    found = _HEADING.search(page)
+    return unescape(found[1]).strip() if found else page[:2000]
 
 
 def _hidden(form: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from davserver.settings import load_settings
 from tests.e2e.drive import Device, Drive
 from tests.services.keycloak import CLIENT, Realm
 
-QUICK = {"IDENTITY__POLL_SECONDS": "2", "IDENTITY__CONFIRM_SECONDS": "20"}
+QUICK = {"IDENTITY__POLL_SECONDS": "1", "IDENTITY__CONFIRM_SECONDS": "20"}
 """What a test can wait for."""
 
 LARGE_FILE = "large.bin"

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyotp
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.codes import Codes
 from tests.e2e.drive import COMMAND_SECONDS, READY_SECONDS, Device, Drive, Rclone
 from tests.services import keycloak
 from tests.services.browser import WAIT_MILLISECONDS, read_qr
@@ -27,12 +28,6 @@ COOKIE = "sealdav"
 """The only one of the site, over plain http on this machine."""
 
 PASSWORD = "a password of a test account"
-STEP_SECONDS = 30
-"""How long a code is shown."""
-
-TYPING_SECONDS = 10
-"""How long a code that was shown before the present one must still be good for to be worth typing."""
-
 FILES = 400
 FILE_BYTES = 16 * 1024
 """With `--bwlimit=64k` rclone needs a minute and a half for all of them."""
@@ -41,9 +36,6 @@ FILE_BYTES = 16 * 1024
 class Phone:
     """An authenticator app. It reads the picture on a page, and shows codes, each once.
 
-    The code before the present one is still good, so it begins with that, and two can be had without a wait.
-    For another one it waits, as people do.
-
     Args:
         clock: what time it is, in seconds since the epoch.
     """
@@ -51,7 +43,7 @@ class Phone:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._app: pyotp.TOTP | None = None
-        self._used = 0
+        self._codes = Codes(clock)
 
     @property
     def shows(self) -> tuple[str | None, str | None]:
@@ -62,16 +54,11 @@ class Phone:
         """Hold it in front of the screen."""
         read = pyotp.parse_uri(read_qr(page.locator("#qr")))
         assert isinstance(read, pyotp.TOTP)
-        self._app, self._used = read, 0
+        self._app, self._codes = read, Codes(self._clock)
 
     def code(self) -> str:
         """A code that is good now and was not used."""
-        step, gone = divmod(self._clock(), STEP_SECONDS)
-        earliest = int(step) - (gone < STEP_SECONDS - TYPING_SECONDS)
-        self._used = max(earliest, self._used + 1)
-        while self._clock() < self._used * STEP_SECONDS:
-            time.sleep(0.1)  # The clock on the wall: there is nothing else to wait on.
-        return self._read.generate_otp(self._used)
+        return self._codes.next(self._read)
 
     @property
     def _read(self) -> pyotp.TOTP:

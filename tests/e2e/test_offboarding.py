@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import secrets
 import signal
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from davserver.accounts.desk import PAUSE_SECONDS
 from davserver.clock import utc_now
 from davserver.identity.base import Provider
 from davserver.identity.directory import NOT_ALLOWED, KeycloakDirectory
@@ -36,8 +36,11 @@ OK, SHUT, UNKNOWN = HTTPStatus.MULTI_STATUS, HTTPStatus.UNAUTHORIZED, HTTPStatus
 SITE = "http://127.0.0.1:9"
 """Nobody listens there: what Keycloak tells of sign-outs does not arrive."""
 
+ROUNDS = 4
+"""Seconds in which the quick settings ask several times."""
+
 SOON = 8
-"""Two rounds of the quick settings, and the next request."""
+"""Two rounds of the quick settings, and the next request, on a busy machine."""
 
 GRACE = 20
 """How long the quick settings serve without a word of Keycloak."""
@@ -63,7 +66,7 @@ def office(realm: Realm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 def hire(office: Office, count: int = 1) -> list[Employee]:
     """People of whom nobody has heard, each of whom has used their device once."""
     people = office.hire(*(f"p{secrets.token_hex(6)}" for _ in range(count)))
-    assert [office.status(one) for one in people] == [OK] * count
+    assert [office.status(one) for one in people] == [OK] * count, log_of(office)[-2000:]
     return people
 
 
@@ -96,7 +99,7 @@ def test_deleted(office: Office) -> None:
     office.realm.add_user(alice.device.username)
     with office.services() as services:
         assert services.accounts.find_subject(alice.subject).state.value == "offboarded"
-    time.sleep(SOON)  # Whatever the rounds could make of the new person, they have.
+    time.sleep(ROUNDS)  # Whatever the rounds could make of the new person, they have.
     assert office.status(alice) == SHUT
 
 
@@ -168,7 +171,7 @@ def test_guessing_passwords_shuts_nobody_out(office: Office) -> None:
         with Person(alice.device.username, "wrong") as person, contextlib.suppress(AssertionError):
             url, _ = sign_on(office).begin(f"{SITE}/oidc/callback")
             person.follow(url, f"{SITE}/oidc/callback")
-    time.sleep(SOON)  # Rounds that would shut her out.
+    time.sleep(ROUNDS)  # Rounds that would shut her out.
     assert office.status(alice) == OK
 
 
@@ -281,6 +284,7 @@ def without_role(realm: Realm) -> Iterator[None]:
 def test_a_service_account_that_lost_its_role(office: Office) -> None:
     """Never "everybody was deleted": recorded once, shown, 503 after the grace, over when it is over."""
     alice, bob = hire(office, 2)
+    before = log_of(office)
     with without_role(office.realm):
         until(lambda: office.status(alice) == UNKNOWN, GRACE + SOON)
         assert office.drive.request("GET", "x", alice.device)[0] == UNKNOWN
@@ -289,9 +293,12 @@ def test_a_service_account_that_lost_its_role(office: Office) -> None:
         assert office.state(alice) == office.state(bob) == "active"
     until(lambda: office.status(alice) == OK, 2 * SOON)
     assert office.status(bob) == OK
-    until(lambda: "provider-back" in log_of(office), SOON)
-    assert log_of(office).count("provider-lost") == log_of(office).count("provider-back") == 1
-    assert NOT_ALLOWED in log_of(office)
+    until(lambda: "provider-back" in log_of(office).removeprefix(before), SOON)
+    said = log_of(office).removeprefix(before)
+    assert said.count("provider-lost") == said.count("provider-back") == 1
+    assert NOT_ALLOWED in said
+    (carol,) = office.hire(f"p{secrets.token_hex(6)}")
+    until(lambda: office.status(carol) == OK, PAUSE_SECONDS + SOON)  # who is new, after the desk's pause
 
 
 @pytest.fixture
@@ -312,13 +319,13 @@ def test_a_keycloak_that_hangs_or_is_gone(own_realm: tuple[Keycloak, Realm], tmp
     with contextlib.closing(office.drive):
         alice, bob = hire(office, 2)
         put_large(office.drive, alice, 64 * 1024**2)
-        os.killpg(keycloak.group, signal.SIGSTOP)
+        keycloak.send(signal.SIGSTOP)
         stopped = time.monotonic()
         with contextlib.closing(office.download(alice)) as running:
             assert running.read_until_end(500_000, stopped + GRACE + SOON)
         assert time.monotonic() - stopped <= GRACE
         slowest, refused = 0.0, 0
-        while time.monotonic() < stopped + GRACE + 2 * SOON:
+        while time.monotonic() < stopped + GRACE + SOON:
             begun = time.monotonic()
             answers = [office.status(alice), office.status(bob)]
             slowest = max(slowest, time.monotonic() - begun)
@@ -328,9 +335,9 @@ def test_a_keycloak_that_hangs_or_is_gone(own_realm: tuple[Keycloak, Realm], tmp
         assert refused > 10
         assert slowest < 10
         assert office.state(alice) == office.state(bob) == "active"
-        os.killpg(keycloak.group, signal.SIGCONT)
+        keycloak.send(signal.SIGCONT)
         until(lambda: office.status(alice) == office.status(bob) == OK, 30)
-        os.killpg(keycloak.group, signal.SIGKILL)
+        keycloak.send(signal.SIGKILL)
         until(lambda: office.status(alice) == UNKNOWN, GRACE + SOON)
         with start(find_built() or Path(), tmp_path, port=int(keycloak.url.rpartition(":")[2])):
             until(lambda: office.status(alice) == office.status(bob) == OK, 30)
@@ -359,12 +366,12 @@ def test_the_process_that_asks_dies(realm: Realm, tmp_path: Path) -> None:
     with contextlib.closing(office.drive), contextlib.closing(other):
         alice, bob = hire(office, 2)
         assert office.status(bob, other) == OK
-        time.sleep(SOON)  # The first one holds the lease.
+        time.sleep(ROUNDS)  # The first one holds the lease.
         office.drive.kill()
         begun = time.monotonic()
         office.realm.set_enabled(alice.subject, enabled=False)
         until(lambda: office.status(alice, other) == SHUT, GRACE)
-        while time.monotonic() < begun + GRACE + SOON:
+        while time.monotonic() < begun + GRACE:
             assert office.status(bob, other) == OK
             time.sleep(0.2)  # Nobody is to notice for longer than the grace.
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import Arrive
-from tests.e2e.drive import Drive, Rclone
+from tests.e2e.drive import COMMAND_SECONDS, Drive, Rclone
 from tests.e2e.site import (
     COOKIE,
     PASSWORD,
@@ -140,6 +140,7 @@ def test_with_the_keyboard_alone(drive: Drive, arrive: Arrive) -> None:
     page = arrive().page
     page.goto(opening_link(drive))
     keys, phone = page.keyboard, Phone()
+    expect(page.locator("[name=name]")).to_be_focused()  # It comes with the first picture, after the page.
     for text in ("alice", PASSWORD):
         keys.type(text)
         keys.press("Tab")
@@ -147,6 +148,7 @@ def test_with_the_keyboard_alone(drive: Drive, arrive: Arrive) -> None:
     keys.press("Enter")
     at(page, "Set up your authenticator")
     phone.scan(page)
+    expect(page.locator("[name=code]")).to_be_focused()
     keys.type(phone.code())
     keys.press("Enter")
     at(page, "Your first app password")
@@ -281,9 +283,10 @@ def test_an_administrator_helps(alice: Person, arrive: Arrive) -> None:
     """Without phone and codes an administrator takes the authenticator away; the password sets up another."""
     bob = invited(go_on(alice), Person("bob", arrive().page))
     follow(alice.page, "People")
-    follow(alice.page, "Reset device of bob")
+    follow(alice.page, "bob")
+    follow(alice.page, "Reset authenticator")
     alice.page.get_by_role("combobox").select_option("lost")
-    press(alice.page, "Reset device")
+    press(alice.page, "Reset authenticator")
     expect(told(alice.page)).to_contain_text("bob signs in with the password now")
     bob.page.reload()
     give_password(bob.page, bob.name)
@@ -349,3 +352,47 @@ def test_an_account_is_deleted(drive: Drive, alice: Person, arrive: Arrive) -> N
         give_password(page, bob.name)
     expect(page.get_by_role("alert")).to_have_text("The name or the password is not right.")
     Rclone(drive, alice.device)("lsf", "drive:")
+
+
+def test_an_administrator_suspends_somebody(drive: Drive, alice: Person, arrive: Arrive) -> None:
+    """Devices are refused and browsers out from that moment; resumed, devices work as before."""
+    bob = invited(go_on(alice), Person("bob", arrive().page))
+    rclone, page = Rclone(drive, bob.device), alice.page
+    rclone("lsf", "drive:")
+    follow(page, "People")
+    follow(page, "bob")
+    at(page, "bob")
+    follow(page, "Suspend")
+    fill(page, reason="Left the company")
+    press(page, "Suspend")
+    expect(told(page)).to_contain_text("bob is suspended")
+    expect(page.get_by_role("definition").first).to_contain_text("by alice: Left the company")
+    assert drive.request("GET", "", bob.device)[0] == 401
+    with rclone.running("lsf", "drive:", "--retries=1") as refused:
+        assert "401" in refused.communicate(timeout=COMMAND_SECONDS)[1]
+    assert refused.returncode != 0
+    bob.page.reload()
+    at(bob.page, "Sign in")
+    Rclone(drive, alice.device)("lsf", "drive:")
+    follow(page, "Resume")
+    press(page, "Resume")
+    expect(told(page)).to_contain_text("bob is active again")
+    rclone("lsf", "drive:")
+    bob.page.reload()
+    at(bob.page, "Sign in")
+
+
+def test_an_administrator_changes_a_quota(drive: Drive, alice: Person, arrive: Arrive) -> None:
+    """From the next upload on: what does not fit is refused, and fits once there is more room."""
+    bob = invited(go_on(alice), Person("bob", arrive().page))
+    page = alice.page
+    follow(page, "People")
+    follow(page, "bob")
+    for quota, status in (("10 KiB", 507), ("1 MiB", 201)):
+        follow(page, "Change quota")
+        fill(page, quota=quota)
+        press(page, "Save")
+        expect(told(page)).to_have_text(f"bob may store {quota} now.")
+        assert drive.request("PUT", "file", bob.device, bytes(20 * 1024))[0] == status
+    page.reload()
+    expect(page.get_by_role("main")).to_contain_text("20 KiB of 1 MiB (set by alice)")

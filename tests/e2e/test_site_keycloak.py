@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Drive, Rclone
@@ -34,6 +37,9 @@ from tests.services.keycloak import Keycloak, Realm
 from tests.services.relay import Relay, relay
 
 pytestmark = pytest.mark.e2e
+
+SEEN_SECONDS = 60
+"""How soon what Keycloak says is seen here, at the latest."""
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +244,44 @@ def test_signing_out_at_keycloak(realm: Realm, drive: Drive, alice: Person) -> N
     follow(alice.page, "Security")
     at(alice.page, "Sign in")
     Rclone(drive, alice.device)("lsf", "drive:")
+
+
+# ── administrators
+def test_an_administrator_sees_what_keycloak_says(
+    realm: Realm, drive: Drive, alice: Person, subject: str, arrive: Arrive
+) -> None:
+    """Confirmed a moment ago; disabled there, nobody opens it here; back there, it opens by itself."""
+    visitor = arrive()
+    boss = Person(f"b{secrets.token_hex(6)}", visitor.page)
+    realm.add_user(boss.name, admin=True)
+    enter_by_keycloak(boss.page, boss.name)
+    go_on(set_up(boss))
+    page, path = boss.page, f"/people/account/{alice.name}"
+    assert drive.request("PUT", "letter", alice.device, b"content")[0] == 201
+    page.goto("/people")
+    follow(page, alice.name)
+    at(page, alice.name)
+    main = page.get_by_role("main")
+    expect(main).to_contain_text(re.compile(rf"Keycloak confirmed {alice.name} [0-9]+ s ago"))
+    realm.set_enabled(subject, enabled=False)
+    _wait_for(drive, alice, 401)
+    page.reload()
+    expect(main).to_contain_text("Disabled in Keycloak since")
+    expect(page.get_by_role("link", name="Resume")).to_have_count(0)
+    page.goto(f"{path}/resume")
+    with visitor.refused(403):
+        press(page, "Resume")
+    expect(page.get_by_role("alert")).to_contain_text("let its owner in again there")
+    assert drive.request("GET", "letter", alice.device)[0] == 401
+    realm.set_enabled(subject, enabled=True)
+    _wait_for(drive, alice, 200)
+    page.goto(path)
+    expect(page.get_by_role("definition").first).to_have_text("active")
+
+
+def _wait_for(drive: Drive, person: Person, status: int) -> None:
+    """Until the drive answers a device so: Keycloak is asked every few seconds."""
+    deadline = time.monotonic() + SEEN_SECONDS
+    while (answer := drive.request("GET", "letter", person.device)[0]) != status:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.5)  # Waiting for another process to ask.

@@ -44,12 +44,12 @@ def require(name: str) -> Path:
 
 def require_fuse() -> None:
     """Skip the test (fail it when CI=true) where FUSE file systems cannot be mounted."""
-    obstacle = _fuse_obstacle()
+    obstacle = fuse_obstacle()
     if obstacle is not None:
         pytest.skip(f"FUSE mounts are not possible here: {obstacle}")
 
 
-def _fuse_obstacle() -> str | None:
+def fuse_obstacle() -> str | None:
     """Why no FUSE file system can be mounted, or None if one can."""
     if not FUSE_DEVICE.exists():
         return f"{FUSE_DEVICE} does not exist"

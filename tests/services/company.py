@@ -6,7 +6,7 @@ Time cannot be fixed here: Keycloak's tokens carry its own. Called by tour.py.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,7 +53,7 @@ class Company:
     def stops(self, browser: Browser) -> Iterator[Stop]:
         """Walk; see `Tour.stops`."""
         with visit(browser, self.site.url) as visitor:
-            yield from _administrator(Guest(self.site, visitor, self.clock))
+            yield from _administrator(Guest(self.site, visitor, self.clock), self._disable_eve)
         for name, stop, status in (("sven", "sso-no-role", 403), ("bob", "sso-name-taken", 409)):
             with visit(browser, self.site.url) as visitor:
                 yield _sign_in(Guest(self.site, visitor, self.clock), name).at(stop, status)
@@ -65,6 +65,13 @@ class Company:
                 yield guest.open("/sign-in").press("Sign in with Keycloak").at(stop, status)
         with visit(browser, self.slow.url) as visitor:
             yield _sign_in(Guest(self.slow, visitor, self.clock), "ada").at("sso-clock", 500)
+
+    def _disable_eve(self) -> None:
+        """Somebody with an account here leaves, and is asked about."""
+        subject = self.realm.add_user("eve")
+        self.site.services.accounts.create("eve", subject, 5 * 2**30)
+        self.realm.set_enabled(subject, enabled=False)
+        self.site.services.gate.welcome(subject)
 
     def _turns_back(self, guest: Guest) -> Iterator[Stop]:
         """Somebody does not consent, and then loads the address of the answer again."""
@@ -115,7 +122,7 @@ def _sign_in(guest: Guest, name: str) -> Guest:
     return guest.fill({"Username or email": name, "Password": PASSWORD}).press("Sign In")
 
 
-def _administrator(ada: Guest) -> Iterator[Stop]:
+def _administrator(ada: Guest, disable_eve: Callable[[], None]) -> Iterator[Stop]:
     """The pages that differ from those with built-in accounts."""
     yield ada.open("/").at("sso-home")
     yield ada.open("/privacy").at("sso-privacy")
@@ -123,7 +130,12 @@ def _administrator(ada: Guest) -> Iterator[Stop]:
     _sign_in(ada, "ada").note_secret().type_code(ada.code(), "Activate")
     yield ada.open("/security").at("sso-security")
     yield ada.open("/oidc/confirm").at("sso-confirm")
+    disable_eve()
     yield ada.open("/people").at("sso-people")
+    yield ada.open("/people/account/ada").at("sso-account")
+    yield ada.open("/people/account/eve").at("sso-account-disabled")
+    yield ada.open("/people/account/eve/quota").at("sso-quota")
+    yield ada.open("/people/account/eve/resume").press("Resume").at("sso-resume-refused", 403)
     yield ada.open("/sign-out").at("sso-sign-out")
     ada.press("Sign out")
     assert ada.page.url == f"{ada.site.url}/", ada.page.url

@@ -16,19 +16,7 @@ CACHE=${SEALDAV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sealdav}
 PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin
 
 . "$(dirname "$0")/apt.sh"
-
-# Debian's Go is older than rclone needs. Go's own releases are modules, too: checked like any other, but unpacked
-# without the right to be run.
-use_recent_go() {
-    [ "$(printf '%s\n' "$RCLONE_GO" "$(go env GOVERSION)" | sort -V | head -n 1)" != "$RCLONE_GO" ] || return 0
-    local module
-    module=golang.org/toolchain@v0.0.1-$RCLONE_GO.$(go env GOOS)-$(go env GOARCH)
-    echo "Fetching $RCLONE_GO to build rclone with"
-    (cd / && go mod download "$module")
-    GOROOT=$(go env GOMODCACHE)/$module
-    find "$GOROOT/bin" "$GOROOT/pkg/tool" -type f -exec chmod a+x {} +
-    export GOROOT PATH="$GOROOT/bin:$PATH"
-}
+. "$(dirname "$0")/go.sh"
 
 missing=()
 for entry in "${PROGRAMS[@]}"; do
@@ -39,7 +27,7 @@ done
 rclone=$CACHE/bin/rclone
 if [ "$("$rclone" version 2>/dev/null | head -n 1)" != "rclone $RCLONE_VERSION-DEV" ]; then
     command -v go >/dev/null || apt_install golang-go ca-certificates
-    use_recent_go
+    use_recent_go "$RCLONE_GO"
     echo "Building rclone $RCLONE_VERSION into $CACHE/bin (a few minutes, once)"
     mkdir -p "$CACHE/bin"
     GOBIN=$CACHE/bin CGO_ENABLED=0 go install -trimpath -ldflags=-s \

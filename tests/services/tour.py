@@ -98,9 +98,11 @@ class Tour:
             networks=[ip_network("192.0.2.0/24"), ip_network("2001:db8:1234:5678::/64")],
         )
         for name in ("bob", "carol"):
-            services.accounts.create(name)
-        services.accounts.suspend("carol")
+            services.accounts.create(name, quota=10 * 2**30)
+        services.administration.suspend("carol", by="alice", reason="Parental leave until September")
+        tablet = issue(make_principal(services.accounts.find("bob"), self.clock), LONG_LABEL)
         self.clock.now = now
+        services.authenticator.authenticate("bob", tablet.token, "2001:db8:77::a1", "rclone/v1.68.2")
         services.authenticator.authenticate(
             "alice", phone.token, "203.0.113.7", "Mozilla/5.0 (Android) DAVx5/4.4.3"
         )
@@ -208,11 +210,34 @@ def _other_people(alice: Guest, other: Guest) -> Iterator[Stop]:
     other.accept(token, {}).note_secret().type_code(other.code(), "Activate")
     yield other.at("welcome-long")
     yield alice.open("/people").at("people")
-    yield alice.open(f"/people/{LONG_NAME}/reset").at("reset")
-    yield alice.press("Reset device").at("reset-done")
+    yield alice.fill({"Part of a name": "zoe"}).press("Search").at("people-nobody")
+    yield from _bob(alice)
+    yield alice.open(f"/people/account/{LONG_NAME}/reset").at("reset")
+    yield alice.press("Reset authenticator").at("reset-done")
     yield alice.open("/people/audit").at("audit")
     yield alice.open("/people/audit?day=yesterday").at("audit-refused", 422)
     yield from _long_name(other)
+
+
+def _bob(alice: Guest) -> Iterator[Stop]:
+    """What an administrator does with somebody's account, and with no account of their own."""
+    bob = "/people/account/bob"
+    yield alice.open(bob).at("account")
+    yield alice.follow("Change quota").at("quota")
+    yield alice.fill({"May store": "a lot"}).press("Save").at("quota-refused", 422)
+    alice.open(bob).follow("Revoke all devices")
+    yield alice.at("revoke-all")
+    yield alice.open(bob).follow(f"Revoke {LONG_LABEL}").at("revoke-device")
+    yield alice.fill({"Why": "x"}).press("Revoke").at("revoke-refused", 422)
+    yield alice.open(f"{bob}/make-administrator").at("make-administrator")
+    yield alice.open(bob).follow("Suspend").at("suspend")
+    yield alice.fill({"Why": "Left the company"}).press("Suspend").at("suspended")
+    yield alice.follow("Resume").at("resume")
+    yield alice.press("Resume").at("resumed")
+    yield alice.open("/people/account/alice").at("account-own")
+    yield alice.follow("Sign out everywhere").at("sign-out-others")
+    alice.open("/people/account/alice/suspend").fill({"Why": "Tired of all this"})
+    yield alice.press("Suspend").at("suspend-refused", 403)
 
 
 def _long_name(other: Guest) -> Iterator[Stop]:

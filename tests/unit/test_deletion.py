@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from davserver.accounts.administrators import Administrators
 from davserver.accounts.deletion import AccountDeletion
 from davserver.accounts.throttle import Throttle
 from davserver.audit import AuditEvent
@@ -192,7 +193,7 @@ def test_roles_elsewhere_are_not_counted_here(store: Store) -> None:
             services.keyring,
             Throttle(services.keyring, store.clock),
             services.audit,
-            administrators_here=False,
+            Administrators(services.keyring, here=False),
         )
         assert deletion.shred("alice").state is AccountState.DELETED
 

@@ -177,6 +177,22 @@ CHANGES: dict[str, tuple[Change, tuple[AuditEvent, ...]]] = {
     "suspend": (lambda here: here.services.accounts.suspend("alice"), (AuditEvent.ACCOUNT_SUSPENDED,)),
     "resume": (lambda here: here.services.accounts.resume("alice"), (AuditEvent.ACCOUNT_RESUMED,)),
     "quota": (lambda here: here.services.accounts.set_quota("alice", 5), (AuditEvent.QUOTA_CHANGED,)),
+    "add an administrator": (
+        lambda here: here.services.administration.add("carol", PASSWORD, admin=True),
+        (AuditEvent.ACCOUNT_CREATED, AuditEvent.PASSWORD_CHANGED, AuditEvent.ADMIN_GRANTED),
+    ),
+    "shut by an administrator": (
+        lambda here: here.services.administration.suspend("alice", by="carol", reason="why not"),
+        (AuditEvent.ACCOUNT_SUSPENDED,),
+    ),
+    "signed out by an administrator": (
+        lambda here: here.services.administration.sign_out(here.alice, by="carol", reason="why not"),
+        (AuditEvent.SIGNED_OUT,),
+    ),
+    "reset by an administrator": (
+        lambda here: here.services.administration.reset_totp(here.alice, "lost", by="carol"),
+        (AuditEvent.TOTP_RESET,),
+    ),
     "delete": (lambda here: here.services.deletion.shred("alice"), (AuditEvent.ACCOUNT_DELETED,)),
     "administrator": (
         lambda here: here.services.profiles.set_admin(here.alice, admin=True),

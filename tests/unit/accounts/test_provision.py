@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from davserver.audit import AuditEvent
+from davserver.audit import PROVIDER, AuditEvent
 from davserver.errors import AlreadyExists, InvalidValue, NotFound, NotPermitted
 from davserver.identity.base import Identity
 from tests.factories import World, make_identity
@@ -41,11 +41,12 @@ def test_later_ones_find_it(world: World) -> None:
 
 
 def test_a_new_quota_is_taken_over(world: World) -> None:
-    """At the next sign-in, and audited once."""
+    """At the next sign-in, and audited as the provider's word: with the account, and once for each change."""
     world.accounts.provision(ALICE)
     assert world.accounts.provision(replace(ALICE, quota=5)).quota == 5
     assert world.accounts.provision(replace(ALICE, quota=5)).quota == 5
-    assert len(world.audit.of(AuditEvent.QUOTA_CHANGED)) == 1
+    said = [(one.actor, one.reason) for one in world.audit.of(AuditEvent.QUOTA_CHANGED)]
+    assert said == [(PROVIDER, "from no limit to 1000 bytes"), (PROVIDER, "from 1000 bytes to 5 bytes")]
 
 
 def test_a_name_that_is_taken(world: World) -> None:

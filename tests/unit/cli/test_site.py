@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from davserver.accounts.audit_trail import Search
 from davserver.cli.serve import _first_steps
 from davserver.errors import NotFound
 from davserver.model import AuthMethod
@@ -44,6 +47,57 @@ def test_administrators_are_made_and_unmade(cli: Cli) -> None:
     assert cli("user", "admin", "bob").code == 0
     assert "no longer an administrator" in cli("user", "admin", "alice", "--revoke").out
     assert admins() == [False, True]
+
+
+def test_an_administrator_is_made_with_the_account(cli: Cli) -> None:
+    """In one step: without the right there is no account, and the name is free to try again."""
+    with cli.services() as services:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        statement = f"CREATE TRIGGER no BEFORE INSERT ON profile {refuse}"
+        with closing(sqlite3.connect(str(services.database.engine.url.database))) as connection:
+            connection.execute(statement)
+    add = ("user", "add", "alice", "--admin", "--password-stdin")
+    assert cli(*add, answers=[PASSWORD]).code != 0
+    with cli.services() as services:
+        assert services.accounts.list() == []
+        with closing(sqlite3.connect(str(services.database.engine.url.database))) as connection:
+            connection.execute("DROP TRIGGER no")
+    assert cli(*add, answers=[PASSWORD]).code == 0
+
+
+def test_the_terminal_has_the_powers_of_the_pages(cli: Cli) -> None:
+    """Suspending with a reason, signing out, revoking: by the same rules, as a command."""
+    for name in ("alice", "bob"):
+        cli("user", "add", name, "--admin", "--password-stdin", answers=[PASSWORD])
+    with cli.services() as services:
+        bob = services.accounts.find("bob")
+        session = services.sessions.sign_in(None, make_principal(bob, cli.clock))
+        issued = [services.app_passwords.issue(make_principal(bob, cli.clock), label) for label in "abc"]
+    assert cli("user", "sign-out", "bob", "--reason", "a lost phone", "--json").objects == [
+        {"account": "bob", "browsers": 1}
+    ]
+    assert cli("app-password", "revoke", "bob", issued[0].app_password.id, "--reason", "x").code == 1
+    assert (
+        cli("app-password", "revoke", "bob", issued[0].app_password.id, "--reason", "a lost phone").code == 0
+    )
+    assert cli("app-password", "revoke-all", "bob", "--json").objects == [{"account": "bob", "revoked": 2}]
+    assert cli("user", "suspend", "bob", "--reason", "left the company").code == 0
+    shown = cli("user", "show", "bob")
+    assert "suspended 2030-01-02 03:04 by (terminal): left the company" in shown.out
+    refused = cli("user", "suspend", "alice")
+    assert (refused.code, "only administrator" in refused.err) == (6, True)
+    assert "bob is active" in cli("user", "resume", "bob").out
+    with cli.services() as services:
+        assert services.sessions.open(session.secret) is None
+        entries = services.audit_trail.latest(Search(account="bob"), limit=6)
+    said = [(one.event, one.actor, one.reason) for one in entries if one.event != "audit-read"]
+    assert said == [
+        ("account-resumed", "(terminal)", ""),
+        ("account-suspended", "(terminal)", "left the company"),
+        ("app-password-revoked", "(terminal)", ""),
+        ("app-password-revoked", "(terminal)", ""),
+        ("app-password-revoked", "(terminal)", "a lost phone"),
+    ]
 
 
 def test_a_device_is_reset_by_name_or_by_identity(cli: Cli) -> None:

@@ -18,7 +18,8 @@ PUBLIC = ("/", "/sign-in", "/privacy", "/signed-out", "/deleted", "/no-such-page
 PAGES = (
     *("/start", "/security", "/confirm", "/sign-out", "/password", "/my-data", "/my-data/notices"),
     *("/app-passwords", "/app-passwords/new", "/app-passwords/stolen", "/people", "/people/invite"),
-    *("/people/alice/reset", "/my-data/delete", "/second-factor/set-up", "/second-factor/lost"),
+    *("/people/account/alice", "/people/account/alice/suspend", "/people/account/alice/quota"),
+    *("/people/account/alice/reset", "/my-data/delete", "/second-factor/set-up", "/second-factor/lost"),
     *("/second-factor/new-recovery-codes", "/people/audit", "/my-data/activity", "/broken", "/no-such-page"),
 )
 

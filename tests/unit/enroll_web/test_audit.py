@@ -12,7 +12,9 @@ import pytest
 
 from davserver.accounts.audit_trail import Search
 from davserver.audit import AuditEvent
-from enroll_web.pages.audit import ENTRIES, WORDS
+from davserver.errors import DavserverError, IntegrityError, TotpInvalid, TotpOutOfSync, TotpReplayed
+from enroll_web.pages.audit import ENTRIES, REASONS, WORDS
+from tests.factories import make_principal
 from tests.tamper import write_column
 from tests.unit.enroll_web.conftest import Browser, Site
 
@@ -35,6 +37,43 @@ def test_every_event_has_words() -> None:
     """Nobody has to read a code."""
     assert set(WORDS) == set(AuditEvent)
     assert len(set(WORDS.values())) == len(WORDS)
+
+
+def kinds(error: type[DavserverError]) -> set[type[DavserverError]]:
+    """An error and every more special one."""
+    return {error}.union(*(kinds(one) for one in error.__subclasses__()))
+
+
+def test_every_error_that_is_a_reason_has_words(site: Site, alice: Browser) -> None:
+    """Nobody is shown what a class of the program is called; what is words already stays as it is."""
+    recorded = kinds(IntegrityError) | {TotpInvalid, TotpOutOfSync, TotpReplayed}
+    assert {one.__name__ for one in recorded} == set(REASONS)
+    assert len(set(REASONS.values())) == len(REASONS)
+    alice.post("/confirm", {"code": "000000"})
+    site.services.audit.record(AuditEvent.AUDIT_SKIPPED, reason="5 more password-refused")
+    site.services.audit.record(AuditEvent.ACCOUNT_SUSPENDED, account="bob", reason="Left the company")
+    for path in ("/people/audit", "/my-data/activity"):
+        page = alice.get(path).text
+        assert "TotpInvalid" not in page
+        assert "not the right code" in page
+    more = [row[-1] for row in rows(alice.get("/people/audit").text)]
+    assert {"5 more: Wrong password", "Left the company"} <= set(more)
+
+
+def test_app_passwords_are_recorded_with_where_from(site: Site, alice: Browser) -> None:
+    """Made with the authenticator, made later, revoked alone or all at once; a terminal has no address."""
+    alice.post("/app-passwords/new", {"label": "laptop", "scope": "full", "days": "30"})
+    made = alice.app_password[4:14]
+    alice.post("/app-passwords/revoke", {"id": made}, page="/sign-out")
+    alice.post("/app-passwords/revoke-all", page="/app-passwords/stolen")
+    account = site.services.accounts.find("alice")
+    site.services.app_passwords.issue(make_principal(account, site.clock), "terminal")
+    for event, addresses in (
+        (AuditEvent.APP_PASSWORD_ISSUED, [None, "127.0.0.1", "127.0.0.1"]),
+        (AuditEvent.APP_PASSWORD_REVOKED, ["127.0.0.1", "127.0.0.1"]),
+    ):
+        found = site.services.audit_trail.latest(Search(event=event), limit=9, by="test")
+        assert [one.client for one in found] == addresses
 
 
 def test_an_administrator_sees_everybody(site: Site, alice: Browser) -> None:
@@ -97,8 +136,9 @@ def test_it_takes_an_administrator_and_a_fresh_code(site: Site, alice: Browser) 
     bob = site.invited("bob")
     assert bob.get("/people/audit").status_code == 403
     site.clock.advance(minutes=6)
-    asked = alice.get("/people/audit")
-    assert (asked.request.path, asked.request.args["next"]) == ("/confirm", "/people/audit")
+    asked = alice.get("/people/audit?account=bob&event=signed-in")
+    address = "/people/audit?account=bob&event=signed-in"
+    assert (asked.request.path, asked.request.args["next"]) == ("/confirm", address)
     done = alice.post("/confirm", {"code": alice.code(), "next": "/people/audit"})
     assert done.request.path == "/people/audit"
     assert site.browser().get("/people/audit").request.path == "/sign-in"

@@ -11,7 +11,7 @@ from werkzeug.test import Client
 
 from davserver.cli.serve import application
 from enroll_web.app import PAGES
-from enroll_web.entrance import RETURNABLE
+from enroll_web.entrance import ASKED_FOR_MORE, RETURNABLE
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
 from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token, made_site
 
@@ -178,6 +178,14 @@ ELSEWHERE = [
     "javascript:alert(1)",
     "/start\r\nX: y",
     "/start?next=//evil.example",
+    "/start?next=%2F%2Fevil.example",
+    "/people?name=//evil.example",
+    "/people?name=https:",
+    "/people?name=a\r\nX: y",
+    "/people?name=a#b",
+    "/people?name=a?b",
+    "//evil.example/people?name=a",
+    "/people?name=" + "a" * 400,
     "/static/site.js",
     "/dav/secret.html",
     "/no-such-page",
@@ -211,9 +219,28 @@ def test_t37_a_page_of_ours_is_returned_to(site: Site, alice: Browser) -> None:
     assert other.prove().request.path == "/people"
 
 
+@pytest.mark.parametrize(
+    "target", ["/people/audit?account=bob&event=signed-in&day=2030-01-31", "/people?name=b%2B%40o&page=2"]
+)
+def test_t37_a_search_is_returned_to(site: Site, alice: Browser, target: str) -> None:
+    """With what was searched for, through the step-up and through the sign-in."""
+    site.clock.advance(minutes=6)
+    asked = alice.get("/people/audit?account=a b&event=%2F%2Fevil.example")
+    assert asked.request.path == "/confirm"
+    assert asked.request.args["next"] == "/people/audit?account=a+b&event=%2F%2Fevil.example"
+    done = alice.post("/confirm", {"code": alice.code(), "next": target})
+    assert f"{done.request.path}?{done.request.query_string.decode()}" == target
+    other = site.browser()
+    assert other.get(target).request.args["next"] == target
+    other.secret = alice.secret
+    other.post("/sign-in", {"name": "alice", "password": "a password of a test account", "next": target})
+    done = other.prove()
+    assert f"{done.request.path}?{done.request.query_string.decode()}" == target
+
+
 def test_every_page_that_is_returned_to_exists(site: Site) -> None:
     """A typing error in the list would lead to the start page instead, unnoticed."""
-    assert set(site.app.view_functions) >= RETURNABLE
+    assert set(site.app.view_functions) >= RETURNABLE >= ASKED_FOR_MORE
     assert len(site.app.blueprints) == len(PAGES)
 
 

@@ -69,6 +69,18 @@ def test_a_new_key_is_found_at_once(keys: SigningKeys, shown: Shown) -> None:
     assert shown.fetches == 2
 
 
+def test_a_new_key_during_a_flood(keys: SigningKeys, shown: Shown, seconds: Seconds) -> None:
+    """Strangers have spent the budget when Keycloak begins to sign with another key: a minute, no longer."""
+    for number in range(500):
+        with pytest.raises(TokenRefused):
+            keys.find(f"nobody's {number}")
+    shown.names = ["first", "second"]
+    with pytest.raises(TokenRefused):
+        keys.find("second")
+    seconds.now += POLICY.window
+    assert keys.find("second").key_id == "second"
+
+
 def test_a_withdrawn_key_is_forgotten(keys: SigningKeys, shown: Shown, seconds: Seconds) -> None:
     """At the latest with the second look after `lifespan`."""
     keys.find("first")

@@ -113,6 +113,18 @@ def test_a_new_signing_key(fake: FakeKeycloak, sign_on: KeycloakSignOn) -> None:
     assert fake.fetches[KEYS] == 2
 
 
+def test_a_new_signing_key_during_a_flood(fake: FakeKeycloak, sign_on: KeycloakSignOn) -> None:
+    """T47: tokens of strangers, who name any key they like, keep nobody from signing in."""
+    pending = begin(sign_on)
+    sign_on.finish(pending, fake.answer(pending))
+    for number in range(100):
+        with pytest.raises(TokenRefused):
+            sign_on.verify_access_token(fake.sign(fake.id_claims(), kid=f"nobody's {number}", typ="at+jwt"))
+    fake.published.append("second")
+    pending = begin(sign_on)
+    assert sign_on.finish(pending, fake.answer(pending)).subject == SUBJECT
+
+
 def test_signing_out(fake: FakeKeycloak, sign_on: KeycloakSignOn) -> None:
     """The hint saves the question whether one really wants to; the address is the caller's."""
     url = urlsplit(sign_on.logout_url("the.id.token", "https://drive.example.test/"))

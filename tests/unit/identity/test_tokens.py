@@ -388,6 +388,17 @@ def test_a_bearer_token_is_good_more_than_once(
         verifier.bearer_token(token)
 
 
+def test_tokens_of_other_realms_spend_nothing(fake: FakeKeycloak, verifier: TokenVerifier) -> None:
+    """Whoever sends them all the time keeps no key from us that Keycloak has begun to sign with."""
+    verifier.bearer_token(fake.bearer())
+    claims = fake.bearer_claims(iss="http://127.0.0.1:1/realms/other")
+    for number in range(10):
+        with pytest.raises(TokenRefused, match="issuer"):
+            verifier.bearer_token(fake.sign(claims, key="thief", kid=f"theirs {number}", typ="at+jwt"))
+    fake.published.append("second")
+    verifier.bearer_token(fake.bearer())
+
+
 def test_without_a_client_for_programs(fake: FakeKeycloak, clock: FrozenClock, seconds: Seconds) -> None:
     """With an empty `cli_client_id` tokens of no program are taken, nor any that name none."""
     provider = replace(fake.provider, cli_client_id="")
