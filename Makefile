@@ -21,10 +21,10 @@ THOROUGH := tests/unit/altered tests/unit/test_rotation.py tests/unit/test_delet
     tests/unit/crypto/test_stream_attacks.py tests/unit/dav/test_xml_text.py tests/unit/vault/test_copying.py \
     $(wildcard tests/unit/vault/test_failures*.py tests/unit/vault/test_races.py)
 
-.PHONY: help run keycloak setup test check lint unit fmt coverage bench screenshots lock clean
+.PHONY: help run keycloak setup test check lint unit fmt coverage bench bench-quick bench-peers soak screenshots lock clean
 
 help:  ## Print this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed  ## Set up and serve on this machine, with the embedded database and accounts
 	@exec $(BIN)/sealdav serve
@@ -59,9 +59,19 @@ fmt: setup  ## Format the code and apply the lint rules' own fixes
 coverage: setup  ## Say which lines and branches no test inside this process reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term tests/unit tests/contract tests/property tests/conformance
 
-bench: setup  ## Measure one large file beside `rclone serve webdav` over crypt; ARGS="--folder /dev/shm"
+bench: bench-peers  ## Measure everything beside real peers (an hour) and write docs/performance.md anew; ARGS="--disk FOLDER"
+	@$(BIN)/python -m benchmarks everything $(ARGS)
+
+bench-quick: bench-peers  ## The table beside real peers alone, in three minutes
+	@$(BIN)/python -m benchmarks peers --quick $(ARGS)
+
+bench-peers: setup
 	@tests/services/install.sh
-	@$(BIN)/python -m benchmarks.large_file $(ARGS)
+	@benchmarks/install.sh
+
+soak: setup  ## 64 clients of all kinds for half an hour: nothing lost, nothing grown; ARGS="--minutes 30"
+	@tests/services/install.sh
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 screenshots: setup  ## Take the pictures in docs/ anew: every page of the site, and Keycloak's console
 	@tests/services/install.sh

@@ -16,7 +16,7 @@ ROW = 17
 LEAST_SHARE = 0.003
 """Narrower boxes are left out."""
 
-LETTER_WIDTH = 6.2
+LETTER_WIDTH = 6.7
 LEAST_LETTERS = 4
 """A box without room for so many letters has no name on it, only when pointed at."""
 

@@ -27,7 +27,7 @@ from benchmarks.runner import say
 from benchmarks.work import MEBIBYTE, SMALL_BYTES
 from tests.services import clients
 
-RATE = 200
+RATE = 100
 """Samples a second."""
 
 SECONDS = 10
@@ -123,7 +123,8 @@ def _draw(flame: Flame, site: Site, stacks: Path, target: Path) -> Path:
     with _busy(flame.load, site):
         command = [
             *(clients.cache() / "bench-tools" / "bin" / "py-spy", "record", "--pid", str(site.pids[0])),
-            *("--subprocesses", "--nolineno", "--format", "raw", "--output", stacks),
+            # A server that is stopped for each look is slow, and wakes up as if all its threads had work.
+            *("--nonblocking", "--subprocesses", "--nolineno", "--format", "raw", "--output", stacks),
             *("--rate", str(RATE), "--duration", str(SECONDS)),
         ]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)

@@ -134,9 +134,9 @@ def folders(folder: Path) -> list[dict[str, float]]:
         access = store.access(built)
         for size in FOLDERS:
             plant(access, VaultPath((str(size),)), [str(number) for number in range(size)])
-    with serving(folder, device) as site:
-        for size in FOLDERS:
-            say(f"folder of {size:,}")
+    for size in FOLDERS:
+        say(f"folder of {size:,}")
+        with serving(folder, device) as site:  # a new one each time, so that memory is that of this folder
             found.append(_one_folder(site, size))
     return found
 

@@ -159,7 +159,8 @@ class AuditSink(Protocol):
             actor: who did it, where that is not the account's owner: an administrator, `TERMINAL` ...
             credential: public id of the app password.
             client: address of the peer.
-            reason: why, in fixed words of ours; never text that a client sent.
+            reason: why, in fixed words of ours, or as an administrator typed it (`accounts/reasons.py`);
+                never other text that a client sent.
             tx: the transaction that makes the change of which this tells. Whoever is in one hands it down:
                 another one cannot be written beside it.
 

@@ -54,9 +54,9 @@ def actor(name: str) -> str:
 def who_shut(shut: Shut) -> str:
     """Since when an account is shut, by whom and why, as far as that is known."""
     if shut.at is None:
-        return "The audit log does not say any more since when and why."
+        return "since when and why, the audit log does not say any more"
     by = f" by {actor(shut.by)}" if shut.by else ""
-    return f"Since {minute(shut.at)}{by}: {shut.reason or 'no reason was given'}"
+    return f"since {minute(shut.at)}{by}: {shut.reason or 'no reason was given'}"
 
 
 def in_keycloak(told: Confirmation, name: str, since: datetime | None, now: datetime, grace: int) -> str:

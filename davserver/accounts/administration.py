@@ -23,6 +23,10 @@ from davserver.model import Account, AccountId, AccountState
 NOT_ONESELF = "nobody does this to themself: ask another administrator"
 
 
+NO_PROVIDER = "As there is no such provider any more: suspend the account first, then resume it"
+"""What else is to be said of an account that an identity provider of earlier days has shut."""
+
+
 class Administration:
     """The acts. `by` is the user name of the administrator, None a command at the terminal.
 
@@ -98,7 +102,12 @@ class Administration:
             NotPermitted: the identity provider has shut it, no administrator; the message says what to do.
             CorruptRow: a row was altered.
         """
-        return self._accounts.resume(username, by=by, state=self._left_to)
+        try:
+            return self._accounts.resume(username, by=by, state=self._left_to)
+        except NotPermitted as error:
+            if self._confirmations is None:
+                raise NotPermitted(f"{error}. {NO_PROVIDER}") from None
+            raise
 
     def sign_out(
         self,

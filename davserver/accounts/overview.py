@@ -1,6 +1,6 @@
 """All that an administrator may see of one account: numbers and credentials, never a name of a file.
 
-Called by `sealdav user show`, and by the site's pages for administrators when they come.
+Called by `sealdav user show`, and by the site.
 """
 
 from __future__ import annotations

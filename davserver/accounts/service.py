@@ -45,7 +45,7 @@ MAX_QUOTA_BYTES = 2**62
 
 SHUT_ELSEWHERE = (
     "this account was shut by the identity provider, not by an administrator: let its owner in again there, "
-    "and it opens by itself. If there is no such provider any more, suspend the account first"
+    "and it opens by itself"
 )
 
 NO_QUOTA = "none"

@@ -144,7 +144,7 @@ def _keycloak(account: Account, listed: Listed) -> dict[str, Any]:
         "keycloak": words.in_keycloak(told, account.username, since, now, grace),
         "trouble": _trouble(told.trouble, told.trouble_since),
         "waits": told.devices_suspended,
-        "grace": 0 if told.built_in else grace,
+        "grace": 0 if told.built_in or told.left_at is not None else grace,
     }
 
 

@@ -164,6 +164,24 @@ def test_the_rounds_never_lift_a_suspension(company: Company) -> None:
     company.enter("alice")
 
 
+def test_a_suspension_while_the_provider_is_asked_stands(company: Company) -> None:
+    """The answer that the owner is back comes after it, and changes nothing."""
+    acts = Office(company.world, confirmations=company.confirmations).acts
+    company.enter("alice")
+    company.entry("alice").enabled = False
+    company.beats(30)
+    assert company.state("alice") is AccountState.OFFBOARDED
+    company.entry("alice").enabled = True
+
+    def suspend(_question: str) -> None:
+        if company.state("alice") is AccountState.OFFBOARDED:
+            acts.suspend("alice", by="carol", reason=WHY)
+
+    company.registry.before = suspend
+    company.beats(30)
+    assert company.state("alice") is AccountState.SUSPENDED
+
+
 def test_what_the_provider_has_shut_no_administrator_opens(company: Company) -> None:
     """Refused with what to do, and nothing is recorded as done."""
     acts = Office(company.world, confirmations=company.confirmations).acts
@@ -202,6 +220,8 @@ def test_without_a_provider_nobody_is_shut_by_one(office: Office) -> None:
     with pytest.raises(AuthenticationError):
         company.enter("erin")
     assert office.state("erin") is AccountState.OFFBOARDED
+    with pytest.raises(NotPermitted, match="suspend the account first, then resume it"):
+        office.acts.resume("erin")
     office.acts.suspend("erin")
     assert office.acts.resume("erin").state is AccountState.ACTIVE
 

@@ -73,6 +73,7 @@ def test_the_terminal_has_the_powers_of_the_pages(cli: Cli) -> None:
         bob = services.accounts.find("bob")
         session = services.sessions.sign_in(None, make_principal(bob, cli.clock))
         issued = [services.app_passwords.issue(make_principal(bob, cli.clock), label) for label in "abc"]
+    cli.capsys.readouterr()
     assert cli("user", "sign-out", "bob", "--reason", "a lost phone", "--json").objects == [
         {"account": "bob", "browsers": 1}
     ]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from html import unescape
+
 import pytest
 
+from davserver.accounts import roster
 from davserver.accounts.audit_trail import Search
 from davserver.audit import AuditEvent
 from tests.unit.enroll_web.conftest import PASSWORD, Browser, Site, link_token
@@ -100,6 +105,42 @@ def test_nobody_else_invites(site: Site, alice: Browser) -> None:
     assert bob.post("/people/invite", {"name": "carol"}, page="/sign-out").status_code == 403
     site.services.profiles.set_admin(site.services.accounts.find("alice"), admin=False)
     assert alice.get("/people").status_code == 403
+
+
+def test_the_list_in_pages(site: Site, alice: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The links keep what is searched for and lead through all of it; what is no page is the first one."""
+    monkeypatch.setattr(roster, "PAGE_ACCOUNTS", 2)
+    for name in ("b+1", "b+2", "b+3", "carol"):
+        site.services.accounts.create(name, quota=3 * 2**20)
+    path, seen, told = "/people?name=B%2B", [], []
+    while path:
+        page = alice.get(path).text
+        seen += re.findall(r'href="/people/account/([^"]+)">', page)
+        told += re.findall(r'id="which">(.*?)</p>', page)
+        onward = re.search(r'href="([^"]+)">On<', page)
+        path = "" if onward is None else unescape(onward[1])
+    assert seen == ["b+1", "b+2", "b+3"]
+    assert told == [f"{shown} of 3 with “B+” in the name." for shown in ("1 to 2", "3 to 3")]
+    assert 'href="/people?name=B%2B&amp;page=1">Back<' in page
+    assert "0 B of 3 MiB" in page
+    assert "There is no such page." in alice.get("/people?page=9").text
+    assert "Nobody has “zoe” in the name." in alice.get("/people?name=zoe").text
+    for number in ("0", "-1", "x", "²", "9" * 30):
+        assert "1 to 2 of 5." in alice.get("/people", query_string={"page": number}).text
+
+
+def test_the_list_with_an_altered_account(site: Site, alice: Browser) -> None:
+    """It is named by nobody, and everybody else is still seen."""
+    site.services.accounts.create("mallory")
+    with site.services.database.write() as tx:
+        row = tx.accounts.by_username("mallory")
+        assert row is not None
+        tx.accounts.replace(replace(row, state="active", quota=1), expected_version=row.version)
+        tx.commit()
+    page = alice.get("/people")
+    assert (page.status_code, "mallory" in page.text) == (200, False)
+    assert "This account was altered in storage and is not shown" in page.text
+    assert "/people/account/alice" in page.text
 
 
 def test_a_reset_takes_the_device_away_and_is_recorded(
