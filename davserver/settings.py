@@ -55,6 +55,9 @@ CONFIG_NAME = "davserver.toml"
 MASTER_KEY_NAME = "master.key"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
+MAX_PROCESSES = 8
+"""Unless asked for, no more processes than this serve: one writes to the database at a time."""
+
 Tables = dict[str, Any]
 """Sections of a TOML file."""
 
@@ -142,6 +145,11 @@ def _unit_log_folder() -> Path | None:
     return Path(logs.split(":")[0]) if logs else None
 
 
+def _one_a_core() -> int:
+    """Of those that this process may run on."""
+    return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+
+
 # ── sections ────────────────────────────────────────────────────────────────────────────────────────────────
 class Section(BaseModel):
     """One table of the TOML file. An unknown key is an error, never ignored."""
@@ -171,7 +179,14 @@ class ServerSettings(Section):
         (),
         description='Networks of reverse proxies whose X-Forwarded-* is believed, like ["127.0.0.1/32"].',
     )
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Requests that run at once.")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default_factory=_one_a_core,
+        description="Processes that serve requests; 1 does without one that looks after the others.",
+        json_schema_extra={"default_text": "one a processor core, at most 8"},
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        32, description="Requests that run at once in each process."
+    )
     idle_seconds: Positive = Field(
         30, description="How long a silent connection is kept, and one read or write may stall."
     )

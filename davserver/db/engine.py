@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -24,6 +23,7 @@ from davserver.db.accounts import Accounts
 from davserver.db.blob_index import BlobIndex
 from davserver.db.credentials import Credentials
 from davserver.db.deletion import Deletion
+from davserver.db.driver import Driver
 from davserver.db.instance import Instance
 from davserver.db.invitations import InvitationsTable
 from davserver.db.locks import Locks
@@ -59,24 +59,22 @@ class Transaction:
         writes: whether it may change anything.
     """
 
-    def __init__(self, connection: sa.Connection, *, writes: bool) -> None:
+    def __init__(self, driver: Driver, *, writes: bool) -> None:
         self.writes = writes
-        self._connection = connection
-        self._transaction = connection.begin()
+        self._driver = driver
+
+    @property
+    def _connection(self) -> sa.Connection:
+        """For statements that are built on the spot."""
+        return self._driver.sqlalchemy
 
     def commit(self) -> None:
         """Make the changes durable as the setting `durability` says. May be called once."""
-        try:
-            self._transaction.commit()
-        except BaseException:
-            # SQLAlchemy would take the connection back into its pool with the transaction, and with it the
-            # write lock, still open: closing it rolls back.
-            self._connection.invalidate()
-            raise
+        self._driver.commit()
 
     def wipe_freed(self) -> None:
         """From here on overwrite with zeros what is deleted: else it stays on pages that become free."""
-        self._connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        self._driver.script("PRAGMA secure_delete = ON")
 
     @cached_property
     def instance(self) -> Instance:
@@ -91,7 +89,7 @@ class Transaction:
     @cached_property
     def credentials(self) -> Credentials:
         """App passwords and TOTP devices."""
-        return Credentials(self._connection)
+        return Credentials(self._driver)
 
     @cached_property
     def recovery_codes(self) -> RecoveryCodesTable:
@@ -136,27 +134,27 @@ class Transaction:
     @cached_property
     def nodes(self) -> Nodes:
         """The tree."""
-        return Nodes(self._connection)
+        return Nodes(self._driver)
 
     @cached_property
     def locks(self) -> Locks:
         """Write locks."""
-        return Locks(self._connection)
+        return Locks(self._driver)
 
     @cached_property
     def properties(self) -> Properties:
         """Dead properties."""
-        return Properties(self._connection)
+        return Properties(self._driver)
 
     @cached_property
     def quota(self) -> Quota:
         """Bytes stored, per account."""
-        return Quota(self._connection)
+        return Quota(self._driver)
 
     @cached_property
     def blobs(self) -> BlobIndex:
         """Which blobs exist, in which state, and the small ones themselves."""
-        return BlobIndex(self._connection)
+        return BlobIndex(self._driver)
 
 
 Within = Callable[[Transaction, AccountId], object]
@@ -174,23 +172,31 @@ class Database:
             poolclass=sa.QueuePool,
             pool_size=POOL_SIZE,
             max_overflow=-1,
+            pool_reset_on_return=None,  # `Driver.end` has done it
             hide_parameters=True,  # else an error's text would hold verifiers and sealed names
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(self.engine, "connect", self._prepare_connection)
-        event.listen(self.engine, "begin", _begin)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
-        with _translated(), self.engine.connect() as connection:
-            yield Transaction(connection, writes=False)
+        with _translated(), self._transaction(writes=False) as tx:
+            yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """The only writer of this process; waits for writers of other processes."""
-        with _translated(), self._writer, self.engine.connect() as connection:
-            yield Transaction(connection.execution_options(sealdav_write=True), writes=True)
+        with _translated(), self._writer, self._transaction(writes=True) as tx:
+            yield tx
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Transaction]:
+        driver = Driver(self.engine, writes=writes)
+        try:
+            yield Transaction(driver, writes=writes)
+        finally:
+            driver.end()
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.
@@ -209,7 +215,7 @@ class Database:
         self.engine.dispose()
 
     def _prepare_connection(self, connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # `_begin` decides how a transaction starts, not the driver
+        connection.isolation_level = None  # `Driver` decides how a transaction starts, not the library
         cursor = connection.cursor()
         for pragma in (
             f"page_size = {PAGE_BYTES}",
@@ -224,27 +230,24 @@ class Database:
         cursor.close()
 
 
-def _begin(connection: sa.Connection) -> None:
-    """Take the write lock at once where a write is meant: an upgrade in the middle could fail as 'busy'."""
-    writes: Any = connection.get_execution_options().get("sealdav_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn the driver's errors into ours; the driver's text may hold values and is not passed on."""
     try:
         yield
+    except sqlite3.Error as error:
+        raise _ours(error) from None
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-            raise StorageFull("no space left for the database") from None
-        if isinstance(error, sa.exc.IntegrityError):
-            raise VersionConflict("somebody else changed the same rows in between") from None
-        raise StorageUnavailable(f"the database refused ({_reason(error)})") from None
+        raise _ours(error.orig) from None
     except StatementError:  # an id that a row gave, of a type that only SQLite allows there
         raise CorruptRow("a row names another one by something that is no id") from None
 
 
-def _reason(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlite_errorname", type(error.orig).__name__))
+def _ours(error: BaseException | None) -> StorageUnavailable | VersionConflict:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFull("no space left for the database")
+    if isinstance(error, sqlite3.IntegrityError):
+        return VersionConflict("somebody else changed the same rows in between")
+    reason = getattr(error, "sqlite_errorname", type(error).__name__)
+    return StorageUnavailable(f"the database refused ({reason})")

@@ -6,8 +6,10 @@ Used by the files of this package whose tables have a column `mac`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
@@ -35,7 +37,8 @@ class AuthenticatedRow:
 
     def covered(self) -> tuple[Field, ...]:
         """The values that `mac` stands for, in their order."""
-        return tuple([getattr(self, name) for name in _covered_names(type(self))])
+        values: tuple[Field, ...] = _covered(type(self))(self)
+        return values
 
     def covered_columns(self) -> dict[str, Field]:
         """The columns that a change of the row writes: everything covered, and `mac`."""
@@ -66,8 +69,16 @@ def columns_of(row_type: type[AuthenticatedRow], table: sa.Table) -> list[sa.Col
 
 def build(row_type: type[Row], values: Iterable[Any]) -> Row:
     """A row from the values of `columns_of`."""
-    return row_type(**dict(zip(column_names(row_type), values, strict=True)))
+    mac, *others = values
+    return row_type(*others, mac=mac)
 
 
+@cache
+def _covered(row_type: type[AuthenticatedRow]) -> Callable[[AuthenticatedRow], Any]:
+    """Takes the covered values out of a row: a tuple, because no row has but one."""
+    return attrgetter(*_covered_names(row_type))
+
+
+@cache
 def _covered_names(row_type: type[AuthenticatedRow]) -> tuple[str, ...]:
     return tuple(name for name in column_names(row_type) if name != "mac" and name not in row_type.UNCOVERED)

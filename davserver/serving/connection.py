@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from davserver.errors import DavserverError
+from davserver.serving.board import Seat
 from davserver.serving.exchange import (
     ACCOUNT_KEY,
     Broken,
@@ -96,8 +97,11 @@ class Connection:
     ssl_env: object = None
     requests_seen = 0
 
-    def __init__(self, service: Service, sock: socket.socket) -> None:
+    def __init__(self, service: Service, sock: socket.socket, seat: Seat) -> None:
         self._service = service
+        self._seat = seat
+        self._open = True
+        seat.connected()
         self._use(Wire(sock))
         self._tls: TlsWire | None = None
         self._securing = service.certificate
@@ -125,6 +129,9 @@ class Connection:
     def close(self) -> None:
         """End the connection."""
         self.wire.close()
+        if self._open:
+            self._open = False
+            self._seat.disconnected()
 
     def cut(self) -> None:
         """End it from another thread: whoever reads or writes it gets an error at once."""

@@ -55,7 +55,7 @@ def _totp(case: Case) -> bytes:
 
 
 def _node(case: Case) -> dict[str, object]:
-    row = NodeRow(**{name: case[name] for name in NodeRow.__dataclass_fields__})
+    row = NodeRow(**{name: case[name] for name in NodeRow._fields})
     node = NodeCodec(_account(case)).open_node(row)
     own = {MD5_EXTRA: node.md5, LOCK_BORN_EXTRA: node.lock_born}
     return {

@@ -10,7 +10,8 @@ import qrcode
 
 from davserver.cli.connect import base_url
 from davserver.cli.enrol import draw_qr
-from davserver.cli.serve import Collector, application, tls_warning
+from davserver.cli.processes import Collector, application
+from davserver.cli.serve import tls_warning
 from davserver.dav.app import DavApp
 from davserver.errors import StorageUnavailable
 from davserver.settings import load_settings
