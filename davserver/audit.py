@@ -6,6 +6,7 @@ exceptions and of other libraries never do. `cli` sets it up; services record ev
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
@@ -275,7 +276,40 @@ class _Terminal(_Quiet, logging.StreamHandler[TextIO]):
 
 
 class _PrivateFile(_Quiet, RotatingFileHandler):
-    """A rotating file that only its owner may read, whatever the umask."""
+    """A rotating file that only its owner may read, whatever the umask.
+
+    Several processes write to it. Each line is one write at the end of the file. Whoever finds that it has
+    grown too long moves it away, alone, under a lock on the folder; the others go on with the new one.
+    """
+
+    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the name is logging's
+        """As usual, of the file that has the name now."""
+        self._follow()
+        return super().shouldRollover(record)
+
+    def doRollover(self) -> None:  # noqa: N802 - the name is logging's
+        """As usual, unless another process has just done it."""
+        folder = os.open(Path(self.baseFilename).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not self._follow():
+                super().doRollover()
+        finally:
+            os.close(folder)
+
+    def _follow(self) -> bool:
+        """Let go of a file that has lost its name; the next one is opened when it is written to."""
+        if self.stream is None:
+            return False
+        try:
+            named = Path(self.baseFilename).stat()
+        except FileNotFoundError:
+            named = None
+        if named is not None and os.path.samestat(os.fstat(self.stream.fileno()), named):
+            return False
+        self.stream.close()
+        self.stream = None
+        return True
 
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -27,6 +27,7 @@ from davserver.accounts.recovery import RecoveryCodes
 from davserver.accounts.service import Accounts, read_account
 from davserver.accounts.sessions import Sessions
 from davserver.accounts.sign_in import SignIn
+from davserver.accounts.taken import TakenNames
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
 from davserver.accounts.upkeep import Upkeep
@@ -37,7 +38,7 @@ from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database
 from davserver.errors import ConfigError, StorageFull
 from davserver.identity.base import Directory, Provider, SingleSignOn
-from davserver.identity.local import LocalIdentity
+from davserver.identity.local import MAX_HASHES_AT_ONCE, LocalIdentity
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
 from davserver.rotation import Progress, Rotation, RotationReport
@@ -120,13 +121,16 @@ def store_state(settings: Settings) -> StoreState:
     return StoreState.KEY_ONLY if settings.keys.master_key_file.exists() else StoreState.NEW
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: bool = True) -> Services:
+def build_services(
+    settings: Settings, *, clock: Clock = utc_now, needs_space: bool = True, is_current: bool = False
+) -> Services:
     """Open the store, or make what is missing: folders, database, master key. Migrates the database.
 
     Args:
         settings: all options.
         clock: what tells the time.
         needs_space: refuse to begin on a full disk; not for what makes room there.
+        is_current: see `open_keyring`.
 
     Raises:
         ConfigError: a place cannot be used, or the accounts belong to another identity provider's people;
@@ -142,7 +146,11 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, needs_space: b
     try:
         open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
         keyring = open_keyring(
-            settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
+            settings.keys.master_key_file,
+            database,
+            clock,
+            prepare=lambda: open_blobs(create=True),
+            is_current=is_current,
         )
         if settings.identity.provider == "keycloak":
             require_issuer(database, settings.identity.issuer, settings.identity.former_issuer)
@@ -214,8 +222,12 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         max_live=login.app_passwords_per_account,
         fresh_for=fresh_for,
     )
-    identity = LocalIdentity(database, keyring, clock, audit)
-    single_sign_on, directory = _keycloak(settings, clock) or (None, identity)
+    at_once = max(1, MAX_HASHES_AT_ONCE // settings.server.processes)
+    identity = LocalIdentity(database, keyring, clock, audit, hashes_at_once=at_once)
+    single_sign_on, directory = _keycloak(settings, clock, TakenNames(database, keyring, "logout-token")) or (
+        None,
+        identity,
+    )
     throttle = Throttle(keyring, clock)
     uses = BackgroundNotes(UseWriter(database, audit))
     accounts = Accounts(database, keyring, clock, audit, vaults.plant_root)
@@ -262,7 +274,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         upkeep=Upkeep(database, sessions, invitations, clock, timedelta(days=settings.site.keep_days)),
         connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
-        exports=Exports(),
+        exports=Exports(TakenNames(database, keyring, "export"), clock),
         deletion=AccountDeletion(
             database, keyring, throttle, audit, administrators_here=single_sign_on is None
         ),
@@ -272,7 +284,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     )
 
 
-def _keycloak(settings: Settings, clock: Clock) -> tuple[SingleSignOn, Directory] | None:
+def _keycloak(settings: Settings, clock: Clock, seen: TakenNames) -> tuple[SingleSignOn, Directory] | None:
     """Where people sign in, and who they are there; None with built-in accounts. Asks nobody anything yet."""
     chosen = settings.identity
     if chosen.provider == "local":
@@ -289,7 +301,7 @@ def _keycloak(settings: Settings, clock: Clock) -> tuple[SingleSignOn, Directory
         clock_skew=chosen.clock_skew_seconds,
         post_logout_url=chosen.post_logout_url,
     )
-    return KeycloakSignOn(provider, clock), KeycloakDirectory(provider)
+    return KeycloakSignOn(provider, clock, seen=seen), KeycloakDirectory(provider)
 
 
 def _notices(settings: Settings, database: Database) -> NoticingAudit | None:

@@ -125,6 +125,18 @@ def is_journal(descriptor: int) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
+def notify_socket() -> str:
+    """Where the service manager that started this process wants to be told how it is; "" if there is none."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def watchdog_seconds() -> float:
+    """How long this process may be silent before the service manager ends it; 0 if it does not watch."""
+    meant_for = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    text = os.environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdecimal() and meant_for == str(os.getpid()) else 0.0
+
+
 def _is_checkout(folder: Path) -> bool:
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ from davserver.crypto.tokens import AppToken
 from davserver.db.accounts import AccountRow
 from davserver.db.credentials import AppPasswordRow
 from davserver.db.engine import Database
+from davserver.db.reads import Reads
 from davserver.errors import AuthenticationError, CorruptRow
 from davserver.keyring import Keyring
 from davserver.model import (
@@ -61,7 +62,9 @@ class Authenticator:
         self._refusals = _Counter()
         self._nobody = _nobody(keyring)
 
-    def authenticate(self, username: str, secret: str, client: str, agent: str = "") -> Principal:
+    def authenticate(
+        self, username: str, secret: str, client: str, agent: str = "", reads: Reads | None = None
+    ) -> Principal:
         """Who signs in with an app password over Basic (RFC 7617).
 
         Args:
@@ -69,6 +72,7 @@ class Authenticator:
             secret: the app password as the client sent it.
             client: address of the peer.
             agent: what the program calls itself; noted for the owner.
+            reads: shared with what the request reads next; None: a transaction of its own.
 
         Raises:
             AuthenticationError: malformed, unknown, wrong, expired, revoked, not from this address, not this
@@ -79,7 +83,7 @@ class Authenticator:
             token = tokens.parse(secret)
         except AuthenticationError:  # never reaches the database: it carries check digits
             raise self._refused(client, None, "malformed") from None
-        found, row, account = self._look_up(token.id)
+        found, row, account = self._look_up(token.id, reads)
         now = self._clock()
         right = self._keyring.verify_token(row.account_id, token, row.verifier or NO_VERIFIER)
         if not found:
@@ -97,12 +101,12 @@ class Authenticator:
         Raises:
             CorruptRow: a row was altered.
         """
-        found, row, account = self._look_up(principal.credential_id or "")
+        found, row, account = self._look_up(principal.credential_id or "", None)
         return found and account.id == principal.account.id and _why_shut(row, account, self._clock()) is None
 
-    def _look_up(self, app_id: str) -> tuple[bool, AppPasswordRow, Account]:
+    def _look_up(self, app_id: str, reads: Reads | None) -> tuple[bool, AppPasswordRow, Account]:
         """Both rows, checked, in one statement; for an unknown id those of nobody, at the same cost."""
-        with self._database.read() as tx:
+        with (reads or self._database).read() as tx:
             found = tx.credentials.with_account(app_id)
         row, account_row = found or self._nobody
         try:

@@ -26,10 +26,12 @@ from davserver.serving.dispatch import one_port
 from davserver.serving.exchange import WsgiApp
 from davserver.serving.lifecycle import Attendant
 from davserver.serving.listening import address_of, listen
+from davserver.serving.memory import keep_little
+from davserver.serving.notify import Manager, Notifier
 from davserver.serving.server import Options, Place, Server
 from davserver.serving.supervisor import Supervisor
 from davserver.serving.tls import Certificate
-from davserver.settings import Settings
+from davserver.settings import Settings, notify_socket, watchdog_seconds
 from davserver.vault.maintenance import Maintenance
 
 
@@ -51,6 +53,7 @@ class Plan:
 
 def serve_alone(plan: Plan) -> int:
     """One process that does everything; gives its exit code."""
+    keep_little()
     with plan.session.services(level=plan.settings.log.level, create=True) as services:
         server = _server(plan, services)
 
@@ -58,7 +61,7 @@ def serve_alone(plan: Plan) -> int:
             services.audit.record(AuditEvent.SERVER_STARTED)
             typer.echo(plan.welcome(services, server.address))
 
-        _run(plan, services, server, on_ready, Attendant(), collects=True)
+        _run(plan, services, server, on_ready, service_manager(), collects=True)
         services.audit.record(AuditEvent.SERVER_STOPPED)
     return ExitCode.OK
 
@@ -69,6 +72,7 @@ def serve_together(plan: Plan) -> int:
     Whatever can go wrong with the store goes wrong here; it is closed again before the first fork, and opened
     by each process for itself.
     """
+    keep_little()
     server = plan.settings.server
     with plan.session.services(level=plan.settings.log.level, create=True) as services:
         listener = listen(server.host, server.port)
@@ -81,7 +85,7 @@ def serve_together(plan: Plan) -> int:
         server.processes,
         partial(_work, plan),
         grace_seconds=server.stop_seconds,
-        attendant=Attendant(),
+        attendant=service_manager(),
         reload=partial(_reload, plan),
         fault=LogObserver().fault,
     )
@@ -94,7 +98,7 @@ def serve_together(plan: Plan) -> int:
 def _work(plan: Plan, place: Place, attendant: Attendant) -> int:
     """What each of several processes does; gives its exit code."""
     try:
-        with plan.session.services(level=plan.settings.log.level) as services:
+        with plan.session.services(level=plan.settings.log.level, is_current=True) as services:
             server = _server(plan, services, place)
             _run(plan, services, server, lambda: None, attendant, collects=place.seat.number == 0)
     except DavserverError as error:
@@ -133,13 +137,7 @@ def _run(  # noqa: PLR0913 - parts
     collects: bool,
 ) -> None:
     """Serve until told to stop; one of all processes collects garbage beside it."""
-    gc = plan.settings.gc
-    collector = Collector(
-        services.maintenance,
-        interval=timedelta(minutes=gc.interval_minutes if collects else 0),
-        grace=timedelta(minutes=gc.grace_minutes),
-        besides=services.upkeep.run,
-    )
+    collector = collector_of(services, collects=collects)
 
     def begin() -> None:
         on_ready()
@@ -147,6 +145,23 @@ def _run(  # noqa: PLR0913 - parts
 
     server.run(plan.settings.server.stop_seconds, begin, attendant)
     collector.stop()
+
+
+def collector_of(services: Services, *, collects: bool) -> Collector:
+    """What collects garbage as the settings say, if this is the process that does."""
+    gc = services.settings.gc
+    return Collector(
+        services.maintenance,
+        interval=timedelta(minutes=gc.interval_minutes if collects else 0),
+        grace=timedelta(minutes=gc.grace_minutes),
+        besides=services.upkeep.run,
+    )
+
+
+def service_manager() -> Attendant:
+    """Who is told how the server is."""
+    address = notify_socket()
+    return Notifier(Manager(address, watchdog_seconds())) if address else Attendant()
 
 
 class LogObserver(Observer):

@@ -47,7 +47,12 @@ class Session:
 
     @contextmanager
     def services(
-        self, *, level: str = "error", create: bool = False, needs_space: bool = True
+        self,
+        *,
+        level: str = "error",
+        create: bool = False,
+        needs_space: bool = True,
+        is_current: bool = False,
     ) -> Iterator[Services]:
         """Open the store and the log; close both afterwards.
 
@@ -55,9 +60,10 @@ class Session:
             level: least important message that the terminal shows.
             create: make database, folders and master key where there is no database.
             needs_space: refuse to begin on a full disk.
+            is_current: the process that this one comes from has just opened the store.
         """
         settings = self.prepare(level=level, create=create)
-        services = build_services(settings, clock=self.clock, needs_space=needs_space)
+        services = build_services(settings, clock=self.clock, needs_space=needs_space, is_current=is_current)
         try:
             log_in_folder(settings)
             yield services

@@ -8,6 +8,7 @@ error. Built by `davserver.cli` and by tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.bootstrap import Services
 from davserver.dav import errors
 from davserver.dav.body import RequestBody
-from davserver.dav.domain_controller import CHALLENGES, DomainController
+from davserver.dav.domain_controller import CHALLENGES, READS_KEY, DomainController
 from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
 from davserver.dav.put import Digests
@@ -29,7 +30,7 @@ from davserver.dav.scope import SCOPE_KEY, RequestScope
 from davserver.errors import DavserverError, IntegrityError
 from davserver.model import Principal
 from davserver.serving.exchange import ACCOUNT_KEY, Environ
-from davserver.vault.service import Vaults
+from davserver.vault.service import RequestReads, Vaults
 
 
 def build_app(services: Services) -> DavApp:
@@ -43,7 +44,9 @@ def build_app(services: Services) -> DavApp:
 class Doorkeeper(Protocol):
     """What the door needs of `Authenticator`."""
 
-    def authenticate(self, username: str, secret: str, client: str, agent: str) -> Principal:
+    def authenticate(
+        self, username: str, secret: str, client: str, agent: str, reads: RequestReads | None
+    ) -> Principal:
         """Who it is; raises AuthenticationError."""
         ...
 
@@ -80,10 +83,14 @@ class DavApp(WsgiDAVApp):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """Answer one request (PEP 3333). The status is given before this returns, so every error has one."""
-        start = _Start(start_response)
+        with closing(self._vaults.reads()) as reads:
+            environ[READS_KEY] = reads
+            return self._respond(environ, reads, _Start(start_response))
+
+    def _respond(self, environ: Environ, reads: RequestReads, start: _Start) -> Blocks:
         try:
-            start.body = RequestBody(environ)
-            return self._answer(environ, start.body, start)
+            start.body = RequestBody(environ, reads.pause)
+            return self._answer(environ, start.body, reads, start)
         except DavserverError as error:
             self._note(error, environ)
             scope: RequestScope | None = environ.get(SCOPE_KEY)
@@ -99,13 +106,15 @@ class DavApp(WsgiDAVApp):
         start(response.status, [*challenges, *response.headers])
         return [response.body]
 
-    def _answer(self, environ: Environ, body: RequestBody, start_response: StartResponse) -> Blocks:
+    def _answer(
+        self, environ: Environ, body: RequestBody, reads: RequestReads, start_response: StartResponse
+    ) -> Blocks:
         principal = self.domain_controller.principal(environ)
         environ[ACCOUNT_KEY] = principal.account.username
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)
         watch = Watch(partial(self._still_open, principal))
-        environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal), body, watch)
+        environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal, reads), body, watch)
         environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
         blocks = self._server(environ, start_response)
         if isinstance(blocks, list):

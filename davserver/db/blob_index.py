@@ -157,7 +157,9 @@ class BlobIndex:
         """Keep live blobs for a COPY; False if one of them is no longer live."""
         distinct = set(blob_ids)
         statement = sa.update(blob).where(blob.c.blob_id.in_(distinct), blob.c.state == BlobState.LIVE)
-        return self._driver.sqlalchemy.execute(statement.values(unreferenced_at=None)).rowcount == len(distinct)
+        return self._driver.sqlalchemy.execute(statement.values(unreferenced_at=None)).rowcount == len(
+            distinct
+        )
 
     def collectable(self, *, live_before: int, staging_before: int, limit: int) -> list[BlobRow]:
         """Blobs that look like garbage: unreferenced, abandoned while staging, or already dead."""

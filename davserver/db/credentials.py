@@ -160,7 +160,8 @@ class Credentials:
     def devices(self, account_id: AccountId) -> list[TotpDeviceRow]:
         """The account's TOTP devices: at most one that is confirmed and one that is pending."""
         return [
-            build(TotpDeviceRow, one) for one in self._driver.sqlalchemy.execute(_DEVICES, {"account": account_id})
+            build(TotpDeviceRow, one)
+            for one in self._driver.sqlalchemy.execute(_DEVICES, {"account": account_id})
         ]
 
     def insert_device(self, row: TotpDeviceRow) -> None:

@@ -33,6 +33,40 @@ class Glance(NamedTuple):
     locked: bool
 
 
+class Connections:
+    """Connections that are not in use, the last one first: SQLAlchemy's own pool costs more than a statement.
+
+    Args:
+        engine: makes them.
+        most: how many are kept.
+    """
+
+    def __init__(self, engine: sa.Engine, most: int) -> None:
+        self.engine = engine
+        self._most = most
+        self._idle: list[sa.PoolProxiedConnection] = []
+
+    def take(self) -> sa.PoolProxiedConnection:
+        """One for a transaction."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.engine.raw_connection()
+
+    def give_back(self, connection: sa.PoolProxiedConnection) -> None:
+        """After a transaction that has ended."""
+        if len(self._idle) < self._most:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close those that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+        self.engine.dispose()
+
+
 class Driver:
     """A transaction that has begun.
 
@@ -40,11 +74,12 @@ class Driver:
         glances: what is known of accounts, by their ids; whoever changes any of it takes the entry out.
     """
 
-    def __init__(self, engine: sa.Engine, *, writes: bool) -> None:
+    def __init__(self, connections: Connections, *, writes: bool) -> None:
         self.glances: dict[AccountId, Glance] = {}
-        self._engine = engine
-        self._hearing = tuple(engine.dispatch.before_cursor_execute)
-        self._pooled = engine.raw_connection()
+        self._connections = connections
+        self._engine = connections.engine
+        self._hearing = tuple(self._engine.dispatch.before_cursor_execute)
+        self._pooled = connections.take()
         self._raw: Any = self._pooled.driver_connection
         try:
             # At once where a write is meant: an upgrade in the middle could fail as "busy".
@@ -55,7 +90,7 @@ class Driver:
 
     @cached_property
     def sqlalchemy(self) -> sa.Connection:
-        """The same connection for SQLAlchemy, which must not end the transaction and knows that there is one."""
+        """The same connection for SQLAlchemy, which knows of the transaction and does not end it."""
         connection = sa.Connection(self._engine, self._pooled)
         connection.begin()
         return connection
@@ -108,12 +143,13 @@ class Driver:
         except BaseException:
             self._pooled.invalidate()
             raise
-        self._pooled.close()
+        self._connections.give_back(self._pooled)
 
     def _run(self, statement: Prepared, values: Values) -> sqlite3.Cursor:
         arguments = statement.arguments(values)
         self._tell(statement.sql, arguments)
-        return self._raw.execute(statement.sql, arguments)
+        cursor: sqlite3.Cursor = self._raw.execute(statement.sql, arguments)
+        return cursor
 
     def _tell(self, sql: str, arguments: object) -> None:
         for listener in self._hearing:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -23,7 +24,7 @@ from davserver.db.accounts import Accounts
 from davserver.db.blob_index import BlobIndex
 from davserver.db.credentials import Credentials
 from davserver.db.deletion import Deletion
-from davserver.db.driver import Driver
+from davserver.db.driver import Connections, Driver
 from davserver.db.instance import Instance
 from davserver.db.invitations import InvitationsTable
 from davserver.db.locks import Locks
@@ -48,8 +49,22 @@ PAGE_BYTES = 8192
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 """The write-ahead log is cut back to this after a checkpoint."""
 
+Made = TypeVar("Made")
+
 POOL_SIZE = 32
 """Connections kept open: one for each request that may run at once."""
+
+
+class _lazy(Generic[Made]):  # noqa: N801 - used like `cached_property`
+    """`cached_property` without its lock, for objects that belong to one thread."""
+
+    def __init__(self, make: Callable[[Transaction], Made]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __get__(self, owner: Transaction, _type: type[Transaction]) -> Made:
+        made = owner.__dict__[self._make.__name__] = self._make(owner)
+        return made
 
 
 class Transaction:
@@ -86,7 +101,7 @@ class Transaction:
         """Accounts, their wrapped keys, quota and built-in identities."""
         return Accounts(self._connection)
 
-    @cached_property
+    @_lazy
     def credentials(self) -> Credentials:
         """App passwords and TOTP devices."""
         return Credentials(self._driver)
@@ -131,12 +146,12 @@ class Transaction:
         """Failure counters."""
         return ThrottleTable(self._connection)
 
-    @cached_property
+    @_lazy
     def nodes(self) -> Nodes:
         """The tree."""
         return Nodes(self._driver)
 
-    @cached_property
+    @_lazy
     def locks(self) -> Locks:
         """Write locks."""
         return Locks(self._driver)
@@ -146,12 +161,12 @@ class Transaction:
         """Dead properties."""
         return Properties(self._driver)
 
-    @cached_property
+    @_lazy
     def quota(self) -> Quota:
         """Bytes stored, per account."""
         return Quota(self._driver)
 
-    @cached_property
+    @_lazy
     def blobs(self) -> BlobIndex:
         """Which blobs exist, in which state, and the small ones themselves."""
         return BlobIndex(self._driver)
@@ -170,33 +185,39 @@ class Database:
         self.engine = sa.create_engine(
             url,
             poolclass=sa.QueuePool,
-            pool_size=POOL_SIZE,
+            pool_size=1,  # `Connections` keeps them
             max_overflow=-1,
-            pool_reset_on_return=None,  # `Driver.end` has done it
+            pool_reset_on_return=None,
             hide_parameters=True,  # else an error's text would hold verifiers and sealed names
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(self.engine, "connect", self._prepare_connection)
+        self._connections = Connections(self.engine, POOL_SIZE)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
-        with _translated(), self._transaction(writes=False) as tx:
-            yield tx
+        try:
+            driver = Driver(self._connections, writes=False)
+            try:
+                yield Transaction(driver, writes=False)
+            finally:
+                driver.end()
+        except FOREIGN as error:
+            raise translated(error) from None
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """The only writer of this process; waits for writers of other processes."""
-        with _translated(), self._writer, self._transaction(writes=True) as tx:
-            yield tx
-
-    @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Transaction]:
-        driver = Driver(self.engine, writes=writes)
         try:
-            yield Transaction(driver, writes=writes)
-        finally:
-            driver.end()
+            with self._writer:
+                driver = Driver(self._connections, writes=True)
+                try:
+                    yield Transaction(driver, writes=True)
+                finally:
+                    driver.end()
+        except FOREIGN as error:
+            raise translated(error) from None
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.
@@ -204,15 +225,18 @@ class Database:
         Waits for readers as long as a writer would; False if one of them held it longer. The log is then
         emptied when the last process closes the database.
         """
-        with _translated(), closing(self.engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            cursor.close()
+        try:
+            with closing(self.engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor.close()
+        except FOREIGN as error:
+            raise translated(error) from None
         return not busy
 
     def dispose(self) -> None:
         """Close every pooled connection. To be called before a fork: no connection may cross one."""
-        self.engine.dispose()
+        self._connections.close()
 
     def _prepare_connection(self, connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # `Driver` decides how a transaction starts, not the library
@@ -230,24 +254,23 @@ class Database:
         cursor.close()
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's errors into ours; the driver's text may hold values and is not passed on."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _ours(error) from None
-    except DBAPIError as error:
-        raise _ours(error.orig) from None
-    except StatementError:  # an id that a row gave, of a type that only SQLite allows there
-        raise CorruptRow("a row names another one by something that is no id") from None
+FOREIGN = (sqlite3.Error, DBAPIError, StatementError)
+"""What the driver and SQLAlchemy raise."""
 
 
-def _ours(error: BaseException | None) -> StorageUnavailable | VersionConflict:
-    code = getattr(error, "sqlite_errorcode", None)
+def translated(error: sqlite3.Error | StatementError) -> StorageUnavailable | VersionConflict | CorruptRow:
+    """One of our errors instead; the driver's text may hold values and is not passed on."""
+    cause = error.orig if isinstance(error, StatementError) else error
+    if not isinstance(cause, sqlite3.Error):  # an id that a row gave, of a type that only SQLite allows there
+        return CorruptRow("a row names another one by something that is no id")
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None and isinstance(
+        cause, sqlite3.OperationalError
+    ):  # no error of SQLite's, but of the driver
+        return CorruptRow("a text in the database is not encoded as such")
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
         return StorageFull("no space left for the database")
-    if isinstance(error, sqlite3.IntegrityError):
+    if isinstance(cause, sqlite3.IntegrityError):
         return VersionConflict("somebody else changed the same rows in between")
-    reason = getattr(error, "sqlite_errorname", type(error).__name__)
+    reason = getattr(cause, "sqlite_errorname", type(cause).__name__)
     return StorageUnavailable(f"the database refused ({reason})")

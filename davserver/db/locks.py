@@ -102,7 +102,7 @@ class Locks:
 
         Nothing is looked up if this transaction has just seen that the account has none.
         """
-        if not self._may_have(account):
+        if not self.may_exist(account):
             return []
         parameters: dict[str, object] = {"account": account, "way": list(way), "now": now}
         if not tops:
@@ -111,13 +111,13 @@ class Locks:
 
     def of_children(self, account: AccountId, parent: NodeId, *, now: int) -> list[LockRow]:
         """Live locks whose roots are children of `parent`; as for `find`."""
-        if not self._may_have(account):
+        if not self.may_exist(account):
             return []
         return self._rows(_OF_CHILDREN, {"account": account, "parent": parent, "now": now})
 
     def count(self, account: AccountId, *, now: int) -> int:
         """How many live locks an account has; as for `find`."""
-        if not self._may_have(account):
+        if not self.may_exist(account):
             return 0
         ((count,),) = self._driver.all(_COUNT, {"account": account, "now": now})
         return int(count)
@@ -149,7 +149,9 @@ class Locks:
         """Remove locks, or only those whose time is up at `expired_at`; what is gone already is no error."""
         statement = _DELETE if expired_at is None else _DELETE.where(lock.c.expires_at <= expired_at)
         if lock_ids:
-            self._driver.sqlalchemy.execute(statement, [{"account": account, "this": one} for one in lock_ids])
+            self._driver.sqlalchemy.execute(
+                statement, [{"account": account, "this": one} for one in lock_ids]
+            )
 
     def expired(self, *, now: int, limit: int) -> list[LockRow]:
         """At most `limit` locks whose time is up, of all accounts but those that are being deleted."""
@@ -163,7 +165,8 @@ class Locks:
         """Every lock of an account, expired ones too, for `verify`."""
         return self._rows(_LOCKS.where(_ACCOUNT), {"account": account})
 
-    def _may_have(self, account: AccountId) -> bool:
+    def may_exist(self, account: AccountId) -> bool:
+        """False if this transaction has just seen that an account has no live lock."""
         seen = self._driver.glances.get(account)
         return seen is None or seen.locked
 

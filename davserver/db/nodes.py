@@ -112,9 +112,7 @@ def _at(*, with_parent: bool) -> Prepared:
     found = account.outerjoin(node, below)
     columns = [account.c.structure_version, account.c.used, account.c.quota, live, *_COLUMNS]
     if with_parent:
-        itself = sa.and_(
-            above.c.account_id == account.c.account_id, above.c.node_id == bindparam("parent")
-        )
+        itself = sa.and_(above.c.account_id == account.c.account_id, above.c.node_id == bindparam("parent"))
         found = found.outerjoin(above, itself)
         columns += [above.c[column.name] for column in _COLUMNS]
     return Prepared(sa.select(*columns).select_from(found).where(mine))
@@ -312,7 +310,9 @@ class Nodes:
 
     def unreachable(self, account: AccountId) -> list[NodeId]:
         """Nodes whose parent does not exist, save for copies that are still hidden."""
-        return [NodeId(found) for (found,) in self._driver.sqlalchemy.execute(_UNREACHABLE, {"account": account})]
+        return [
+            NodeId(found) for (found,) in self._driver.sqlalchemy.execute(_UNREACHABLE, {"account": account})
+        ]
 
     def scan(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeRow]:
         """At most `limit` nodes of an account in order of their ids, for `verify`; `after` None starts."""

@@ -6,9 +6,8 @@ Used by the files of this package whose tables have a column `mac`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
@@ -37,7 +36,10 @@ class AuthenticatedRow:
 
     def covered(self) -> tuple[Field, ...]:
         """The values that `mac` stands for, in their order."""
-        values: tuple[Field, ...] = _covered(type(self))(self)
+        take = _takers.get(type(self))
+        if take is None:
+            take = _takers[type(self)] = attrgetter(*_covered_names(type(self)))
+        values: tuple[Field, ...] = take(self)  # not a value alone: no row has but one
         return values
 
     def covered_columns(self) -> dict[str, Field]:
@@ -52,6 +54,7 @@ class AuthenticatedRow:
 Row = TypeVar("Row", bound=AuthenticatedRow)
 
 _column_names: dict[type[AuthenticatedRow], tuple[str, ...]] = {}
+_takers: dict[type[AuthenticatedRow], attrgetter[Any]] = {}
 
 
 def column_names(row_type: type[AuthenticatedRow]) -> tuple[str, ...]:
@@ -73,12 +76,5 @@ def build(row_type: type[Row], values: Iterable[Any]) -> Row:
     return row_type(*others, mac=mac)
 
 
-@cache
-def _covered(row_type: type[AuthenticatedRow]) -> Callable[[AuthenticatedRow], Any]:
-    """Takes the covered values out of a row: a tuple, because no row has but one."""
-    return attrgetter(*_covered_names(row_type))
-
-
-@cache
 def _covered_names(row_type: type[AuthenticatedRow]) -> tuple[str, ...]:
     return tuple(name for name in column_names(row_type) if name != "mac" and name not in row_type.UNCOVERED)

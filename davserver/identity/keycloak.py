@@ -31,7 +31,7 @@ from davserver.identity.jwks import POLICY as KEYS_POLICY
 from davserver.identity.jwks import KeySet, SigningKeys, parse_keys
 from davserver.identity.people import identity_of
 from davserver.identity.remembered import Monotonic, Policy, Remembered, in_a_thread
-from davserver.identity.tokens import Claims, TokenVerifier, seconds_of
+from davserver.identity.tokens import Claims, Seen, SeenHere, TokenVerifier, seconds_of
 
 DISCOVERY_POLICY = Policy(lifespan=600, max_stale=86_400, tries=1, window=5)
 """The addresses hardly ever change. While Keycloak is down it is asked every 5 seconds at most."""
@@ -84,6 +84,7 @@ class KeycloakSignOn:
     Args:
         provider: which realm, and what we are to it.
         clock: what tells the time.
+        seen: remembers the names of logout tokens; where nobody is given, this process alone does.
         monotonic: seconds since some moment, for what is remembered.
         spawn: runs a function beside the caller.
     """
@@ -93,6 +94,7 @@ class KeycloakSignOn:
         provider: Provider,
         clock: Clock,
         *,
+        seen: Seen | None = None,
         monotonic: Monotonic = time.monotonic,
         spawn: Callable[[Callable[[], None]], None] = in_a_thread,
     ) -> None:
@@ -100,7 +102,10 @@ class KeycloakSignOn:
         self._clock = clock
         self._endpoints = Remembered(self._discover, DISCOVERY_POLICY, monotonic, spawn)
         self._verifier = TokenVerifier(
-            provider, SigningKeys(Remembered(self._fetch_keys, KEYS_POLICY, monotonic, spawn)), clock
+            provider,
+            SigningKeys(Remembered(self._fetch_keys, KEYS_POLICY, monotonic, spawn)),
+            clock,
+            seen or SeenHere(),
         )
         self._exchanges, self._fetches = Patience(MAX_EXCHANGES), Patience(MAX_FETCHES)
 

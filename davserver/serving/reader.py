@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 import threading
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -22,10 +21,6 @@ RECEIVE_BYTES = 256 * 1024
 
 HEAD_RECEIVE_BYTES = 2 * MAX_HEAD_BYTES
 """Bytes asked of the kernel while a head is awaited."""
-
-BODY_GRACE_SECONDS = 30
-BODY_BYTES_PER_SECOND = 1024
-"""A body may take the grace, and beyond it one second for this many bytes; only time spent waiting counts."""
 
 MAX_UNSIZED_READ = 16 * 1024 * 1024
 """`read()` without a size gives at most this much, or refuses."""
@@ -42,6 +37,16 @@ class Disconnected(Exception):
     """The peer is gone, or took nothing for too long."""
 
 
+class _Scratch(threading.local):
+    """Room that a thread receives into, whoever it is from: what is not needed at once is copied away."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
+
+
+_scratch = _Scratch()
+
+
 class SocketReader:
     """A buffer in front of a wire. One thread at a time."""
 
@@ -50,9 +55,6 @@ class SocketReader:
         self._aborting = aborting
         self._buffer = bytearray()
         self._starved = True
-        self._waited = 0.0
-        self._received = 0
-        self.bytes_read = 0  # read by cheroot's statistics
 
     def has_data(self) -> bool:
         """Whether there is something to work on without waiting for the socket."""
@@ -78,15 +80,16 @@ class SocketReader:
         """
         if self._has_next:
             return self._take_head()
+        view = _scratch.view
         try:
-            data = self._wire.receive_now(HEAD_RECEIVE_BYTES)
+            count = self._wire.receive_now(view[:HEAD_RECEIVE_BYTES])
         except OSError as error:
             raise Disconnected from error
-        if data is None:
+        if count is None:
             return None
-        if not data:
+        if not count:
             raise Disconnected
-        self._buffer += data
+        self._buffer += view[:count]
         return self._take_head()
 
     def _take_head(self) -> bytes | None:
@@ -107,8 +110,7 @@ class SocketReader:
     def begin_body(self) -> None:
         """Start the clock of a new body; what is left in the buffer afterwards is another head."""
         self._starved = False
-        self._waited = 0.0
-        self._received = 0
+        self._wire.arriving.begin()
 
     @property
     def buffered(self) -> int:
@@ -149,27 +151,21 @@ class SocketReader:
             self._fill()
 
     def _fill(self) -> None:
-        block = bytearray(RECEIVE_BYTES)
-        with memoryview(block) as view:
-            count = self._receive_into(view)
-            self._buffer += view[:count]
+        view = _scratch.view
+        count = self._receive_into(view)
+        self._buffer += view[:count]
 
     def _receive_into(self, view: memoryview) -> int:
         if self._aborting.is_set():
             raise StorageUnavailable("the server is stopping")
-        begun = time.monotonic()
         try:
             count = self._wire.receive_into(view)
         except OSError:
             count = 0
-        self._waited += time.monotonic() - begun
-        self._received += count
         if self._aborting.is_set():
             raise StorageUnavailable("the server is stopping")
         if not count:
-            raise LengthMismatch("the body ended early or stalled")
-        if self._waited > BODY_GRACE_SECONDS + self._received / BODY_BYTES_PER_SECOND:
-            raise LengthMismatch("the body arrives too slowly")
+            raise LengthMismatch("the body ended early, stalled or crawls")
         return count
 
     def forget(self) -> None:
@@ -179,7 +175,7 @@ class SocketReader:
     def discard(self) -> bool:
         """Drop what the readable socket has; False at its end."""
         try:
-            return self._wire.discard(RECEIVE_BYTES)
+            return self._wire.discard(_scratch.view)
         except OSError:
             return False
 
@@ -241,7 +237,8 @@ class Body(io.RawIOBase):
         """Exactly `size` bytes, fewer only at the end; without a size, all up to `MAX_UNSIZED_READ`."""
         wanted = MAX_UNSIZED_READ + 1 if size is None or size < 0 else size
         blocks = bytearray()
-        with memoryview(bytearray(min(wanted, RECEIVE_BYTES))) as scratch:
+        room = RECEIVE_BYTES if self.remaining is None else self.remaining
+        with memoryview(bytearray(min(wanted, room, RECEIVE_BYTES))) as scratch:
             while len(blocks) < wanted and (count := self.readinto(scratch[: wanted - len(blocks)])):
                 blocks += scratch[:count]
         if len(blocks) > MAX_UNSIZED_READ and wanted == MAX_UNSIZED_READ + 1:

@@ -45,6 +45,9 @@ MANY_FAILURES = 10
 HUNG_SECONDS = 60.0
 """A process that has not said that it is well for so long is killed; it does so twice a second."""
 
+FRESH_SECONDS = 5.0
+"""The server is well while one of its processes has said so within this time."""
+
 RELOAD_SECONDS = 10.0
 """How long the processes may take to read again before the supervisor says that it is done."""
 
@@ -162,7 +165,7 @@ class Supervisor:
             self._attendant.ready()
         if self._awaited:
             self._end_reload()
-        if any(worker.pid and worker.seat.readies for worker in self._workers):
+        if any(one.pid and one.seat.readies and now - one.beaten < FRESH_SECONDS for one in self._workers):
             self._attendant.alive()
 
     def _check_beats(self, worker: _Worker, now: float) -> None:

@@ -32,11 +32,11 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 TICK_SECONDS = 0.5
 """How often deadlines of waiting connections are looked at."""
 
-LEAVE_SECONDS = 0.001
+LEAVE_SECONDS = 0.004
 """How long a new connection is left to a process that has fewer, before it is taken all the same."""
 
 INSIST_SECONDS = 0.02
-"""How long after that every new connection is taken: whoever had to come back would not leave it again."""
+"""How long after that the next one is taken in any case: it is the one that was left."""
 
 
 class Waiting(ConnectionManager):
@@ -59,7 +59,7 @@ class Waiting(ConnectionManager):
         self._listener: socket.socket = server.socket
         self._seat = seat
         self._away = False
-        self._back_at = -math.inf
+        self._back_at = self._insist_until = -math.inf
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._selector.register(self._wake, selectors.EVENT_READ, None)
         self.turned_at = time.monotonic()
@@ -116,10 +116,12 @@ class Waiting(ConnectionManager):
     def _welcome(self) -> None:
         """Somebody is at the door: open, unless another process has fewer connections and is quick."""
         now = time.monotonic()
-        if self._seat.is_burdened and now >= self._back_at + INSIST_SECONDS:
+        if self._seat.is_burdened and now >= self._insist_until:
             self._away, self._back_at = True, now + LEAVE_SECONDS
+            self._insist_until = self._back_at + INSIST_SECONDS
             self._selector.unregister(self._listener.fileno())
             return
+        self._insist_until = now
         connection = self._from_server_socket(self._listener)
         if connection is not None:
             self.put(connection)

@@ -106,7 +106,7 @@ def open_download(access: Access, node: Node) -> Download:
         CorruptBlob, CorruptRow: it is missing, or not what was written.
     """
     content = _content(node)
-    with access.database.read() as tx:
+    with access.read() as tx:
         found = tx.blobs.fetch(access.account_id, content.blob_id)
     if found is None:
         raise CorruptBlob("the encrypted blob of this file is gone")

@@ -137,7 +137,7 @@ class Upload:
             self._require_all()
             inline = self._writer is None and self._received <= self._access.limits.inline_bytes
             sealed = self._finish(inline=inline)
-            with self._access.database.write() as tx:
+            with self._access.write() as tx:
                 placed = self._place(tx, Moment(self._access, tx), inline_data=sealed)
                 tx.commit()
         except BaseException:
@@ -221,7 +221,7 @@ class Upload:
         """Say that this blob is coming before its first byte is stored: no byte is ever unaccounted for."""
         now = self._access.now()
         row = self._blob_row(BlobState.STAGING, inline=False, version=1)
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             tx.blobs.insert(row, now=now)
             tx.commit()
         self._staged = row
@@ -231,7 +231,7 @@ class Upload:
         now = self._access.now()
         if now - self._heartbeat_at < HEARTBEAT_SECONDS:
             return
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             alive = tx.blobs.heartbeat(self._blob_id, now=now)
             tx.commit()
         if not alive:
@@ -262,8 +262,10 @@ class Upload:
     ) -> Placed:
         access, now = self._access, self._access.now()
         place = admit_upload(moment, self._path, self._demands)
+        replaced = place.node.content.blob_id if place.node and place.node.content else None
         if inline_data is not None:
-            tx.blobs.insert(self._blob_row(BlobState.LIVE, inline=True, version=1), now=now, data=inline_data)
+            row = self._blob_row(BlobState.LIVE, inline=True, version=1)
+            tx.blobs.insert(row, now=now, data=inline_data, instead_of=replaced)
         elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
             raise StorageUnavailable("the upload took too long and was given up")
         node = self._node(place.parent, place.node, lock_born=lock_born)
@@ -271,8 +273,8 @@ class Upload:
             access.tree.add(tx, node)
         else:
             node = access.tree.change(tx, place.node, **_contents(node))
-            if place.node.content is not None:
-                tx.blobs.mark_unreferenced(place.node.content.blob_id, now=now)
+            if replaced is not None and inline_data is None:
+                tx.blobs.mark_unreferenced(replaced, now=now)
         tx.quota.add(access.account_id, self._received - (place.node.size if place.node else 0))
         return Placed(node, created=place.node is None)
 
@@ -323,7 +325,7 @@ class Upload:
             return
         # Garbage collection had given this upload up. If it finished before the bytes were stored, nobody
         # else knows of them; only if the row is live is the file in place, and an interrupt struck after it.
-        with access.database.read() as tx:
+        with access.read() as tx:
             found = tx.blobs.fetch(row.account_id, row.blob_id)
         if found is None or found[0].state != BlobState.LIVE:
             access.blobs.delete(row.blob_id)

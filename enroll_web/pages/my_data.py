@@ -41,7 +41,7 @@ def download() -> Response:
     account = visit().account
     known = about(services().overviews.of(account.username), services().profiles.of(account.id))
     beside = {"account.json": json.dumps(known, indent=2).encode()}
-    vault, watch = services().vaults.open(visit().principal), Watch(_still_open())
+    vault, watch = services().vaults.open(visit().principal), Watch(_still_sending())
     services().exports.begin(account.id)
     blocks = archive(vault, beside, services().clock(), watch.check)
     response = Response(_noted(blocks, services().audit, client()), content_type="application/zip")
@@ -104,12 +104,18 @@ def deleted() -> str:
     return render_template("deleted.html")
 
 
-def _still_open() -> Callable[[], bool]:
+def _still_sending() -> Callable[[], bool]:
     """Whether the session of this request is still good, to be asked while its answer is sent."""
-    session = visit().session
+    session, sessions, exports = visit().session, services().sessions, services().exports
     if session is None:
         raise AuthenticationError("nobody is signed in")
-    return partial(services().sessions.still_open, session)
+    account_id = visit().account.id
+
+    def ask() -> bool:
+        exports.go_on(account_id)
+        return sessions.still_open(session)
+
+    return ask
 
 
 def _noted(blocks: Iterator[bytes], audit: AuditSink, address: str) -> Iterator[bytes]:

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ from davserver.audit import (
 )
 from davserver.errors import ConfigError
 from tests.logs import restored_logging
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE = 60
 
 RECOVERY_CODE = "000g-40R4-0m30-e209-185g-r38e"
 TOKEN = "ew1-dmnbkdnbs7rzcw1svra9d3rem74vr414d6qwbjc8ey709gtd"
@@ -160,6 +165,43 @@ def test_the_log_file_is_private_and_rotates(tmp_path: Path, logs: Logs) -> None
     assert [file.name for file in files] == ["app.log", "app.log.1", "app.log.2"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in [*files, logs.folder / "app.log"]} == {0o600}
     assert all(file.stat().st_size <= 1000 for file in files)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from davserver.audit import get_logger, log_to_file, log_to_terminal
+log_to_terminal("error")
+log_to_file(Path(sys.argv[1]), level="info", max_bytes=20_000, keep=100)
+for number in range(1000):
+    get_logger("sealdav.test").info("line", count=number, account=sys.argv[2])
+"""
+
+
+def age(path: Path) -> int:
+    """How often a log file has been moved on."""
+    return 0 if path.suffix == ".log" else int(path.suffix.removeprefix("."))
+
+
+def test_several_processes_share_the_log(tmp_path: Path) -> None:
+    """Though each may rotate it: every line is kept, whole and in order, and no file is cut short."""
+    folder = tmp_path / "log"
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    writers = [subprocess.Popen([*command, name], cwd=PROJECT) for name in ("one", "two", "three")]
+    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0, 0]
+    files = sorted(folder.iterdir(), key=age, reverse=True)
+    lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    assert all(path.stat().st_size > 19_000 for path in files[:-1])
+    for name in ("one", "two", "three"):
+        assert [line["count"] for line in lines if line["account"] == name] == list(range(1000))
+
+
+def test_a_log_that_was_moved_away_is_begun_anew(logs: Logs) -> None:
+    """As logrotate does it; nothing has to be restarted."""
+    get_logger("sealdav.test").info("before")
+    (logs.folder / "app.log").rename(logs.folder / "old.log")
+    get_logger("sealdav.test").info("after")
+    assert [line["event"] for line in logs.lines] == ["after"]
 
 
 def test_a_log_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import qrcode
 
 from davserver.cli.connect import base_url
 from davserver.cli.enrol import draw_qr
-from davserver.cli.processes import Collector, application
+from davserver.cli.processes import Collector, application, collector_of
 from davserver.cli.serve import tls_warning
 from davserver.dav.app import DavApp
 from davserver.errors import StorageUnavailable
@@ -58,6 +58,17 @@ def test_an_interval_of_zero_collects_never() -> None:
     collector.join(PATIENCE)
     assert not collector.is_alive()
     assert maintenance.graces == []
+
+
+def test_only_one_of_several_processes_collects(cli: Cli) -> None:
+    """The others have a thread for it that ends at once."""
+    with cli.services() as services:
+        idle, collecting = (collector_of(services, collects=collects) for collects in (False, True))
+        for collector in (idle, collecting):
+            collector.start()
+        idle.join(PATIENCE)
+        assert (idle.is_alive(), collecting.is_alive()) == (False, True)
+        collecting.stop()
 
 
 def test_the_drive_can_be_served_without_the_site(cli: Cli) -> None:

@@ -14,7 +14,7 @@ from davserver.errors import ClockMismatch, ProviderUnavailable, TokenRefused
 from davserver.identity.base import LogoutNotice
 from davserver.identity.jwks import POLICY, SigningKeys, parse_keys
 from davserver.identity.remembered import Remembered
-from davserver.identity.tokens import LOGOUT_EVENT, LOGOUT_SECONDS, MAX_TOKEN_CHARS, TokenVerifier
+from davserver.identity.tokens import LOGOUT_EVENT, LOGOUT_SECONDS, MAX_TOKEN_CHARS, SeenHere, TokenVerifier
 from tests.fake_keycloak import CLIENT, SECRET, SESSION, SUBJECT, FakeKeycloak, private_key, public_jwk
 from tests.fakes import START, FrozenClock
 from tests.unit.identity.conftest import Seconds
@@ -33,7 +33,7 @@ def verifier(fake: FakeKeycloak, clock: FrozenClock, seconds: Seconds) -> TokenV
         return dict(parse_keys({"keys": [public_jwk(name) for name in fake.published]}))
 
     keys = SigningKeys(Remembered(fetch, POLICY, seconds, lambda work: work()))
-    return TokenVerifier(fake.provider, keys, clock)
+    return TokenVerifier(fake.provider, keys, clock, SeenHere())
 
 
 def unsigned(claims: dict[str, object], header: dict[str, object], signature: bytes = b"") -> str:

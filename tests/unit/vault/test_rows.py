@@ -106,4 +106,4 @@ def test_what_no_node_has_is_corrupt(change: dict[str, object]) -> None:
     """Whatever type a column holds, the error is ours: a listing must not end in a TypeError."""
     row = CODEC.seal_node(CODEC.new_node(PARENT_ID, "a", CONTENT, id=NODE_ID))
     with pytest.raises(CorruptRow):
-        CODEC.open_node(replace(row, **change))  # type: ignore[arg-type]  # wrong types on purpose
+        CODEC.open_node(row._replace(**change))  # type: ignore[arg-type]  # wrong types on purpose

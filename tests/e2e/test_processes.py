@@ -1,0 +1,160 @@
+"""`sealdav serve` with several processes: one drive, whichever of them answers. Real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from davserver.cli.exits import ExitCode
+from tests.e2e.drive import Device, Drive
+
+pytestmark = pytest.mark.e2e
+
+PROCESSES = 2
+MIB = 1 << 20
+PATIENCE = 60.0
+
+MOST_MEMORY = 150 * MIB
+"""Of all processes together, each page counted once; docs/adr/0021-several-processes.md."""
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[Drive]:
+    """A drive that two processes serve."""
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES))
+    drive.start()
+    yield drive
+    drive.close()
+
+
+def workers(drive: Drive) -> set[int]:
+    """The processes that the first one has started."""
+    return {int(pid) for pid in Path(f"/proc/{drive.pid}/task/{drive.pid}/children").read_text().split()}
+
+
+def events(drive: Drive) -> list[str]:
+    """What the log says, without requests."""
+    lines = map(json.loads, (drive.data / "log" / "app.log").read_text().splitlines())
+    return [line["event"] for line in lines if line["event"] != "request"]
+
+
+def wait_for_workers(drive: Drive, gone: int = 0) -> set[int]:
+    """Until as many serve as should, and one is none of them."""
+    deadline = time.monotonic() + PATIENCE
+    while len(found := workers(drive)) < PROCESSES or gone in found:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def opened(pid: int) -> set[str]:
+    """The files that a process has open."""
+    links = Path(f"/proc/{pid}/fd")
+    found = set()
+    for link in links.iterdir():
+        try:
+            found.add(str(link.readlink()))
+        except FileNotFoundError:  # closed since
+            continue
+    return found
+
+
+def test_what_one_process_stores_each_of_them_gives(many: Drive) -> None:
+    """Forty requests on connections of their own meet both; each sees what the others did at once."""
+    device = many.enrol("alice")
+
+    def there_and_back(number: int) -> bool:
+        body = b"%d" % number * 10_000
+        stored = many.request("PUT", f"file{number}", device, body)[0] == 201
+        return stored and many.request("GET", f"file{number}", device) == (200, body)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(there_and_back, range(40)))
+    assert len(answering(many)) == PROCESSES
+    assert many.stop() == ExitCode.OK
+    assert many.run("verify").returncode == ExitCode.OK
+
+
+def answering(drive: Drive) -> set[str]:
+    """Which processes have answered, by the ids of the requests."""
+    lines = map(json.loads, (drive.data / "log" / "app.log").read_text().splitlines())
+    return {line["request"].partition("-")[0] for line in lines if line["event"] == "request"}
+
+
+def test_nothing_of_the_store_crosses_the_fork(many: Drive) -> None:
+    """The first process has neither the database nor a blob open; each other one has opened it for itself."""
+    device = many.enrol("alice")
+    for number in range(20):
+        assert many.request("PUT", f"file{number}", device, bytes(100_000))[0] == 201
+    assert not any(str(many.data) in name for name in opened(many.pid) if not name.endswith("app.log"))
+    for pid in wait_for_workers(many):
+        assert sum(name.endswith("sealdav.db") for name in opened(pid)) >= 1
+
+
+def test_a_crashed_process_is_replaced_and_takes_up_its_work(many: Drive) -> None:
+    """Requests go on; the log says so, and that the server as a whole began once and stopped once."""
+    device = many.enrol("alice")
+    for pid in sorted(wait_for_workers(many)):
+        os.kill(pid, signal.SIGKILL)
+        wait_for_workers(many, gone=pid)
+    assert many.request("PUT", "file", device, b"x")[0] == 201
+    assert many.stop() == ExitCode.OK
+    said = events(many)
+    assert said.count("a worker process has ended and is replaced") == PROCESSES
+    assert (said.count("server-started"), said.count("server-stopped")) == (1, 1)
+
+
+def test_what_cannot_begin_says_why_once(tmp_path: Path) -> None:
+    """Before any process is started: the exit code and the line are those of one process."""
+    first = Drive(tmp_path / "first", SERVER__PROCESSES=str(PROCESSES))
+    first.start()
+    second = Drive(tmp_path / "second", SERVER__PROCESSES=str(PROCESSES), SERVER__PORT=str(first.port))
+    done = second.run("serve")
+    first.close()
+    assert done.returncode == ExitCode.CONFIG
+    assert done.stderr.count("the port is in use") == 1
+
+
+def test_one_process_has_no_other_beside_it(tmp_path: Path) -> None:
+    """`server.processes = 1`: nothing is forked, nobody looks after anybody."""
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES="1")
+    drive.start()
+    try:
+        assert workers(drive) == set()
+        assert drive.stop() == ExitCode.OK
+    finally:
+        drive.close()
+
+
+def test_the_memory_of_all_together(many: Drive) -> None:
+    """After pages, uploads, downloads and listings in both of them; what they share is counted once."""
+    device = many.enrol("alice")
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(lambda number: everything(many, device, number), range(32)))
+    assert len(answering(many)) == PROCESSES
+    assert sum(map(memory, {many.pid, *workers(many)})) <= MOST_MEMORY
+
+
+def everything(drive: Drive, device: Device, number: int) -> bool:
+    """One of each kind of request."""
+    large, small = f"large{number}", f"small{number}"
+    drive.request("PUT", large, device, bytes(8 * MIB))
+    drive.request("PUT", small, device, b"small")
+    drive.request("GET", large, device)
+    drive.request("PROPFIND", "", device, headers={"Depth": "1"})
+    return drive.request("GET", small, device) == (200, b"small")
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process, of shared pages its part."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("the kernel does not say")
