@@ -37,6 +37,7 @@
     ├── ConfigError
     │   ├── MasterKeyError          missing, unreadable or wrong
     │   └── ProviderMisconfigured   the identity provider does not know our realm, client or secret
+    ├── TooBusy                     too many requests of the same account are running
     ├── ProviderUnavailable         the identity provider cannot be reached right now
     └── StorageUnavailable          database or blob store cannot be reached right now
         └── StorageFull             no space left
@@ -208,6 +209,10 @@ class MasterKeyError(ConfigError):
 
 class ProviderMisconfigured(ConfigError):
     """The identity provider does not know our realm, client, address or secret. The message says which."""
+
+
+class TooBusy(DavserverError):
+    """Too many requests of the same account are running: try again later."""
 
 
 class ProviderUnavailable(DavserverError):

@@ -187,6 +187,10 @@ class ServerSettings(Section):
         "", description="PEM file of the TLS certificate and its chain; empty: plain http is spoken."
     )
     tls_key: str = Field("", description="PEM file of the certificate's key, readable by its owner only.")
+    plain_http: bool = Field(
+        default=False,
+        description="Speak plain http with the network too: anybody on the way reads passwords and files.",
+    )
     trusted_proxies: Networks = Field(
         (),
         description='Networks of reverse proxies whose X-Forwarded-* is believed, like ["127.0.0.1/32"].',
@@ -197,7 +201,10 @@ class ServerSettings(Section):
         json_schema_extra={"default_text": "one a processor core, at most 8"},
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(
-        32, description="Requests that run at once in each process."
+        32, description="Requests that are worked on at once in each process."
+    )
+    connections_per_address: Positive = Field(
+        512, description="Connections that one address may have; trusted proxies are not counted."
     )
     idle_seconds: Positive = Field(
         30, description="How long a silent connection is kept, and one read or write may stall."

@@ -1,7 +1,8 @@
 """Who is asking: a user name and an app password become a `Principal`, or nothing does.
 
 Whatever is wrong, the answer is the same `AuthenticationError`, and whatever reached the database took the
-same time. No slow hash and no cache: revoking counts from the next request on. Called by the WebDAV door.
+same time. No slow hash. Rows are read for every request, so revoking counts from the next one on; what is
+remembered of them is that they were checked as they are. Called by the WebDAV door.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import datetime
+from typing import NamedTuple
 
 from davserver.accounts.app_passwords import read_networks
 from davserver.accounts.clients import client_address, client_network
@@ -40,6 +42,9 @@ from davserver.model import (
 NO_VERIFIER = bytes(32)
 """Stands in where an app password was revoked: the same comparison is made, and nothing matches it."""
 
+KNOWN_CREDENTIALS = 4096
+"""App passwords whose rows are remembered as they were when they were last checked."""
+
 COUNTED_CLIENTS = 1024
 """Sources of refused attempts that are counted at the same time; the one unseen for longest is forgotten."""
 
@@ -61,6 +66,7 @@ class Authenticator:
         self._uses = uses
         self._refusals = _Counter()
         self._nobody = _nobody(keyring)
+        self._known: dict[str, _Known] = {}
 
     def authenticate(
         self, username: str, secret: str, client: str, agent: str = "", reads: Reads | None = None
@@ -107,15 +113,27 @@ class Authenticator:
     def _look_up(self, app_id: str, reads: Reads | None) -> tuple[bool, AppPasswordRow, Account]:
         """Both rows, checked, in one statement; for an unknown id those of nobody, at the same cost."""
         with (reads or self._database).read() as tx:
-            found = tx.credentials.with_account(app_id)
-        row, account_row = found or self._nobody
+            found = tx.credentials.stored(app_id)
+            known = self._known.get(app_id)
+            if known is not None and known.found == found:
+                return True, known.row, known.account
+            row, account_row = self._nobody if found is None else tx.credentials.rows(found)
         try:
-            return found is not None, self._keyring.checked(row), read_account(self._keyring, account_row)
+            row, account = self._keyring.checked(row), read_account(self._keyring, account_row)
         except CorruptRow:
             self._audit.record(
                 AuditEvent.INTEGRITY_FAILED, credential=app_id, reason="app password or account altered"
             )
             raise
+        if found is not None:
+            self._remember(app_id, _Known(found, row, account))
+        return found is not None, row, account
+
+    def _remember(self, app_id: str, known: _Known) -> None:
+        """What was read need not be built and checked anew as long as it stays the same, to the byte."""
+        if len(self._known) >= KNOWN_CREDENTIALS:
+            self._known.clear()
+        self._known[app_id] = known
 
     def _refused(
         self, client: str, app_id: str | None, reason: str, account: str | None = None
@@ -130,6 +148,14 @@ class Authenticator:
                 reason=reason,
             )
         return AuthenticationError("the user name or the app password is not right")
+
+
+class _Known(NamedTuple):
+    """Both rows of an app password as they are stored, and what they have been found to say."""
+
+    found: tuple[object, ...]
+    row: AppPasswordRow
+    account: Account
 
 
 class _Counter:

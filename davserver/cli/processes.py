@@ -15,7 +15,7 @@ from functools import partial
 
 import typer
 
-from davserver.audit import ACCESS, AuditEvent, get_logger
+from davserver.audit import AccessLog, AuditEvent, get_logger
 from davserver.bootstrap import Services
 from davserver.cli.exits import ExitCode, exit_code
 from davserver.cli.session import Session
@@ -29,7 +29,7 @@ from davserver.serving.listening import address_of, listen
 from davserver.serving.memory import keep_little
 from davserver.serving.notify import Manager, Notifier
 from davserver.serving.server import Options, Place, Server
-from davserver.serving.supervisor import Supervisor
+from davserver.serving.supervisor import Supervisor, hold_signals
 from davserver.serving.tls import Certificate
 from davserver.settings import Settings, notify_socket, watchdog_seconds
 from davserver.vault.maintenance import Maintenance
@@ -72,12 +72,13 @@ def serve_together(plan: Plan) -> int:
     Whatever can go wrong with the store goes wrong here; it is closed again before the first fork, and opened
     by each process for itself.
     """
+    hold_signals()
     keep_little()
     server = plan.settings.server
     with plan.session.services(level=plan.settings.log.level, create=True) as services:
         listener = listen(server.host, server.port)
         services.audit.record(AuditEvent.SERVER_STARTED)
-        welcome = plan.welcome(services, address_of(listener))
+        typer.echo(plan.welcome(services, address_of(listener)))  # who connects now is answered in a moment
     if not plan.dav_only:
         _load_site()  # before the fork: what it takes of memory is shared then
     supervisor = Supervisor(
@@ -89,16 +90,17 @@ def serve_together(plan: Plan) -> int:
         reload=partial(_reload, plan),
         fault=LogObserver().fault,
     )
-    code = supervisor.run(lambda: typer.echo(welcome))
-    with plan.session.services(level=plan.settings.log.level) as services:
+    code = supervisor.run()
+    with plan.session.services(level=plan.settings.log.level, needs_space=False) as services:
         services.audit.record(AuditEvent.SERVER_STOPPED)
     return code
 
 
 def _work(plan: Plan, place: Place, attendant: Attendant) -> int:
-    """What each of several processes does; gives its exit code."""
+    """What each of several processes does, on a full disk too; gives its exit code."""
+    level = plan.settings.log.level
     try:
-        with plan.session.services(level=plan.settings.log.level, is_current=True) as services:
+        with plan.session.services(level=level, is_current=True, needs_space=False) as services:
             server = _server(plan, services, place)
             _run(plan, services, server, lambda: None, attendant, collects=place.seat.number == 0)
     except DavserverError as error:
@@ -121,6 +123,8 @@ def _server(plan: Plan, services: Services, place: Place | None = None) -> Serve
         server.idle_seconds,
         certificate=plan.certificate,
         trusted_proxies=server.trusted_proxies,
+        per_address=server.connections_per_address,
+        plain_for_all=server.plain_http,
         place=place,
     )
     app = application(services, dav_only=plan.dav_only)
@@ -168,13 +172,12 @@ class LogObserver(Observer):
     """The server's events as log lines; see `audit` for what they may hold."""
 
     def __init__(self) -> None:
-        self._access = get_logger(ACCESS)
+        self._access = AccessLog()
         self._log = get_logger("sealdav.serving")
 
     def request_answered(self, access: Access) -> None:
         """One line of the access log."""
-        self._access.info(
-            "request",
+        self._access.request(
             method=access.method,
             status=access.status,
             received=access.received,

@@ -104,9 +104,10 @@ def tls_warning(server: ServerSettings, host: str) -> str | None:
         )
     if _is_loopback(host):
         return None
+    now = "Anybody on the network" if server.plain_http else "Other machines are refused, since anybody there"
     return (
-        "Anybody on the network can listen in: set server.tls_certificate and server.tls_key (to try it: "
-        "sealdav tls self-signed), or put a TLS proxy in front and set server.public_url."
+        f"{now} can listen in: set server.tls_certificate and server.tls_key (to try it: "
+        "sealdav tls self-signed), or put a TLS proxy in front and set server.trusted_proxies."
     )
 
 

@@ -29,7 +29,7 @@ from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
 from davserver.errors import DavserverError, IntegrityError
 from davserver.model import Principal
-from davserver.serving.exchange import ACCOUNT_KEY, Environ
+from davserver.serving.exchange import ACCOUNT_KEY, TURN_KEY, Environ
 from davserver.vault.service import RequestReads, Vaults
 
 
@@ -111,6 +111,8 @@ class DavApp(WsgiDAVApp):
     ) -> Blocks:
         principal = self.domain_controller.principal(environ)
         environ[ACCOUNT_KEY] = principal.account.username
+        if TURN_KEY in environ:
+            environ[TURN_KEY](principal.account.username)
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)
         watch = Watch(partial(self._still_open, principal))

@@ -48,23 +48,27 @@ class RequestBody:
         """Whether bytes may follow that are not the next request."""
         return not self._ended
 
-    def blocks(self) -> Iterator[memoryview]:
-        """The content, block by block; each is valid only until the next one is asked for.
+    def fill(self, buffer: memoryview) -> int:
+        """Put the next bytes into the front of `buffer`; returns how many, and 0 at the end.
 
         A body that is shorter than announced just ends, unless the server raises: the vault counts.
         """
         if self._ended:
-            return
+            return 0
         self._before_reading()
+        wanted = len(buffer) if self.length is None else min(len(buffer), self.length - self._received)
+        count = self._read_into(buffer[:wanted])
+        self._received += count
+        if self._received == self.length or (not count and self.length is None):
+            self._ended = True
+        return count
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The content, block by block; each is valid only until the next one is asked for."""
+        if self._ended:
+            return
         buffer = memoryview(bytearray(BLOCK_BYTES if self.length is None else min(self.length, BLOCK_BYTES)))
-        while not self._ended:
-            wanted = len(buffer) if self.length is None else min(len(buffer), self.length - self._received)
-            count = self._read_into(buffer[:wanted])
-            self._received += count
-            if self._received == self.length or (not count and self.length is None):
-                self._ended = True
-            if not count:
-                return
+        while count := self.fill(buffer):
             yield buffer[:count]
 
     def read_xml(self) -> bytes:

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam
 
 from davserver.db.accounts import AccountRow
 from davserver.db.driver import Driver
-from davserver.db.prepared import Prepared
+from davserver.db.prepared import Found, Prepared
 from davserver.db.rows import AuthenticatedRow, build, column_names, columns_of
 from davserver.db.schema import account, app_password, totp_device
 from davserver.errors import VersionConflict
@@ -118,9 +118,16 @@ class Credentials:
 
     def with_account(self, app_id: str) -> tuple[AppPasswordRow, AccountRow] | None:
         """An app password, revoked or not, and the account that it belongs to, in one statement."""
-        found = self._driver.one(_WITH_ACCOUNT, {"app_id": app_id})
-        if found is None:
-            return None
+        found = self.stored(app_id)
+        return None if found is None else self.rows(found)
+
+    def stored(self, app_id: str) -> Found | None:
+        """What `with_account` gives, as it comes: to compare with what was read before."""
+        return self._driver.one(_WITH_ACCOUNT, {"app_id": app_id})
+
+    @staticmethod
+    def rows(found: Found) -> tuple[AppPasswordRow, AccountRow]:
+        """What `stored` has found."""
         return build(AppPasswordRow, found[:_APP_COLUMNS]), build(AccountRow, found[_APP_COLUMNS:])
 
     def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:

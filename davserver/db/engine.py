@@ -10,11 +10,12 @@ Leaving the block without `commit()` rolls back. Nothing above this package sees
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
-from typing import Generic, TypeVar
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -37,11 +38,13 @@ from davserver.db.rekeying import Rekeying
 from davserver.db.sessions import SessionsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
+from davserver.db.writer import Writer
 from davserver.errors import CorruptRow, StorageFull, StorageUnavailable, VersionConflict
 from davserver.model import AccountId, Durability
 
 BUSY_TIMEOUT_MS = 30_000
-"""How long a writer of another process is waited for before the request fails with StorageUnavailable."""
+"""How long a writer is waited for that takes no turns, such as another program, before the request fails with
+StorageUnavailable."""
 
 PAGE_BYTES = 8192
 """SQLite page size: a node row of about 400 bytes then packs well in its clustered table."""
@@ -53,6 +56,28 @@ Made = TypeVar("Made")
 
 POOL_SIZE = 32
 """Connections kept open: one for each request that may run at once."""
+
+
+FOREIGN = (sqlite3.Error, DBAPIError, StatementError)
+"""What the driver and SQLAlchemy raise."""
+
+
+def translated(error: sqlite3.Error | StatementError) -> StorageUnavailable | VersionConflict | CorruptRow:
+    """One of our errors instead; the driver's text may hold values and is not passed on."""
+    cause = error.orig if isinstance(error, StatementError) else error
+    if not isinstance(cause, sqlite3.Error):  # an id that a row gave, of a type that only SQLite allows there
+        return CorruptRow("a row names another one by something that is no id")
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None and isinstance(
+        cause, sqlite3.OperationalError
+    ):  # no error of SQLite's, but of the driver
+        return CorruptRow("a text in the database is not encoded as such")
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFull("no space left for the database")
+    if isinstance(cause, sqlite3.IntegrityError):
+        return VersionConflict("somebody else changed the same rows in between")
+    reason = getattr(cause, "sqlite_errorname", type(cause).__name__)
+    return StorageUnavailable(f"the database refused ({reason})")
 
 
 class _lazy(Generic[Made]):  # noqa: N801 - used like `cached_property`
@@ -68,15 +93,61 @@ class _lazy(Generic[Made]):  # noqa: N801 - used like `cached_property`
 
 
 class Transaction:
-    """One unit of work: every table family over one connection.
+    """One unit of work: every table family over one connection. To be used as a context, once.
+
+    Args:
+        connections: where its connection comes from and goes to.
+        writer: for one that writes: whose turn it is; None for one that only reads.
 
     Attributes:
         writes: whether it may change anything.
     """
 
-    def __init__(self, driver: Driver, *, writes: bool) -> None:
-        self.writes = writes
-        self._driver = driver
+    _driver: Driver
+
+    def __init__(self, connections: Connections, writer: Writer | None) -> None:
+        self.writes = writer is not None
+        self._connections = connections
+        self._writer = writer
+        self._committed = False
+
+    def __enter__(self) -> Self:
+        if self._writer is not None:
+            self._writer.take()
+        try:
+            self._driver = Driver(self._connections, writes=self.writes)
+        except BaseException as error:
+            if self._writer is not None:
+                self._writer.give()
+            if isinstance(error, FOREIGN):
+                raise translated(error) from None
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._writer is None:
+                self._driver.end()
+            else:
+                self._end_write(self._writer)
+        except FOREIGN as another:
+            raise translated(another) from None
+        if isinstance(error, FOREIGN):
+            raise translated(error) from None
+
+    def _end_write(self, writer: Writer) -> None:
+        try:
+            if not self._committed:  # else it is over already, and only to be made durable
+                self._driver.end()
+        finally:
+            writer.give()
+        if self._committed:
+            try:
+                writer.wait_until_durable()
+            finally:
+                self._driver.end()
 
     @property
     def _connection(self) -> sa.Connection:
@@ -84,8 +155,9 @@ class Transaction:
         return self._driver.sqlalchemy
 
     def commit(self) -> None:
-        """Make the changes durable as the setting `durability` says. May be called once."""
+        """Make the changes visible; durable, as the setting says, they are when the block is left. Once."""
         self._driver.commit()
+        self._committed = True
 
     def wipe_freed(self) -> None:
         """From here on overwrite with zeros what is deleted: else it stays on pages that become free."""
@@ -180,8 +252,6 @@ class Database:
     """SQLite in write-ahead mode: any number of readers beside one writer."""
 
     def __init__(self, url: str, *, durability: Durability = "full") -> None:
-        self._durability = durability
-        self._writer = threading.Lock()
         self.engine = sa.create_engine(
             url,
             poolclass=sa.QueuePool,
@@ -191,33 +261,17 @@ class Database:
             hide_parameters=True,  # else an error's text would hold verifiers and sealed names
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
-        event.listen(self.engine, "connect", self._prepare_connection)
+        event.listen(self.engine, "connect", _prepare_connection)
         self._connections = Connections(self.engine, POOL_SIZE)
+        self._writer = Writer(Path(self.engine.url.database or ""), durability)
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
-        try:
-            driver = Driver(self._connections, writes=False)
-            try:
-                yield Transaction(driver, writes=False)
-            finally:
-                driver.end()
-        except FOREIGN as error:
-            raise translated(error) from None
+        return Transaction(self._connections, None)
 
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> AbstractContextManager[Transaction]:
         """The only writer of this process; waits for writers of other processes."""
-        try:
-            with self._writer:
-                driver = Driver(self._connections, writes=True)
-                try:
-                    yield Transaction(driver, writes=True)
-                finally:
-                    driver.end()
-        except FOREIGN as error:
-            raise translated(error) from None
+        return Transaction(self._connections, self._writer)
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.
@@ -237,40 +291,20 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection. To be called before a fork: no connection may cross one."""
         self._connections.close()
-
-    def _prepare_connection(self, connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # `Driver` decides how a transaction starts, not the library
-        cursor = connection.cursor()
-        for pragma in (
-            f"page_size = {PAGE_BYTES}",
-            "journal_mode = WAL",
-            f"synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}",
-            "foreign_keys = ON",
-            "temp_store = MEMORY",  # names and metadata are sealed, but nothing of a query belongs on disk
-            "secure_delete = FAST",
-            f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        self._writer.close()
 
 
-FOREIGN = (sqlite3.Error, DBAPIError, StatementError)
-"""What the driver and SQLAlchemy raise."""
-
-
-def translated(error: sqlite3.Error | StatementError) -> StorageUnavailable | VersionConflict | CorruptRow:
-    """One of our errors instead; the driver's text may hold values and is not passed on."""
-    cause = error.orig if isinstance(error, StatementError) else error
-    if not isinstance(cause, sqlite3.Error):  # an id that a row gave, of a type that only SQLite allows there
-        return CorruptRow("a row names another one by something that is no id")
-    code = getattr(cause, "sqlite_errorcode", None)
-    if code is None and isinstance(
-        cause, sqlite3.OperationalError
-    ):  # no error of SQLite's, but of the driver
-        return CorruptRow("a text in the database is not encoded as such")
-    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-        return StorageFull("no space left for the database")
-    if isinstance(cause, sqlite3.IntegrityError):
-        return VersionConflict("somebody else changed the same rows in between")
-    reason = getattr(cause, "sqlite_errorname", type(cause).__name__)
-    return StorageUnavailable(f"the database refused ({reason})")
+def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # `Driver` decides how a transaction starts, not the library
+    cursor = connection.cursor()
+    for pragma in (
+        f"page_size = {PAGE_BYTES}",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",  # commits are synced by `LogSync`, checkpoints by SQLite
+        "foreign_keys = ON",
+        "temp_store = MEMORY",  # names and metadata are sealed, but nothing of a query belongs on disk
+        "secure_delete = FAST",
+        f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

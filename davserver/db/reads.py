@@ -6,8 +6,8 @@ answer is sent (docs/architecture.md, "Transactions"). Made for each request; be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from davserver.db.engine import Database, Transaction
 
@@ -26,36 +26,46 @@ class Reads:
         self._running: AbstractContextManager[Transaction] | None = None
         self._tx: Transaction | None = None
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot: that of the read before, unless there was a `pause`. Errors end it."""
-        if not self._shared:
-            with self._database.read() as tx:
-                yield tx
-            return
-        tx = self._tx or self._begin()
-        try:
-            yield tx
-        except BaseException as error:
-            self._end(error)
-            raise
+        return _Turn(self) if self._shared else self._database.read()
 
-    def pause(self) -> None:
-        """Let go of the snapshot: the next read begins a new one."""
-        self._end(None)
+    def begin(self) -> Transaction:
+        """The transaction that runs, or a new one."""
+        if self._tx is None:
+            self._running = self._database.read()
+            self._tx = self._running.__enter__()
+        return self._tx
+
+    def pause(self, error: BaseException | None = None) -> None:
+        """Let go of the snapshot: the next read begins a new one.
+
+        Raises:
+            StorageUnavailable, CorruptRow, VersionConflict: in place of an `error` of the database's own.
+        """
+        running, self._running, self._tx = self._running, None, None
+        if running is not None:
+            running.__exit__(type(error) if error else None, error, None)
 
     def close(self) -> None:
         """Let go of the snapshot for good: what is read from now on is read while an answer is sent."""
         self._shared = False
-        self._end(None)
+        self.pause()
 
-    def _begin(self) -> Transaction:
-        running = self._database.read()
-        self._tx = running.__enter__()
-        self._running = running
-        return self._tx
 
-    def _end(self, error: BaseException | None) -> None:
-        running, self._running, self._tx = self._running, None, None
-        if running is not None:
-            running.__exit__(type(error) if error else None, error, None)
+class _Turn:
+    """One use of the shared transaction."""
+
+    __slots__ = ("_reads",)
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    def __enter__(self) -> Transaction:
+        return self._reads.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._reads.pause(error)

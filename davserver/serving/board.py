@@ -10,10 +10,18 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-_BEATS, _READY, _CONNECTIONS, _COLUMNS = range(4)
+_BEATS, _READY, _CONNECTIONS, _FIRST_CELL = range(4)
+_CELLS = 8192
+"""In each of two tables. Addresses that share a cell are counted together there, hardly ever in both."""
+
+_COLUMNS = _FIRST_CELL + 2 * _CELLS
 _WIDTH = 8
 """Bytes of a number: a read gives the old one or the new one, never a mixture."""
+
+_IPV6_NETWORK_BYTES = 8
+"""A host has at least a network of 64 bits for itself."""
 
 
 class Board:
@@ -34,8 +42,12 @@ class Board:
 
     def clear(self, number: int) -> None:
         """Forget what a process said that has ended. Only by the supervisor."""
-        for column in range(_COLUMNS):
-            self.put(number, column, 0)
+        row = number * _COLUMNS
+        self._numbers[row : row + _COLUMNS] = memoryview(bytes(_COLUMNS * _WIDTH)).cast("Q")
+
+    def total(self, column: int) -> int:
+        """What all processes together have."""
+        return sum(self._numbers[seat * _COLUMNS + column] for seat in range(self._seats))
 
     def get(self, number: int, column: int) -> int:
         """One number."""
@@ -67,13 +79,19 @@ class Seat:
         """Say that it serves, or serves with what it has read again."""
         self._add(_READY, 1)
 
-    def connected(self) -> None:
+    def connected(self, address: str) -> None:
         """A client has come."""
-        self._add(_CONNECTIONS, 1)
+        for column in (_CONNECTIONS, *_cells(address)):
+            self._add(column, 1)
 
-    def disconnected(self) -> None:
+    def disconnected(self, address: str) -> None:
         """A client is gone."""
-        self._add(_CONNECTIONS, -1)
+        for column in (_CONNECTIONS, *_cells(address)):
+            self._add(column, -1)
+
+    def of(self, address: str) -> int:
+        """How many connections an address has, in all processes; more only if others share both its cells."""
+        return min(self._board.total(column) for column in _cells(address))
 
     @property
     def is_burdened(self) -> bool:
@@ -100,3 +118,19 @@ class Seat:
     def _add(self, column: int, count: int) -> None:
         with self._lock:
             self._board.put(self.number, column, self._board.get(self.number, column) + count)
+
+
+def _cells(address: str) -> tuple[int, int]:
+    """Where an address is counted. Python's hash has a secret that processes of one origin share."""
+    key = _network(address)
+    return (
+        _FIRST_CELL + hash((key, 1)) % _CELLS,
+        _FIRST_CELL + _CELLS + hash((key, 2)) % _CELLS,
+    )
+
+
+def _network(address: str) -> bytes:
+    """What counts as one address."""
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).packed[:_IPV6_NETWORK_BYTES]

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from davserver.errors import LengthMismatch, LimitExceeded, StorageUnavailable
-from davserver.serving.head import MAX_HEAD_BYTES, Refused
+from davserver.serving.head import MAX_HEAD_BYTES, Refused, parse_field
 from davserver.serving.wire import Wire
 
 RECEIVE_BYTES = 256 * 1024
@@ -29,7 +29,7 @@ MAX_CHUNK_LINE = 256 + 18
 """Chunk size and extensions, with CR LF."""
 
 MAX_TRAILER_BYTES = 8 * 1024
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -96,7 +96,8 @@ class SocketReader:
         while self._buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request line
             del self._buffer[:2]
         end = self._buffer.find(_END_OF_HEAD, 0, MAX_HEAD_BYTES + len(_END_OF_HEAD))
-        head = bytes(self._buffer[: end if end >= 0 else MAX_HEAD_BYTES])
+        with memoryview(self._buffer) as buffer:
+            head = bytes(buffer[: end if end >= 0 else MAX_HEAD_BYTES])
         if head.count(b"\n") != head.count(b"\r\n"):
             raise Refused(HTTPStatus.BAD_REQUEST, "lines end in CR LF")
         if end < 0 and len(self._buffer) > MAX_HEAD_BYTES:
@@ -308,3 +309,12 @@ class ChunkedBody(Body):
             left -= len(line) + 2
             if left <= 0:
                 raise LengthMismatch("the trailers are too long")
+            _require_field(line)
+
+
+def _require_field(line: bytes) -> None:
+    """Nothing else may stand among trailers, lest another reader sees their end where we do not."""
+    try:
+        parse_field(line.decode("latin-1"))
+    except Refused:
+        raise LengthMismatch("the chunked body is malformed") from None

@@ -17,20 +17,24 @@ from dataclasses import dataclass
 from email.utils import formatdate
 
 from cheroot import server as cheroot
-from cheroot.workers import threadpool
 
 from davserver.errors import ConfigError
 from davserver.serving.board import Board, Seat
-from davserver.serving.connection import Connection, Observer, Service
+from davserver.serving.connection import Connection, Next, Observer, Service
 from davserver.serving.exchange import Environ, Host, WsgiApp
 from davserver.serving.lifecycle import Attendant, Orders
 from davserver.serving.listening import address_of, listen
+from davserver.serving.pool import Pool
 from davserver.serving.proxies import Network, Proxies
 from davserver.serving.tls import Certificate
+from davserver.serving.turns import Turns
 from davserver.serving.waiting import Waiting
 
 MAX_WAITING_CONNECTIONS = 4096
 """Connections that may wait for a request; beyond it, those whose time is soonest up make room for others."""
+
+MAX_CONNECTIONS_PER_ADDRESS = 512
+"""Of one client, or of all that share an address; an IPv6 network of 64 bits is one address."""
 
 STUCK_SECONDS = 20
 """A process whose loop has not come round for so long is not well; it does so twice a second."""
@@ -56,12 +60,14 @@ class Options:
     """How a server runs.
 
     Attributes:
-        threads: requests that run at once.
+        threads: requests that are worked on at once; one that waits for its client does not count.
         idle_seconds: how long a silent connection is kept, and one read or write may stall.
         head_seconds: how long the head of a request may take from its first byte on.
         waiting: connections that may wait for a request; at most half of the files that the process may open.
         certificate: what TLS is spoken with; None is plain http.
         trusted_proxies: networks of proxies that are believed about the client.
+        per_address: connections that one address may have, a trusted proxy's excepted; in all processes.
+        plain_for_all: whether plain http is spoken with others than this machine and trusted proxies.
         place: in the place of an address of its own, for one of several processes.
     """
 
@@ -71,6 +77,8 @@ class Options:
     waiting: int = MAX_WAITING_CONNECTIONS
     certificate: Certificate | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    per_address: int = MAX_CONNECTIONS_PER_ADDRESS
+    plain_for_all: bool = False
     place: Place | None = None
 
 
@@ -98,13 +106,16 @@ class Server:
         self._aborting = threading.Event()
         ids = itertools.count(1)
         pid = os.getpid()
+        pool = Pool(self._work, options.threads, self._aborting)
+        turns = Turns(options.threads, pool.put, pool.cut_silent)
+        proxies = Proxies(options.trusted_proxies, plain_for_all=options.plain_for_all)
         service = Service(
             app=app,
             host=Host(
                 environ={},
                 date=_Clock(),
-                keep_alive=lambda: self._http.can_add_keepalive_connection,
-                proxies=Proxies(options.trusted_proxies),
+                keep_alive=lambda: self._http.ready,
+                proxies=proxies,
             ),
             next_id=lambda: f"{pid:x}-{next(ids):x}",
             observer=self._observer,
@@ -112,8 +123,12 @@ class Server:
             certificate=options.certificate,
             idle_seconds=options.idle_seconds,
             head_seconds=options.head_seconds,
+            turns=turns,
+            patience=pool,
+            is_calm=lambda: pool.is_calm,
         )
-        self._http = _Http(service, options)
+        self._turns = turns
+        self._http = _Http(service, options, pool)
         self._loop = threading.Thread(target=self._http.serve, name="accept", daemon=True)
 
     @property
@@ -175,6 +190,20 @@ class Server:
             finally:
                 self.stop(grace_seconds)
 
+    def _work(self, connection: Connection) -> None:
+        """What a thread does with a connection that has something to say; never raises."""
+        then = Next.END
+        try:
+            then = connection.communicate()
+        except Exception:  # noqa: BLE001 - nothing may end the thread; it is logged
+            self._observer.fault("fault in the HTTP server")
+        if then is Next.WAIT:
+            self._http.put_conn(connection)
+        elif then is Next.ASIDE:
+            self._turns.put_aside(connection)
+        else:
+            connection.close()
+
     def _reload(self) -> None:
         """Read the certificate again; with one that is no good the server goes on with the old one."""
         try:
@@ -185,12 +214,13 @@ class Server:
 
 
 class _Http(cheroot.HTTPServer):
-    """cheroot's accept loop and thread pool around our connections."""
+    """cheroot's server around our connections, our loop and our threads."""
 
-    def __init__(self, service: Service, options: Options) -> None:
+    def __init__(self, service: Service, options: Options, pool: Pool) -> None:
         super().__init__(("127.0.0.1", 0), gateway=None, server_name=SERVER_NAME)
         self._service = service
-        self.requests = self.pool = _Pool(self, service.aborting, options.threads)
+        self._per_address = options.per_address
+        self.requests = self.pool = pool
         self.timeout = service.idle_seconds  # type: ignore[assignment] # the stub knows only whole seconds
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.keep_alive_conn_limit = min(options.waiting, files // 2)
@@ -209,8 +239,13 @@ class _Http(cheroot.HTTPServer):
         scheme = "http" if self._service.certificate is None else "https"
         environ = _constant_environ(self.bind_addr, scheme, multiprocess=multiprocess)
         self._service.host.environ.update(environ)
-        self._connections = Waiting(self, place.seat)
-        self.requests.start()
+        turns, proxies = self._service.turns, self._service.host.proxies
+        self._connections = Waiting(
+            self,
+            place.seat,
+            may_come=lambda peer: proxies.trusts(peer) or place.seat.of(peer) <= self._per_address,
+            besides=(turns.look, self.pool.relieve),
+        )
         self.ready = True
 
     def serve(self) -> None:
@@ -229,7 +264,8 @@ class _Http(cheroot.HTTPServer):
         self._connections.stop()
         self.socket.close()
         self._connections.close()
-        self.requests.stop(self.shutdown_timeout)
+        self._service.turns.close()
+        self.pool.stop(self.shutdown_timeout)
 
     @property
     def is_well(self) -> bool:
@@ -240,32 +276,6 @@ class _Http(cheroot.HTTPServer):
         """Faults of cheroot itself; its texts may hold anything and are not passed on."""
         if level >= logging.WARNING:
             self._service.observer.fault("fault in the HTTP server")
-
-
-class _Pool(threadpool.ThreadPool):
-    """Worker threads. cheroot's `stop` waits for them and then calls `_force_close` for each that is busy."""
-
-    def __init__(self, http: _Http, aborting: threading.Event, threads: int) -> None:
-        super().__init__(http, min=threads, max=threads)
-        self._aborting = aborting
-        self._workers: list[threadpool.WorkerThread] = []
-
-    def cut(self) -> None:
-        """End the connections of running requests. The event `aborting` is set before."""
-        for worker in self._workers:
-            connection = worker.conn
-            if connection is not None:
-                connection.cut()
-
-    def _spawn_worker(self) -> threadpool.WorkerThread:
-        worker: threadpool.WorkerThread = super()._spawn_worker()  # type: ignore[misc]
-        self._workers.append(worker)
-        return worker
-
-    def _force_close(self, connection: Connection | None) -> None:
-        self._aborting.set()  # first: the end of a connection must not look like the end of a body
-        if connection is not None:
-            connection.cut()
 
 
 class _Clock:

@@ -61,6 +61,11 @@ Work = Callable[[Place, Attendant], int]
 """What a process does until it is told to stop; gives its exit code."""
 
 
+def hold_signals() -> None:
+    """Let signals wait until there is a `Supervisor` that runs. To be called before there is any thread."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
 @dataclass
 class _Worker:
     """One seat and the process that sits there, if any.
@@ -115,11 +120,8 @@ class Supervisor:
         self._awaited: dict[int, int] = {}
         self._reload_until = 0.0
 
-    def run(self, on_ready: Callable[[], None]) -> int:
+    def run(self) -> int:
         """Serve until a signal asks for a stop; only in the main thread.
-
-        Args:
-            on_ready: called once every process answers requests.
 
         Returns:
             0, or the exit code of a process that could not even begin.
@@ -128,9 +130,9 @@ class Supervisor:
             raise RuntimeError("a thread would be lost in the fork, and what it holds would stay locked")
         gc.collect()
         gc.freeze()  # else the first collection in each process would copy every page that they share
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        hold_signals()
         try:
-            code = self._watch(on_ready)
+            code = self._watch()
             self._attendant.stopping()
             self._end_all()
         finally:
@@ -141,7 +143,7 @@ class Supervisor:
         return code
 
     # ── while it serves
-    def _watch(self, on_ready: Callable[[], None]) -> int:
+    def _watch(self) -> int:
         """Until a stop is asked for, or a process cannot begin."""
         while True:
             self._start_due()
@@ -153,15 +155,14 @@ class Supervisor:
             code = self._replace_ended()
             if code is not None and not self._ready:
                 return CRASHED if code < 0 else code
-            self._look_after(on_ready)
+            self._look_after()
 
-    def _look_after(self, on_ready: Callable[[], None]) -> None:
+    def _look_after(self) -> None:
         now = time.monotonic()
         for worker in self._workers:
             self._check_beats(worker, now)
         if not self._ready and all(worker.seat.readies for worker in self._workers):
             self._ready = True
-            on_ready()
             self._attendant.ready()
         if self._awaited:
             self._end_reload()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import selectors
-import socket
 import ssl
 import stat
 from pathlib import Path

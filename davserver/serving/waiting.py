@@ -15,6 +15,7 @@ import os
 import selectors
 import socket
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cheroot import server as cheroot
@@ -45,6 +46,8 @@ class Waiting(ConnectionManager):
     Args:
         server: gives `socket`, and takes connections that have something to say.
         seat: where this process says how many connections it has.
+        may_come: whether this address may have the connection that it has just made.
+        besides: what else is done every `TICK_SECONDS`.
 
     Attributes:
         turned_at: when the loop last came round, on the monotonic clock.
@@ -54,8 +57,16 @@ class Waiting(ConnectionManager):
     _stop_requested: bool
     _serving: bool
 
-    def __init__(self, server: cheroot.HTTPServer, seat: Seat) -> None:
+    def __init__(
+        self,
+        server: cheroot.HTTPServer,
+        seat: Seat,
+        may_come: Callable[[str], bool],
+        besides: Iterable[Callable[[], None]],
+    ) -> None:
         super().__init__(server)
+        self._may_come = may_come
+        self._besides = tuple(besides)
         self._listener: socket.socket = server.socket
         self._seat = seat
         self._away = False
@@ -111,6 +122,8 @@ class Waiting(ConnectionManager):
                 self._selector.register(self._listener.fileno(), selectors.EVENT_READ, self.server)
             if self.turned_at >= look_at:
                 self._expire(self.turned_at)
+                for look in self._besides:
+                    look()
                 look_at = self.turned_at + TICK_SECONDS
 
     def _welcome(self) -> None:
@@ -123,8 +136,14 @@ class Waiting(ConnectionManager):
             return
         self._insist_until = now
         connection = self._from_server_socket(self._listener)
-        if connection is not None:
+        if connection is None:
+            return
+        connection.arrive()
+        if self._may_come(connection.remote_addr):
             self.put(connection)
+        else:
+            connection.wire.reset()
+            connection.close()
 
     def _from_server_socket(self, listener: socket.socket) -> Connection | None:
         """As cheroot's, but a crowd of waiting connections, which is cheap to raise, shuts nobody out."""

@@ -20,7 +20,7 @@ Block = bytes | bytearray | memoryview
 
 GRACE_SECONDS = 30
 BYTES_PER_SECOND = 1024
-"""One body, in either direction, may take the grace and one second for this many bytes; only waiting counts."""
+"""A body, in either direction, may take the grace and one second for this many bytes; only waiting counts."""
 
 BRIEF_SECONDS = 0.02
 """A wait that is shorter does not count as one: others are not begun with in the meantime."""
@@ -159,7 +159,7 @@ class Wire:
         if not self.is_readable(min(BRIEF_SECONDS, self.timeout)):
             self.patience.begin(self)
             try:
-                came = self.is_readable(self.timeout - BRIEF_SECONDS)
+                came = self.is_readable(max(self.timeout - BRIEF_SECONDS, 0))
             finally:
                 self.patience.end(self)
             if not came:

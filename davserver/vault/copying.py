@@ -119,9 +119,9 @@ class Copying:
                 work.pending.append(_Pending(source.id, self._top_id))
                 while work.pending:
                     self._copy_some(tx, work)
-            top = replace(self._copied(source, place.parent.id), id=self._top_id, name=place.name)
+            top = self._copied(source, place.parent.id)._replace(id=self._top_id, name=place.name)
             if modified_ns is not None:
-                top = replace(top, modified_ns=modified_ns)
+                top = top._replace(modified_ns=modified_ns)
             self._insert(tx, [(source, top)], work)
             if copied_from is not None and not tx.nodes.unhide(access.account_id, self._top_id):
                 raise StorageUnavailable("the copy took too long and was given up")
@@ -166,8 +166,8 @@ class Copying:
         return copies
 
     def _copied(self, node: Node, parent_id: NodeId) -> Node:
-        return replace(
-            node, id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1, lock_born=False
+        return node._replace(
+            id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1, lock_born=False
         )
 
     def _insert(self, tx: Transaction, pairs: list[tuple[Node, Node]], work: _Work) -> None:

@@ -159,15 +159,19 @@ class Vault:
         with self._access.read() as tx:
             return self._tree.path_of(tx, node_id)
 
-    def listing(self, node: Node) -> Iterator[Node]:
+    def listing(self, node: Node, *, tagged: bool = True) -> Iterator[Node]:
         """The children of a collection, read in pages, in no order that a person would recognise.
+
+        Args:
+            node: the collection.
+            tagged: whether the children's entity tags are wanted; else they are "".
 
         Raises:
             WrongKind: `node` is a file.
         """
         self._access.require(Scope.LIST)
         require_collection(node)
-        return chain.from_iterable(self._tree.pages(self._access.reads, node))
+        return chain.from_iterable(self._tree.pages(self._access.reads, node, tagged=tagged))
 
     def listing_with_properties(self, node: Node) -> Iterator[tuple[Node, Values]]:
         """As `listing`, each child with its dead properties.

@@ -9,7 +9,7 @@ Called by `Vault`, `Upload` and `Copying`, which own it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from davserver.clock import Clock, to_seconds
@@ -144,21 +144,22 @@ class Tree:
             node_id = node.parent_id
         return VaultPath(tuple(reversed(names)))
 
-    def pages(self, reads: Reads, node: Node) -> Iterator[list[Node]]:
+    def pages(self, reads: Reads, node: Node, *, tagged: bool = True) -> Iterator[list[Node]]:
         """The children of a collection, page by page; no transaction is kept open for the next page."""
         after = b""
         while True:
             with reads.read() as tx:
                 rows = tx.nodes.children(self._account_id, node.id, after=after, limit=LISTING_PAGE)
-                opened = self.open_rows(tx, rows)
+                opened = self.open_rows(tx, rows, tagged=tagged)
             yield opened
             if len(rows) < LISTING_PAGE:
                 return
             after = rows[-1].name_sealed
 
-    def open_rows(self, tx: Transaction, rows: list[NodeRow]) -> list[Node]:
+    def open_rows(self, tx: Transaction, rows: list[NodeRow], *, tagged: bool = True) -> list[Node]:
         """Decrypt rows, and leave out files whose lock has expired before anything was put into them."""
-        nodes = map(self.codec.open_node, rows)
+        opened = self.codec.open_node
+        nodes = [opened(row, tagged=tagged) for row in rows]
         return [node for node in nodes if not (node.lock_born and self._is_over(tx, node))]
 
     def add(self, tx: Transaction, node: Node) -> None:
@@ -175,7 +176,7 @@ class Tree:
         Raises:
             VersionConflict: somebody else changed it since it was read.
         """
-        changed = replace(node, version=node.version + 1, **changes)  # type: ignore[arg-type]
+        changed = node._replace(version=node.version + 1, **changes)  # type: ignore[arg-type]
         tx.nodes.replace(self.codec.seal_node(changed), expected_version=node.version)
         return changed
 
@@ -285,7 +286,7 @@ class Tree:
         Raises:
             CorruptRow: its row was altered.
         """
-        if False:
+        if seen.glance.structure_version != version:
             return False
         if not checked:
             return True

@@ -78,7 +78,9 @@ class Announced:
 class Upload:
     """A file in the making; belongs to one thread at a time. Leaving its block without `commit` aborts it.
 
-    Raises (from `write` and `commit`, which then have aborted it):
+    The content is either put straight into the upload's own buffer (`space`, `advance`) or handed to `write`.
+
+    Raises (from those and from `commit`, which then have aborted it):
         LengthMismatch, ChecksumMismatch: the content is not what was announced.
         QuotaExceeded, LimitExceeded: there is no room for it.
         PreconditionFailed, Locked, ParentMissing, WrongKind: the tree has changed since the upload began.
@@ -114,21 +116,40 @@ class Upload:
 
     def write(self, data: Buffer) -> None:
         """Append `data`, which the caller may reuse when this returns."""
-        self._require_open()
         view = memoryview(data).cast("B")
+        self._require_open()
         try:
             self._admit(view.nbytes)
             while view.nbytes:
-                if self._filled == RUN_BYTES:
-                    self._flush(final=False)
-                self._grow(view.nbytes)
-                piece = view[: RUN_BYTES - self._filled]
-                self._plain[self._filled : self._filled + piece.nbytes] = piece
+                space = self._space(view.nbytes, certain=True)
+                piece = view[: space.nbytes]
+                space[: piece.nbytes] = piece
                 self._filled += piece.nbytes
                 view = view[piece.nbytes :]
         except BaseException:
             self.abort()
             raise
+
+    def space(self) -> memoryview:
+        """Where the next bytes of the content go, at least one; `advance` says how many were put there."""
+        self._require_open()
+        announced = self._announced.size
+        left = 0 if announced is None else announced - self._received
+        try:
+            return self._space(left or CHUNK_BYTES, certain=left > 0)
+        except BaseException:
+            self.abort()
+            raise
+
+    def advance(self, count: int) -> None:
+        """Append the first `count` bytes of the last `space`."""
+        self._require_open()
+        try:
+            self._admit(count)
+        except BaseException:
+            self.abort()
+            raise
+        self._filled += count
 
     def commit(self) -> Placed:
         """Make the file visible, durable when this returns."""
@@ -187,11 +208,27 @@ class Upload:
         if self._announced.size not in {None, self._received}:
             raise LengthMismatch("fewer bytes arrived than were announced; nothing was stored")
 
-    def _grow(self, wanted: int) -> None:
-        """The buffer is as large as it must be: a small file does not cost a megabyte."""
-        missing = min(self._filled + wanted, RUN_BYTES) - len(self._plain)
-        if missing > 0:
-            self._plain.extend(bytes(missing))
+    def _space(self, wanted: int, *, certain: bool) -> memoryview:
+        """Room for what is wanted, or for some of it; a small file does not cost a megabyte.
+
+        A full run is sealed only if something comes behind it: what is last is sealed as the last. If that is
+        not certain yet, there is room for one chunk more.
+        """
+        if self._filled > RUN_BYTES or (certain and self._filled == RUN_BYTES):
+            self._flush_run()
+        if self._filled == len(self._plain):
+            most = RUN_BYTES if certain else RUN_BYTES + CHUNK_BYTES
+            larger = bytearray(min(max(self._filled + wanted, 2 * self._filled), most))
+            larger[: self._filled] = self._plain
+            self._plain = larger
+        return memoryview(self._plain)[self._filled :]
+
+    def _flush_run(self) -> None:
+        """Seal and store one run; what is behind it moves to the front."""
+        filled, self._filled = self._filled, RUN_BYTES
+        self._flush(final=False)
+        self._filled = filled - RUN_BYTES
+        self._plain[: self._filled] = self._plain[RUN_BYTES:filled]
 
     def _flush(self, *, final: bool) -> None:
         """Seal what is in the buffer and hand it to the store, hashing beside it."""
@@ -207,7 +244,7 @@ class Upload:
 
     def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
         if not self._sealed:
-            self._sealed = bytearray(SEALED_RUN_BYTES)
+            self._sealed = bytearray(SEALED_RUN_BYTES + CHUNK_BYTES + TAG_BYTES)
         return memoryview(self._sealed)[: self._sealer.seal_into(plain, self._sealed, final=final)]
 
     def _open_writer(self) -> BlobWriter:

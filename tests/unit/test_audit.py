@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from davserver.audit import (
     ACCESS,
     ALLOWED_KEYS,
     MAX_VALUE_CHARS,
+    AccessLog,
     AuditEvent,
     LogAuditSink,
     get_logger,
@@ -204,6 +207,45 @@ def test_a_log_that_was_moved_away_is_begun_anew(logs: Logs) -> None:
     assert [line["event"] for line in logs.lines] == ["after"]
 
 
+REQUEST: dict[str, Any] = {
+    "method": "GET",
+    "status": 200,
+    "received": 0,
+    "sent": 4096,
+    "duration_ms": 1.5,
+    "account": "alice",
+    "request": "1f-2",
+}
+
+
+@pytest.mark.parametrize("account", ["alice", None, "zoë\n", TOKEN])
+def test_a_line_of_the_access_log_is_as_any_other(logs: Logs, account: str | None) -> None:
+    """The same keys, in the same order, with the same things cut out, as if it had gone the long way."""
+    request = REQUEST | {"account": account}
+    AccessLog(lambda: datetime(2030, 1, 2, 3, 4, 5, 6, UTC)).request(**request)
+    get_logger(ACCESS).info("request", **request)
+    ours, other = (logs.folder / "app.log").read_text().splitlines()
+    assert ours == re.sub(r'"timestamp": "[^"]*"', '"timestamp": "2030-01-02T03:04:05.000006Z"', other)
+    assert TOKEN not in ours
+
+
+def test_the_access_log_keeps_to_the_level_and_rotates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing where only warnings are logged; a file that has grown too long is moved on."""
+    monkeypatch.setattr("davserver.audit.LOOK_SECONDS", 0)
+    with restored_logging():
+        log_to_file(tmp_path / "quiet", level="warning", max_bytes=1000, keep=2)
+        AccessLog().request(**REQUEST)
+    assert (tmp_path / "quiet" / "app.log").read_text() == ""
+    with restored_logging():
+        log_to_file(tmp_path / "log", level="info", max_bytes=1000, keep=2)
+        access = AccessLog()
+        for _ in range(20):
+            access.request(**REQUEST)
+    assert {path.name for path in (tmp_path / "log").iterdir()} == {"app.log", "app.log.1", "app.log.2"}
+
+
 def test_a_log_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
     """One line that names the folder and the setting."""
     (tmp_path / "file").touch()
@@ -222,6 +264,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(
         log_to_terminal("error", io.StringIO())
         log_to_file(tmp_path, level="info", max_bytes=1 << 20, keep=1)
         get_logger("sealdav.test").info("hello")
+        AccessLog().request(**REQUEST)
     assert capsys.readouterr().err == ""
 
 

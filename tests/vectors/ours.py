@@ -67,7 +67,7 @@ def _node(case: Case) -> dict[str, object]:
         "blob_length": node.content.sealed_size if node.content else 0,
         "commitment": node.content.commitment if node.content else bytes(32),
         "sha1": node.sha1,
-        "extras": node.extras | {name: value for name, value in own.items() if value},
+        "extras": dict(node.extras) | {name: value for name, value in own.items() if value},
     }
 
 

@@ -107,7 +107,8 @@ TLS = {"tls_certificate": "tls.crt", "tls_key": "tls.key"}
     [
         ("127.0.0.1", {}, None),
         ("::1", {}, None),
-        ("192.0.2.1", {}, "listen in: set server.tls_certificate"),
+        ("192.0.2.1", {}, "are refused, since anybody there can listen in: set server.tls_certificate"),
+        ("192.0.2.1", {"plain_http": "true"}, "on the network can listen in: set server.tls_certificate"),
         ("192.0.2.1", {"public_url": "http://dav.example.org"}, "listen in: set server.tls_certificate"),
         ("192.0.2.1", TLS, None),
         ("192.0.2.1", {"trusted_proxies": "192.0.2.2"}, None),

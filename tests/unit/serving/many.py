@@ -83,10 +83,35 @@ def main() -> int:
         chosen.processes,
         work,
         grace_seconds=chosen.grace,
-        attendant=service_manager(),
+        attendant=Saying(service_manager(), port),
         reload=reload,
         fault=say,
-    ).run(lambda: say(f"port {port}"))
+    ).run()
+
+
+class Saying(Attendant):
+    """Says on which port the server is when it is ready, and passes everything on."""
+
+    def __init__(self, manager: Attendant, port: int) -> None:
+        self._manager = manager
+        self._port = port
+
+    def ready(self) -> None:
+        """See `Attendant`."""
+        self._manager.ready()
+        say(f"port {self._port}")
+
+    def reloading(self) -> None:
+        """See `Attendant`."""
+        self._manager.reloading()
+
+    def stopping(self) -> None:
+        """See `Attendant`."""
+        self._manager.stopping()
+
+    def alive(self) -> bool:
+        """See `Attendant`."""
+        return self._manager.alive()
 
 
 if __name__ == "__main__":

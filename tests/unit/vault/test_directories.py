@@ -15,7 +15,9 @@ import pytest
 from davserver.errors import CorruptRow, NotFound, ParentMissing
 from davserver.model import ROOT_ID, AccountId, Node, NodeId, NodeKind
 from davserver.vault.directories import CHARACTER_BYTES, ENTRY_BYTES, Directories
+from davserver.vault.paths import VaultPath
 from davserver.vault.scrub import Finding
+from davserver.vault.tree import Place
 from tests.unit.vault.peer import Peer, change, look
 from tests.unit.vault.store import Drive, Store, make_store
 
@@ -148,6 +150,22 @@ def test_a_rolled_back_change_leaves_nothing_known(store: Store, alice: Drive, v
     alice.move("/d", "/e")
     assert alice.get("/a/b/f") == b"1"
     assert alice.find("/c/f") is None
+
+
+def test_what_a_transaction_sees_of_its_own_change_is_not_kept(store: Store, alice: Drive) -> None:
+    """It may yet be rolled back, and its version be given to another change."""
+    for path in ("/a", "/a/b", "/d"):
+        alice.mkdir(path)
+    alice.put("/a/b/f", b"1")
+    tree = store.vaults.access(alice.principal).tree
+    with store.database.write() as tx:
+        source, root = tree.existing(tx, VaultPath(("a", "b"))), tree.existing(tx, VaultPath())
+        tree.move(tx, source, Place(root, "c", None), modified_ns=None)
+        assert tree.find(tx, VaultPath(("c", "f"))) is not None
+        assert tree.find(tx, VaultPath(("a", "b", "f"))) is None
+    alice.move("/d", "/e")
+    assert alice.find("/c/f") is None
+    assert alice.get("/a/b/f") == b"1"
 
 
 def _fail() -> None:

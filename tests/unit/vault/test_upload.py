@@ -75,6 +75,45 @@ def test_what_was_put_comes_back(store: Store, alice: Drive, size: int, piece: i
     store.assert_tidy()
 
 
+@pytest.mark.parametrize("size", [*SIZES, RUN_BYTES + CHUNK_BYTES + 1, 2 * (RUN_BYTES + CHUNK_BYTES)])
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("piece", [RUN_BYTES * 2, 100_003], ids=["all there is", "some of it"])
+def test_content_may_be_put_straight_into_the_buffer(
+    store: Store, alice: Drive, size: int, piece: int, *, announced: bool
+) -> None:
+    """As a socket does, and between other pieces; every chunk but the last is a whole one."""
+    data, sent = pattern(size), 0
+    with alice.begin("/a", expected_size=size if announced else None) as upload:
+        while sent < size:
+            space = upload.space()
+            count = min(piece, len(space), size - sent)
+            space[:count] = data[sent : sent + count]
+            upload.advance(count)
+            sent += count
+            upload.write(data[sent : sent + 1])
+            sent += len(data[sent : sent + 1])
+        upload.commit()
+    assert alice.get("/a") == data
+    content = alice.stat("/a").content
+    assert content is not None
+    assert content.sealed_size == sealed_size(size)
+    store.assert_tidy()
+
+
+def test_more_than_announced_in_the_buffer(store: Store, alice: Drive) -> None:
+    """There is always room for one byte, so that it is noticed."""
+    alice.put("/a", OLD)
+    upload = alice.begin("/a", expected_size=3)
+    upload.advance(len(upload.space()[:3]))
+    beyond = len(upload.space()[:1])
+    with pytest.raises(LengthMismatch):
+        upload.advance(beyond)
+    with pytest.raises(ValueError, match="over"):
+        upload.space()
+    assert alice.get("/a") == OLD
+    store.assert_tidy()
+
+
 @pytest.mark.parametrize("limit", [0, 1, 1000])
 def test_the_inline_limit_is_a_setting(folder: Path, limit: int) -> None:
     """Up to the limit content is in the database, one byte more is in the store."""
