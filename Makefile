@@ -22,10 +22,10 @@ THOROUGH := tests/unit/altered tests/unit/test_rotation.py tests/unit/test_delet
     tests/unit/crypto/test_stream_attacks.py tests/unit/dav/test_xml_text.py tests/unit/vault/test_copying.py \
     $(wildcard tests/unit/vault/test_failures*.py tests/unit/vault/test_races.py)
 
-.PHONY: help run keycloak setup test check lint unit fmt coverage fuzz bench lock clean
+.PHONY: help run keycloak setup test check lint unit fmt coverage fuzz bench screenshots lock clean
 
 help:  ## Print this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed  ## Set up and serve on this machine, with the embedded database and accounts
 	@exec $(BIN)/sealdav serve
@@ -70,6 +70,10 @@ fuzz: setup  ## Fuzz what reads requests, SECONDS=600 for each parser; keeps wha
 bench: setup  ## Measure one large file beside `rclone serve webdav` over crypt; ARGS="--folder /dev/shm"
 	@tests/services/install.sh
 	@$(BIN)/python -m benchmarks.large_file $(ARGS)
+
+screenshots: setup  ## Take the pictures in docs/ anew: every page of the site, and Keycloak's console
+	@tests/services/install.sh
+	@$(BIN)/python -m tests.services.screenshots
 
 lock: $(BIN)/pip  ## Choose new versions of all dependencies and write them, with hashes, to config/
 	@$(PIP) install uv

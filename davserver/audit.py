@@ -1,7 +1,8 @@
 """What is logged, and how: security events, the access log, the terminal and app.log.
 
 It must never let a file name, a path or a secret reach a log: only the keys of `ALLOWED_KEYS` pass, texts of
-exceptions and of other libraries never do. `cli` sets it up; services record events through `AuditSink`.
+exceptions and of other libraries never do. `cli` sets it up; services record events through `AuditSink`: the
+stored log of `davserver/accounts/audit_log.py`, with `LogAuditSink` behind it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 
 from davserver.clock import Clock, utc_now
+from davserver.db.engine import Transaction
 from davserver.errors import ConfigError
 
 LOG_NAME = "app.log"
@@ -49,7 +51,7 @@ ALLOWED_KEYS = frozenset(
         # requests
         *("method", "status", "received", "sent", "duration_ms", "account", "request"),
         # security events
-        *("client", "credential", "reason"),
+        *("actor", "client", "credential", "reason"),
         # programs and their work
         *("count", "freed", "library", "error", "at"),
     }
@@ -60,6 +62,15 @@ _SECRET = re.compile(
     r"\bew1-[0-9A-Za-z-]{10,}|\b(?:[0-9A-Za-z]{4}-){5}[0-9A-Za-z]{4}\b|\b(?:Basic|Bearer)\s+\S+|otpauth:\S+"
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+TERMINAL = "(terminal)"
+"""Who acts with a command of this machine. No user name begins with a parenthesis."""
+
+OFFBOARDING = "(off-boarding)"
+"""Who acts when the identity provider says that somebody has left, or is back."""
+
+PROVIDER = "(identity provider)"
+"""Who acts when a session ends because the identity provider says so."""
 
 EventDict = MutableMapping[str, Any]
 
@@ -87,6 +98,7 @@ class AuditEvent(Enum):
     PASSWORD_REFUSED = "password-refused"  # noqa: S105
     TOTP_BEGUN = "totp-begun"
     TOTP_CONFIRMED = "totp-confirmed"
+    TOTP_ACCEPTED = "totp-accepted"
     TOTP_REFUSED = "totp-refused"
     TOTP_RESET = "totp-reset"
     RECOVERY_CODES_MADE = "recovery-codes-made"
@@ -96,41 +108,74 @@ class AuditEvent(Enum):
     APP_PASSWORD_REVOKED = "app-password-revoked"  # noqa: S105
     APP_PASSWORD_REFUSED = "app-password-refused"  # noqa: S105
     APP_PASSWORD_MOVED = "app-password-moved"  # noqa: S105
+    TOKEN_REFUSED = "token-refused"  # noqa: S105
     MASTER_KEY_ROTATED = "master-key-rotated"
+    DEVICES_SUSPENDED = "devices-suspended"
+    DEVICES_RESUMED = "devices-resumed"
+    PROVIDER_LOST = "provider-lost"
+    PROVIDER_BACK = "provider-back"
     INTEGRITY_FAILED = "integrity-failed"
+    AUDIT_READ = "audit-read"
+    AUDIT_SKIPPED = "audit-skipped"
+    AUDIT_BROKEN = "audit-broken"
 
 
-_WARNINGS = frozenset(
+OF_STRANGERS = frozenset(
     {
         AuditEvent.PASSWORD_REFUSED,
-        AuditEvent.TOTP_REFUSED,
-        AuditEvent.RECOVERY_CODE_REFUSED,
         AuditEvent.APP_PASSWORD_REFUSED,
+        AuditEvent.TOKEN_REFUSED,
         AuditEvent.INTEGRITY_FAILED,
     }
 )
+"""What somebody can cause who has no account here: recorded so often a minute, and counted beyond that."""
+
+HAPPENS_ANYWAY = OF_STRANGERS | {
+    AuditEvent.SERVER_STARTED,
+    AuditEvent.SERVER_STOPPED,
+    AuditEvent.PROVIDER_LOST,
+    AuditEvent.PROVIDER_BACK,
+}
+"""What is so whether it can be recorded or not: a refusal stays one although the disk is full. Whatever lets
+somebody in or changes something is not among them: it is recorded, or it does not happen."""
+
+_WARNINGS = OF_STRANGERS | {
+    AuditEvent.TOTP_REFUSED,
+    AuditEvent.RECOVERY_CODE_REFUSED,
+    AuditEvent.PROVIDER_LOST,
+    AuditEvent.AUDIT_SKIPPED,
+    AuditEvent.AUDIT_BROKEN,
+}
 
 
 class AuditSink(Protocol):
     """Where security events go."""
 
-    def record(
+    def record(  # noqa: PLR0913 - what there is to say
         self,
         event: AuditEvent,
         *,
         account: str | None = None,
+        actor: str | None = None,
         credential: str | None = None,
         client: str | None = None,
         reason: str | None = None,
+        tx: Transaction | None = None,
     ) -> None:
-        """Keep one event.
+        """Keep one event, durably before this returns; with `tx`, together with what else is written there.
 
         Args:
             event: what happened.
             account: user name of the account that it happened to.
+            actor: who did it, where that is not the account's owner: an administrator, `TERMINAL` ...
             credential: public id of the app password.
             client: address of the peer.
             reason: why, in fixed words of ours; never text that a client sent.
+            tx: the transaction that makes the change of which this tells. Whoever is in one hands it down:
+                another one cannot be written beside it.
+
+        Raises:
+            StorageUnavailable: it cannot be kept, and is none of `HAPPENS_ANYWAY`. The change must fail too.
         """
         ...
 
@@ -141,19 +186,31 @@ class LogAuditSink:
     def __init__(self) -> None:
         self._log = get_logger("sealdav.audit")
 
-    def record(
+    def record(  # noqa: PLR0913 - as `AuditSink.record`
         self,
         event: AuditEvent,
         *,
         account: str | None = None,
+        actor: str | None = None,
         credential: str | None = None,
         client: str | None = None,
         reason: str | None = None,
+        tx: Transaction | None = None,
     ) -> None:
-        """See `AuditSink.record`."""
-        given = {"account": account, "credential": credential, "client": client, "reason": reason}
+        """See `AuditSink.record`; a line is written once the change is durable, and none if it never is."""
+        given = {
+            "account": account,
+            "actor": actor,
+            "credential": credential,
+            "client": client,
+            "reason": reason,
+        }
+        line = {key: value for key, value in given.items() if value}
         level = logging.WARNING if event in _WARNINGS else logging.INFO
-        self._log.log(level, event.value, **{key: value for key, value in given.items() if value is not None})
+        if tx is None:
+            self._log.log(level, event.value, **line)
+        else:
+            tx.after_commit(lambda: self._log.log(level, event.value, **line))
 
 
 # ── processors ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ Nothing here is a global, and nothing below ever sees the settings. Called by `d
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -13,17 +14,30 @@ from functools import partial
 from pathlib import Path
 
 from davserver.accounts.app_passwords import AppPasswords, Policy
+from davserver.accounts.audit_log import AuditLog
+from davserver.accounts.audit_retention import AuditRetention
+from davserver.accounts.audit_trail import AuditTrail
 from davserver.accounts.authenticator import Authenticator
+from davserver.accounts.bearer import BearerAuthenticator
+from davserver.accounts.confirmations import Confirmations
 from davserver.accounts.connecting import Connecting
 from davserver.accounts.deletion import AccountDeletion
+from davserver.accounts.desk import Desk
 from davserver.accounts.export import Exports
+from davserver.accounts.gate import Gate, OpenGate
+from davserver.accounts.inquiries import Inquiries
 from davserver.accounts.invitations import Invitations
 from davserver.accounts.issuer import require_issuer
 from davserver.accounts.last_use import BackgroundNotes, UseWriter
+from davserver.accounts.lease import Lease
+from davserver.accounts.lost_sessions import LostSessions
 from davserver.accounts.notices import MailServer, NoticingAudit
+from davserver.accounts.offboarding import Offboarding
 from davserver.accounts.overview import Overviews
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
+from davserver.accounts.rounds import LEASE_BEATS, Pace, Rounds
+from davserver.accounts.second_factor import ProvedHere, ProvedThere, ProviderSessions, SecondFactor
 from davserver.accounts.service import Accounts, read_account
 from davserver.accounts.sessions import Sessions
 from davserver.accounts.sign_in import SignIn
@@ -31,14 +45,16 @@ from davserver.accounts.taken import TakenNames
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
 from davserver.accounts.upkeep import Upkeep
-from davserver.audit import AuditSink, LogAuditSink
+from davserver.accounts.watch import Transfers
+from davserver.audit import TERMINAL, AuditSink, LogAuditSink
 from davserver.blobs import BlobStore, open_blob_store
 from davserver.clock import Clock, utc_now
 from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database
 from davserver.errors import ConfigError, StorageFull
-from davserver.identity.base import Directory, Provider, SingleSignOn
+from davserver.identity.base import AccessTokens, Directory, Provider, Registry, SingleSignOn
 from davserver.identity.local import MAX_HASHES_AT_ONCE, LocalIdentity
+from davserver.identity.step_up import StepUp
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
 from davserver.rotation import Progress, Rotation, RotationReport
@@ -62,6 +78,8 @@ class Services:
     settings: Settings
     clock: Clock
     audit: AuditSink
+    audit_log: AuditLog
+    audit_trail: AuditTrail
     notices: NoticingAudit | None
     database: Database
     blobs: BlobStore
@@ -74,7 +92,13 @@ class Services:
     totp: Totp
     recovery_codes: RecoveryCodes
     app_passwords: AppPasswords
+    gate: Gate
+    confirmations: Confirmations | None
+    rounds: Rounds | None
+    transfers: Transfers
     authenticator: Authenticator
+    bearer: BearerAuthenticator | None
+    step_up: StepUp | None
     vaults: Vaults
     maintenance: Maintenance
     profiles: Profiles
@@ -94,6 +118,7 @@ class Services:
         self.uses.close()
         if self.notices is not None:
             self.notices.close()
+        self.audit_log.settle(at_the_end=True)
         self.vaults.close()
         self.database.dispose()
         self.lock.close()
@@ -121,8 +146,14 @@ def store_state(settings: Settings) -> StoreState:
     return StoreState.KEY_ONLY if settings.keys.master_key_file.exists() else StoreState.NEW
 
 
-def build_services(
-    settings: Settings, *, clock: Clock = utc_now, needs_space: bool = True, is_current: bool = False
+def build_services(  # noqa: PLR0913 - what differs between those who call it
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    needs_space: bool = True,
+    is_current: bool = False,
+    actor: str = "",
+    registry: Registry | None = None,
 ) -> Services:
     """Open the store, or make what is missing: folders, database, master key. Migrates the database.
 
@@ -131,6 +162,8 @@ def build_services(
         clock: what tells the time.
         needs_space: refuse to begin on a full disk; not for what makes room there.
         is_current: see `open_keyring`.
+        actor: who acts, for the audit log, where nobody is named; "" is the owner of the account.
+        registry: who is asked about people in the place of the Keycloak that the settings name.
 
     Raises:
         ConfigError: a place cannot be used, or the accounts belong to another identity provider's people;
@@ -141,8 +174,6 @@ def build_services(
     storage = settings.storage
     lock = StoreLock(storage.data_dir, exclusive=False)
     database = Database(settings.database_url, durability=storage.durability)
-    notices = _notices(settings, database)
-    audit: AuditSink = notices or LogAuditSink()
     try:
         open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
         keyring = open_keyring(
@@ -155,6 +186,8 @@ def build_services(
         if settings.identity.provider == "keycloak":
             require_issuer(database, settings.identity.issuer, settings.identity.former_issuer)
         blobs = open_blobs()
+        audit_log = AuditLog(database, keyring, clock, LogAuditSink(), actor=actor)
+        notices = _notices(settings, database, audit_log)
         if notices is not None:
             notices.start(keyring)
         limits = Limits(
@@ -166,13 +199,14 @@ def build_services(
         return _services(
             settings,
             clock=clock,
-            audit=audit,
+            audit_log=audit_log,
             notices=notices,
             database=database,
             blobs=blobs,
             keyring=keyring,
             vaults=vaults,
             lock=lock,
+            registry=registry,
         )
     except BaseException:
         database.dispose()
@@ -197,7 +231,11 @@ def rotate_master_key(settings: Settings, progress: Progress, *, clock: Clock = 
         database = Database(settings.database_url, durability="full")
         try:
             path = settings.keys.master_key_file
-            return Rotation(path, database, clock, LogAuditSink(), progress).run()
+
+            def audit_with(keyring: Keyring) -> AuditSink:
+                return AuditLog(database, keyring, clock, LogAuditSink(), actor=TERMINAL)
+
+            return Rotation(path, database, clock, audit_with, progress).run()
         finally:
             database.dispose()
 
@@ -206,14 +244,16 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     settings: Settings,
     *,
     clock: Clock,
-    audit: AuditSink,
+    audit_log: AuditLog,
     notices: NoticingAudit | None,
     database: Database,
     blobs: BlobStore,
     keyring: Keyring,
     vaults: Vaults,
     lock: StoreLock,
+    registry: Registry | None,
 ) -> Services:
+    audit: AuditSink = notices or audit_log
     login = settings.login
     fresh_for = timedelta(minutes=login.totp_fresh_minutes)
     policy = Policy(
@@ -224,27 +264,38 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     )
     at_once = max(1, MAX_HASHES_AT_ONCE // settings.server.processes)
     identity = LocalIdentity(database, keyring, clock, audit, hashes_at_once=at_once)
-    single_sign_on, directory = _keycloak(settings, clock, TakenNames(database, keyring, "logout-token")) or (
-        None,
-        identity,
-    )
+    step_up = _step_up(settings)
+    keycloak = _keycloak(settings, clock, step_up, TakenNames(database, keyring, "logout-token"))
+    single_sign_on, tokens, directory = keycloak or (None, None, identity)
     throttle = Throttle(keyring, clock)
     uses = BackgroundNotes(UseWriter(database, audit))
     accounts = Accounts(database, keyring, clock, audit, vaults.plant_root)
     profiles = Profiles(database, keyring, audit)
     invitations = Invitations(database, keyring, accounts, profiles, identity, clock, audit)
+    hours = timedelta(hours=settings.identity.second_factor_hours)
+    elsewhere = ProviderSessions(database, keyring, clock, hours)
+    confirmations, rounds = (
+        (None, None)
+        if keycloak is None
+        else _offboarding(settings, database, keyring, clock, audit, registry or keycloak[2], elsewhere)
+    )
+    gate: Gate = confirmations or OpenGate()
     sessions = Sessions(
         database,
         keyring,
         clock,
         audit,
+        elsewhere,
         idle=timedelta(minutes=settings.site.idle_minutes),
         longest=timedelta(hours=settings.site.session_hours),
+        gate=gate,
     )
     return Services(
         settings=settings,
         clock=clock,
         audit=audit,
+        audit_log=audit_log,
+        audit_trail=AuditTrail(database, keyring, audit),
         notices=notices,
         database=database,
         blobs=blobs,
@@ -265,13 +316,38 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         ),
         recovery_codes=RecoveryCodes(database, keyring, throttle, clock, audit, fresh_for=fresh_for),
         app_passwords=AppPasswords(database, keyring, clock, audit, policy),
-        authenticator=Authenticator(database, keyring, clock, audit, uses),
+        gate=gate,
+        confirmations=confirmations,
+        rounds=rounds,
+        transfers=Transfers(),
+        authenticator=Authenticator(database, keyring, clock, audit, uses, gate),
+        bearer=None
+        if tokens is None
+        else BearerAuthenticator(
+            tokens,
+            accounts,
+            _second_factor(accounts, elsewhere, step_up, clock),
+            elsewhere,
+            gate,
+            clock,
+            audit,
+        ),
+        step_up=step_up,
         vaults=vaults,
         maintenance=_maintenance(database, blobs, keyring, clock, vaults),
         profiles=profiles,
         invitations=invitations,
         sessions=sessions,
-        upkeep=Upkeep(database, sessions, invitations, clock, timedelta(days=settings.site.keep_days)),
+        upkeep=Upkeep(
+            database,
+            sessions,
+            elsewhere,
+            invitations,
+            audit_log,
+            _audit_retention(settings, database, keyring, clock),
+            clock,
+            timedelta(days=settings.site.keep_days),
+        ),
         connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
         exports=Exports(TakenNames(database, keyring, "export"), clock),
@@ -284,8 +360,31 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     )
 
 
-def _keycloak(settings: Settings, clock: Clock, seen: TakenNames) -> tuple[SingleSignOn, Directory] | None:
-    """Where people sign in, and who they are there; None with built-in accounts. Asks nobody anything yet."""
+def _step_up(settings: Settings) -> StepUp | None:
+    """What Keycloak has to say of its own second factor; None if ours is asked for."""
+    chosen = settings.identity
+    if chosen.second_factor == "own":
+        return None
+    hours = timedelta(hours=chosen.second_factor_hours)
+    return StepUp(chosen.required_acr, round(hours.total_seconds()), chosen.clock_skew_seconds)
+
+
+def _second_factor(
+    accounts: Accounts, sessions: ProviderSessions, step_up: StepUp | None, clock: Clock
+) -> SecondFactor:
+    """What has to stand behind a token."""
+    if step_up is None:
+        return ProvedHere(accounts, sessions)
+    return ProvedThere(accounts, sessions, step_up, clock)
+
+
+def _keycloak(
+    settings: Settings, clock: Clock, step_up: StepUp | None, seen: TakenNames
+) -> tuple[SingleSignOn, AccessTokens, Registry] | None:
+    """Where people sign in, who they are, and whose tokens are whose; None with built-in accounts.
+
+    Asks nobody anything yet.
+    """
     chosen = settings.identity
     if chosen.provider == "local":
         return None
@@ -300,11 +399,64 @@ def _keycloak(settings: Settings, clock: Clock, seen: TakenNames) -> tuple[Singl
         ca_bundle=chosen.ca_bundle,
         clock_skew=chosen.clock_skew_seconds,
         post_logout_url=chosen.post_logout_url,
+        cli_client_id=chosen.cli_client_id,
     )
-    return KeycloakSignOn(provider, clock, seen=seen), KeycloakDirectory(provider)
+    sign_on = KeycloakSignOn(provider, clock, step_up, seen=seen)
+    return sign_on, sign_on, KeycloakDirectory(provider)
 
 
-def _notices(settings: Settings, database: Database) -> NoticingAudit | None:
+def _offboarding(  # noqa: PLR0913, PLR0917 - parts
+    settings: Settings,
+    database: Database,
+    keyring: Keyring,
+    clock: Clock,
+    audit: AuditSink,
+    registry: Registry,
+    sessions: ProviderSessions,
+) -> tuple[Confirmations, Rounds]:
+    """What knows whether somebody may still come in, and what asks beside the requests."""
+    chosen = settings.identity
+    suspends = chosen.on_password_reset == "suspend"  # noqa: S105 - what to do, not a password
+    offboarding = Offboarding(database, keyring, sessions, audit)
+    inquiries = Inquiries(registry, offboarding, clock, passwords=suspends)
+    confirmations = Confirmations(
+        database,
+        offboarding,
+        inquiries,
+        Desk(inquiries.about, time.monotonic),
+        clock,
+        confirm_seconds=chosen.confirm_seconds,
+        suspends=suspends,
+    )
+    pace = Pace.of(poll_seconds=chosen.poll_seconds, confirm_seconds=chosen.confirm_seconds)
+    rounds = Rounds(
+        offboarding,
+        inquiries,
+        confirmations,
+        LostSessions(database, keyring, registry, sessions, clock, audit, chosen.confirm_seconds),
+        Lease(database, audit, LEASE_BEATS * pace.beat),
+        clock,
+        pace,
+        time.monotonic,
+    )
+    return confirmations, rounds
+
+
+def _audit_retention(
+    settings: Settings, database: Database, keyring: Keyring, clock: Clock
+) -> AuditRetention:
+    """How much of the audit log is kept for how long."""
+    keep = settings.audit.keep_days
+    return AuditRetention(
+        database,
+        keyring,
+        clock,
+        addresses=timedelta(days=settings.site.keep_days),
+        entries=timedelta(days=keep) if keep else None,
+    )
+
+
+def _notices(settings: Settings, database: Database, audit_log: AuditLog) -> NoticingAudit | None:
     """The audit log with mails in front of it, if there is a mail server."""
     mail = settings.mail
     if not mail.host:
@@ -312,7 +464,7 @@ def _notices(settings: Settings, database: Database) -> NoticingAudit | None:
     server = MailServer(
         mail.host, mail.port, mail.starttls, mail.user, mail.password.get_secret_value(), mail.sender
     )
-    return NoticingAudit(LogAuditSink(), database, server)
+    return NoticingAudit(audit_log, database, server)
 
 
 def _maintenance(

@@ -31,6 +31,7 @@
     │   ├── SignInCancelled         the person turned back at the identity provider
     │   ├── SignInStale             an answer to no sign-in that is under way: begin again
     │   ├── TokenRefused            a token that is not to be believed
+    │   ├── SecondFactorMissing     the identity provider's second factor was not proved there
     │   └── ClockMismatch           our clock and the identity provider's disagree
     ├── NotPermitted                a valid credential whose scopes do not cover the request
     │   └── RoleMissing             known at the identity provider, but not allowed in here
@@ -39,6 +40,7 @@
     │   └── ProviderMisconfigured   the identity provider does not know our realm, client or secret
     ├── TooBusy                     too many requests of the same account are running
     ├── ProviderUnavailable         the identity provider cannot be reached right now
+    │   └── Unconfirmed             and has not said lately that somebody may still come in
     └── StorageUnavailable          database or blob store cannot be reached right now
         └── StorageFull             no space left
 
@@ -187,6 +189,10 @@ class TokenRefused(AuthenticationError):
     """A token of an identity provider is not to be believed."""
 
 
+class SecondFactorMissing(AuthenticationError):
+    """The identity provider's second factor is demanded, and the person has not proved it there."""
+
+
 class ClockMismatch(AuthenticationError):
     """The clocks of this server and of the identity provider disagree. The message says by how much."""
 
@@ -217,6 +223,18 @@ class TooBusy(DavserverError):
 
 class ProviderUnavailable(DavserverError):
     """The identity provider cannot be reached right now."""
+
+
+class Unconfirmed(ProviderUnavailable):
+    """The identity provider has not said lately that somebody may still come in; ask again later.
+
+    Attributes:
+        retry_after: after how many seconds.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("the identity provider has not said lately that this person may still come in")
+        self.retry_after = retry_after
 
 
 class StorageUnavailable(DavserverError):

@@ -15,10 +15,12 @@ from typing import TypeVar
 
 from davserver.clock import Clock, to_seconds
 from davserver.crypto import rowmac, tokens
+from davserver.crypto.audit_links import AuditLinks
 from davserver.crypto.keys import AccountKey, MasterKey
 from davserver.crypto.primitives import random_bytes
 from davserver.crypto.rowmac import Field
 from davserver.crypto.tokens import AppToken
+from davserver.db.audit import EMPTY_HEAD
 from davserver.db.engine import Database, Transaction
 from davserver.db.migrate import upgrade
 from davserver.db.rows import Row
@@ -80,11 +82,21 @@ def open_keyring(
     if instance_id is None:
         secret = load_master_keys(path)[-1] if exists(path) else create_master_key(path)
         prepare()
-        return Keyring([_new_instance(secret, database, clock)], database)
+        return _begun(Keyring([_new_instance(secret, database, clock)], database), database)
     masters = known_masters(load_master_keys(path), instance_id, database)
-    if not is_current:
-        upgrade(database)
-    return Keyring(masters, database)
+    if is_current:
+        return Keyring(masters, database)
+    return upgraded(masters, database)
+
+
+def upgraded(masters: Sequence[MasterKey], database: Database) -> Keyring:
+    """The keyring of a database that is brought up to date; see `Keyring` for what it raises.
+
+    Raises:
+        ConfigError: the database was made by a newer version.
+    """
+    upgrade(database)
+    return _begun(Keyring(masters, database), database)
 
 
 def known_masters(
@@ -142,6 +154,9 @@ class Keyring:
         database: where account keys lie wrapped.
         cached: unwrapped account keys kept; one more pushes out the one that was unused for longest.
 
+    Attributes:
+        audit_links: the links of the audit log, the same after a rotation.
+
     Raises:
         MasterKeyError: the database was made with another master key, or a rotation needs one more.
         CorruptRow: the pepper was altered.
@@ -160,6 +175,7 @@ class Keyring:
                     "put its line back into the file, above the newer one"
                 )
             self._pepper = read_pepper(tx, masters[-1])
+        self.audit_links = AuditLinks(self._pepper)
         self._master = masters[-1]
         self._older = tuple(one for one in masters[:-1] if one.kid in in_use)
         self._database = database
@@ -287,6 +303,21 @@ class Keyring:
         return self._under_either(
             lambda master: master.unwrap_account_key(wrapped, account_id, key_version, row.key_commitment)
         )
+
+
+def _begun(keyring: Keyring, database: Database) -> Keyring:
+    """Vouch for the head of an audit log that nothing was ever written to, as a revision has left it.
+
+    Of no other one: a head without its authenticator, or with entries beyond it, is for `verify` to tell of.
+    """
+    with database.read() as tx:
+        if tx.audit.head() != EMPTY_HEAD:
+            return keyring
+    with database.write() as tx:
+        if tx.audit.head() == EMPTY_HEAD and tx.audit.first_seq() is None:
+            tx.audit.put_head(keyring.with_mac(EMPTY_HEAD))
+            tx.commit()
+    return keyring
 
 
 def _new_instance(secret: MasterSecret, database: Database, clock: Clock) -> MasterKey:

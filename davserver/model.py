@@ -126,6 +126,9 @@ class AccountState(Enum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    OFFBOARDED = "offboarded"
+    """The identity provider says that its owner has left; when they are back there, it is active again."""
+
     DELETED = "deleted"
     """Its key is gone; its rows and contents are being removed."""
 
@@ -208,6 +211,7 @@ class AuthMethod(Enum):
     APP_PASSWORD = "app-password"  # noqa: S105 - the name of a method, not a secret
     TERMINAL = "terminal"
     BROWSER = "browser"
+    BEARER = "bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,8 @@ class Principal:
         root_id: the collection that is this principal's root; nothing above it can be addressed.
         credential_id: which app password was used, if any.
         totp_at: when this person last proved the second factor, if known.
+        provider_session: the session at the identity provider that a token of it belongs to (32 bytes that
+            stand for it here), if any.
     """
 
     account: Account
@@ -228,6 +234,7 @@ class Principal:
     totp_at: datetime | None = None
     credential_id: str | None = None
     unlock: Unlock = Unlock()
+    provider_session: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ from davserver.crypto.keys import MasterKey
 from davserver.db.accounts import AccountRow
 from davserver.db.credentials import TotpDeviceRow
 from davserver.db.engine import Database
-from davserver.db.migrate import upgrade
 from davserver.db.rekeying import TABLES, Position, position
 from davserver.db.rows import AuthenticatedRow
 from davserver.errors import ConfigError, CorruptRow
-from davserver.keyring import TOTP_SEAL_VERSION, Keyring, known_masters, read_pepper
+from davserver.keyring import TOTP_SEAL_VERSION, Keyring, known_masters, read_pepper, upgraded
 from davserver.master_key import MasterSecret, load_master_keys, replace_master_keys
 
 BATCH_ROWS = 500
@@ -29,6 +28,9 @@ BATCH_ROWS = 500
 
 Progress = Callable[[int, int], None]
 """Called whenever a step has become durable, with how many rows are done and how many there are."""
+
+AuditWith = Callable[[Keyring], AuditSink]
+"""Makes the log that the rotation is recorded in, whose head is vouched for with this keyring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Rotation:
         path: Path,
         database: Database,
         clock: Clock,
-        audit: AuditSink,
+        audit: AuditWith,
         progress: Progress,
         *,
         batch_rows: int = BATCH_ROWS,
@@ -91,13 +93,10 @@ class Rotation:
         self._progress(0, total)
         for row_type in TABLES:
             self._walk(row_type, old, new, total)
-        with self._database.write() as tx:
-            tx.instance.retire_key(old.kid, now=to_seconds(self._clock()))
-            tx.commit()
+        self._retire(old, new)
         self._progress(total, total)
         emptied = self._database.empty_log()
         replace_master_keys(self._path, [secret])
-        self._audit.record(AuditEvent.MASTER_KEY_ROTATED)
         return RotationReport(old.kid, new.kid, self._rows, tuple(self._altered), emptied)
 
     def _keys(self) -> tuple[MasterKey, MasterKey, MasterSecret]:
@@ -108,8 +107,7 @@ class Rotation:
         if instance_id is None:
             raise ConfigError("there is no store whose master key could be rotated: run `sealdav init`")
         known = known_masters(secrets, instance_id, self._database)
-        upgrade(self._database)
-        Keyring(known, self._database)  # refuses if a key is missing
+        upgraded(known, self._database)  # refuses if a key is missing
         newest = secrets[-1]
         if newest.kid == known[-1].kid and len(known) > 1:  # stopped after the new key was registered
             return known[-2], known[-1], newest
@@ -125,6 +123,14 @@ class Rotation:
                 return
             sealed = new.seal_pepper(read_pepper(tx, old))
             tx.instance.add_key(new.kid, new.key_check, now=to_seconds(self._clock()), pepper_sealed=sealed)
+            tx.commit()
+
+    def _retire(self, old: MasterKey, new: MasterKey) -> None:
+        """From here on no row is believed under the old key; recorded once, however often it was stopped."""
+        audit = self._audit(Keyring((old, new), self._database))
+        with self._database.write() as tx:
+            if tx.instance.retire_key(old.kid, now=to_seconds(self._clock())):
+                audit.record(AuditEvent.MASTER_KEY_ROTATED, tx=tx)
             tx.commit()
 
     def _walk(self, row_type: type[AuthenticatedRow], old: MasterKey, new: MasterKey, total: int) -> None:

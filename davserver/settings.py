@@ -21,7 +21,6 @@ from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -45,6 +44,7 @@ from pydantic_settings import (
 )
 
 from davserver.errors import ConfigError
+from davserver.urls import is_private
 
 ENV_PREFIX = "DAVSERVER_"
 ENV_DELIMITER = "__"
@@ -53,7 +53,7 @@ SERVICE_DATA = Path("/var/lib/sealdav")
 SERVICE_CONFIG = Path("/etc/sealdav")
 CONFIG_NAME = "davserver.toml"
 MASTER_KEY_NAME = "master.key"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+TOKEN_NAME = "token.json"  # noqa: S105 - the name of a file
 
 MAX_PROCESSES = 8
 """Unless asked for, no more processes than this serve: one writes to the database at a time."""
@@ -114,6 +114,12 @@ def default_places() -> Places:
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sealdav"
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "sealdav"
     return Places(data, config, config / CONFIG_NAME)
+
+
+def default_token_file() -> Path:
+    """Where `sealdav token` keeps what it was given: the user's folder for state (XDG Base Directory 0.8)."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "sealdav" / TOKEN_NAME
 
 
 def is_journal(descriptor: int) -> bool:
@@ -343,6 +349,30 @@ class IdentitySettings(Section):
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(
         30, description="How far Keycloak's clock and this server's may be apart."
     )
+    confirm_seconds: Annotated[int, Field(ge=20, le=300)] = Field(
+        55, description="Nothing is served to whom Keycloak has not confirmed for so long."
+    )
+    poll_seconds: Annotated[int, Field(ge=1, le=120)] = Field(
+        15, description="How often Keycloak is asked who of the people at work was disabled or deleted."
+    )
+    on_password_reset: Literal["ignore", "suspend"] = Field(
+        "ignore",
+        description='A new password in Keycloak: "ignore"; "suspend" devices until both factors were proved.',
+    )
+    cli_client_id: str = Field(
+        "dav-cli",
+        description="The public client that `sealdav token` signs in with; empty: its tokens open nothing.",
+    )
+    second_factor: Literal["own", "keycloak"] = Field(
+        "own", description='Who asks for the second factor: "own": this server; "keycloak": Keycloak.'
+    )
+    second_factor_hours: Annotated[int, Field(ge=1, le=168)] = Field(
+        12, description="How long after the second factor Keycloak's tokens open the drive."
+    )
+    required_acr: str = Field(
+        "",
+        description='What Keycloak calls a sign-in with both factors (acr); for second_factor "keycloak".',
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -359,13 +389,17 @@ class IdentitySettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.poll_seconds * 2 > self.confirm_seconds:
+            raise ValueError("poll_seconds is more than half of confirm_seconds: one answer must not be all")
+        if self.second_factor == "keycloak" and (self.provider == "local" or not self.required_acr):
+            raise ValueError('second_factor "keycloak" needs the provider "keycloak" and required_acr')
         if self.provider == "local":
             return self
         if not (self.issuer and self.client_id and self.client_secret.get_secret_value()):
             raise ValueError(
                 "keycloak needs issuer, client_id and client_secret, or a keycloak_json that holds them"
             )
-        if not _is_private(self.issuer):
+        if not is_private(self.issuer):
             raise ValueError("the issuer must be https: whoever reads the line could sign in as anybody")
         return self
 
@@ -392,12 +426,6 @@ def _text_of(name: str) -> str:
         raise ValueError(f"the file {name} cannot be read") from None
 
 
-def _is_private(url: str) -> bool:
-    """Whether nobody else can read what is sent there: https, or this machine."""
-    address = urlsplit(url)
-    return address.scheme == "https" or address.hostname in LOOPBACK
-
-
 class SiteSettings(Section):
     """The pages that people see in a browser."""
 
@@ -407,6 +435,15 @@ class SiteSettings(Section):
     )
     keep_days: Positive = Field(
         90, description="How long addresses and clients of app passwords' last use are kept."
+    )
+
+
+class AuditSettings(Section):
+    """The audit log: who signed in, failed, was given or lost what, and who has read it."""
+
+    keep_days: Annotated[int, Field(ge=0)] = Field(
+        400,
+        description="How long entries are kept; their addresses as long as site.keep_days. 0: for ever.",
     )
 
 
@@ -483,6 +520,7 @@ class Settings(BaseSettings):
     login: LoginSettings = Field(default_factory=LoginSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     site: SiteSettings = Field(default_factory=SiteSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     mail: MailSettings = Field(default_factory=MailSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     gc: GcSettings = Field(default_factory=GcSettings)

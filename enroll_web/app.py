@@ -17,6 +17,7 @@ from davserver.errors import DavserverError
 from enroll_web import errors, security
 from enroll_web.pages import (
     app_passwords,
+    audit,
     home,
     invited,
     my_data,
@@ -31,7 +32,7 @@ from enroll_web.visit import put_cookie, services, visit
 MAX_FORM_BYTES = 64 * 1024
 """Longest form; the longest field that means anything has a hundredth of it."""
 
-PAGES = (home, sign_in, oidc, second_factor, app_passwords, password, my_data, people, invited)
+PAGES = (home, sign_in, oidc, second_factor, app_passwords, password, my_data, people, audit, invited)
 """Where the pages are."""
 
 
@@ -83,5 +84,6 @@ def _for_every_page() -> dict[str, object]:
         "visit": visit,
         "looking": _looking,
         "built_in": services().single_sign_on is None,
+        "own_factor": services().step_up is None,
         "refusal": None,
     }

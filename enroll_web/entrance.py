@@ -33,7 +33,7 @@ RETURNABLE = frozenset(
         *("home.start", "home.security", "second_factor.set_up", "second_factor.new_recovery_codes"),
         *("app_passwords.overview", "app_passwords.new", "app_passwords.stolen"),
         *("password.change", "my_data.overview", "my_data.delete", "my_data.notices"),
-        *("people.overview", "people.invite", "people.reset"),
+        *("people.overview", "people.invite", "people.reset", "audit.overview", "audit.activity"),
     }
 )
 """Endpoints that one may be led back to."""
@@ -85,6 +85,8 @@ def landing(somebody: Visit) -> str:
         return url_for("sign_in.form")
     if somebody.is_proved:
         return url_for("home.start")
+    if services().step_up is not None:  # both factors are proved there, or none
+        return url_for("sign_in.form")
     if services().totp.is_enrolled(somebody.account):
         return url_for("second_factor.code")
     return url_for("second_factor.set_up")
@@ -116,7 +118,8 @@ def _elsewhere(somebody: Visit, level: Level, back: str) -> Response | None:
     if level >= Level.PROVED and not somebody.is_proved:
         return redirect(landing(somebody))
     if level >= Level.FRESH and not is_fresh(somebody):
-        return redirect(url_for("second_factor.confirm", next=safe_next(back)))
+        page = "second_factor.confirm" if services().step_up is None else "oidc.confirm"
+        return redirect(url_for(page, next=safe_next(back)))
     return None
 
 

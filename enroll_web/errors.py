@@ -75,6 +75,11 @@ TABLE: dict[type[DavserverError], Answer] = {
         "The sign-in was not believed",
         "The sign-in server's answer is not in order; this was logged. Please begin again.",
     ),
+    ours.SecondFactorMissing: Answer(
+        HTTPStatus.FORBIDDEN,
+        "A second step is missing",
+        "The sign-in server did not ask for a one-time code. If you have just set that up, sign in again.",
+    ),
     ours.AuthenticationError: _AGAIN,
     ours.RoleMissing: Answer(
         HTTPStatus.FORBIDDEN,
@@ -92,7 +97,13 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.ProviderUnavailable: Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The sign-in server does not answer",
-        "Your devices go on working. Try again in a minute; if it lasts, tell whoever runs it.",
+        "Try again in a minute; if it lasts, tell whoever runs it.",
+    ),
+    ours.Unconfirmed: Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The sign-in server does not answer",
+        "It has to say every minute that you may still come in, and has not done so. It is asked again all "
+        "the time: try again in a minute. If it lasts, tell whoever runs it.",
     ),
     ours.StorageFull: Answer(
         HTTPStatus.INSUFFICIENT_STORAGE, "The disk is full", "Tell whoever runs this server."
@@ -136,7 +147,7 @@ def domain_error(error: DavserverError) -> Response:
     answer = answer_to(error)
     note(error, services().audit, request.remote_addr)
     response = page(answer.status, answer.title, answer.text or _sentence(error))
-    if isinstance(error, ours.Throttled):
+    if isinstance(error, (ours.Throttled, ours.Unconfirmed)):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

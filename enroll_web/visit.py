@@ -7,6 +7,8 @@ Used by the pages.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -16,7 +18,7 @@ from davserver.accounts.sessions import WebSession
 from davserver.bootstrap import Services
 from davserver.errors import AuthenticationError
 from davserver.model import Account, Principal
-from davserver.serving.exchange import ACCOUNT_KEY
+from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY
 
 HTTPS_COOKIE = "__Host-sealdav"
 """Browsers take a cookie of this name over https only, for this host and no other (RFC 6265bis, 4.1.3)."""
@@ -121,7 +123,7 @@ class Visit:
         """The first factor was proved: a new session, whatever the browser had before."""
         self._take(
             services().sessions.sign_in(
-                self.session, principal, admin=admin, provider_session=sid, data=dict(data)
+                self.session, principal, admin=admin, provider_session=sid, data=dict(data), client=client()
             )
         )
 
@@ -130,6 +132,22 @@ class Visit:
         if self.session is None:
             raise AuthenticationError("nobody is signed in")
         self._take(services().sessions.prove(self.session, principal, data))
+
+    def guarded(self, blocks: Iterable[bytes], going_on: Callable[[], None]) -> Iterator[bytes]:
+        """A long answer, as long as this session would still open it; `going_on` is called now and then."""
+        if self.session is None:
+            raise AuthenticationError("nobody is signed in")
+        still_open = partial(services().sessions.still_open, self.session)
+
+        def ask() -> bool:
+            going_on()
+            return still_open()
+
+        return services().transfers.guard(blocks, ask, request.environ.get(CUT_KEY, lambda: None))
+
+    def ending_others(self) -> partial[int]:
+        """What signs every other browser of the account out, within the transaction of what is the reason."""
+        return partial(services().sessions.end_within, keep=self.session)
 
     def end(self) -> None:
         """The person has signed out."""

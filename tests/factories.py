@@ -7,20 +7,25 @@ that everything needs; the services on top take the world.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pyotp
 
 from davserver.accounts.app_passwords import AppPasswords, IssuedAppPassword, Policy
+from davserver.accounts.audit_log import AuditLog
+from davserver.accounts.audit_retention import AuditRetention
 from davserver.accounts.authenticator import Authenticator
 from davserver.accounts.invitations import Invitations
 from davserver.accounts.last_use import UseNotes, UseWriter
 from davserver.accounts.profiles import Profiles
+from davserver.accounts.second_factor import HOURS, ProviderSessions
 from davserver.accounts.service import Accounts
 from davserver.accounts.sessions import Sessions
 from davserver.accounts.sign_in import SignIn
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
+from davserver.accounts.upkeep import Upkeep
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.clock import Clock
 from davserver.db.engine import Database
@@ -116,7 +121,21 @@ def make_app_passwords(world: World, policy: Policy | None = None) -> AppPasswor
 
 def make_sessions(world: World) -> Sessions:
     """Signed-in browsers."""
-    return Sessions(world.database, world.keyring, world.clock, world.audit)
+    elsewhere = make_provider_sessions(world)
+    return Sessions(world.database, world.keyring, world.clock, world.audit, elsewhere)
+
+
+def make_provider_sessions(world: World, hours: timedelta = HOURS) -> ProviderSessions:
+    """What is known of sessions at the identity provider."""
+    return ProviderSessions(world.database, world.keyring, world.clock, hours)
+
+
+def make_upkeep(world: World, keep: timedelta = timedelta(days=90)) -> Upkeep:
+    """What forgets, on one setting for everything."""
+    audit_log = AuditLog(world.database, world.keyring, world.clock, world.audit)
+    retention = AuditRetention(world.database, world.keyring, world.clock, addresses=keep, entries=keep)
+    sessions, elsewhere, links = make_sessions(world), make_provider_sessions(world), make_invitations(world)
+    return Upkeep(world.database, sessions, elsewhere, links, audit_log, retention, world.clock, keep)
 
 
 def make_invitations(world: World) -> Invitations:

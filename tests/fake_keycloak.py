@@ -34,9 +34,13 @@ SECRET = "the client's secret, long enough to be a key of HMAC"
 SUBJECT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 SESSION = "5d5f2f5e-8a5a-4a59-9a83-fbb1c7f2d3a0"
 
+CLI = "dav-cli"
+
 DISCOVERY = "/realms/test/.well-known/openid-configuration"
 KEYS = "/realms/test/certs"
 TOKEN = "/realms/test/token"
+DEVICE = "/realms/test/device-authorization"
+REVOKE = "/realms/test/revoke"
 
 
 @functools.cache
@@ -72,6 +76,10 @@ class FakeKeycloak:
         status: what it answers instead of anything useful; 200 is none.
         discovery: what it says of itself, beside its addresses.
         body: what it says instead of any JSON.
+        lifespan: how long tokens of the device flow live, in seconds.
+        interval: how often a device may ask, in seconds.
+        pending: errors that a device is told, one each time that it asks, before it gets tokens.
+        refreshes: how many refresh tokens were redeemed.
         drips: "head" or "body": which part of each answer it gives byte by byte, without an end.
     """
 
@@ -81,7 +89,13 @@ class FakeKeycloak:
     status: int = 200
     discovery: dict[str, object] = field(default_factory=dict)
     body: bytes | None = None
+    lifespan: int = 300
+    interval: int = 5
+    pending: list[str] = field(default_factory=list)
+    refreshes: int = 0
     drips: str = ""
+    _devices: dict[str, str] = field(default_factory=dict)
+    _sessions: dict[str, int] = field(default_factory=dict)
     _codes: dict[str, tuple[Pending, dict[str, object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,7 +106,7 @@ class FakeKeycloak:
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.issuer = f"http://127.0.0.1:{self._server.server_port}/realms/test"
-        self.provider = Provider(self.issuer, CLIENT, SECRET)
+        self.provider = Provider(self.issuer, CLIENT, SECRET, cli_client_id=CLI)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -144,6 +158,25 @@ class FakeKeycloak:
         now = to_seconds(self.clock())
         claims = {**self._claims("Bearer", now), "aud": "account", "realm_access": {"roles": ["dav-user"]}}
         return _without_none({**claims, **changes})
+
+    def bearer_claims(self, **changes: object) -> dict[str, object]:
+        """What an access token of Keycloak says that was issued to `sealdav token` for us."""
+        now = to_seconds(self.clock())
+        claims = {
+            **self._claims("Bearer", now),
+            "aud": CLIENT,
+            "azp": CLI,
+            "sid": SESSION,
+            "auth_time": now,
+            "acr": "1",
+            "preferred_username": "alice",
+            "realm_access": {"roles": ["dav-user"]},
+        }
+        return _without_none({**claims, **changes})
+
+    def bearer(self, **changes: object) -> str:
+        """Such a token, with the header that Keycloak gives it."""
+        return self.sign(self.bearer_claims(**changes), typ="at+jwt")
 
     def logout_claims(self, **changes: object) -> dict[str, object]:
         """What a logout token of Keycloak says."""
@@ -197,12 +230,68 @@ class FakeKeycloak:
             return 400, {"error": "invalid_grant", "error_description": "PKCE verification failed"}
         return 200, known[1]
 
+    # the device flow, and what follows it
+    def _invite(self, form: Mapping[str, str]) -> tuple[int, dict[str, object]]:
+        if form.get("client_id") != CLI:
+            return 401, {"error": "invalid_client"}
+        if form.get("code_challenge_method") != "S256":
+            return 400, {"error": "invalid_request"}
+        code = f"device {len(self._devices)}"
+        self._devices[code] = form["code_challenge"]
+        return 200, {
+            "device_code": code,
+            "user_code": "ABCD-EFGH",
+            "verification_uri": f"{self.issuer}/device",
+            "verification_uri_complete": f"{self.issuer}/device?user_code=ABCD-EFGH",
+            "expires_in": 600,
+            "interval": self.interval,
+        }
+
+    def _grant(self, form: Mapping[str, str]) -> tuple[int, dict[str, object]]:
+        """By kind of grant."""
+        if form["grant_type"] == "authorization_code":
+            return self._redeem(form)
+        if form.get("client_id") != CLI:
+            return 401, {"error": "invalid_client"}
+        if form["grant_type"] == "refresh_token":
+            return self._refresh(form["refresh_token"])
+        if self.pending:
+            return 400, {"error": self.pending.pop(0)}
+        if self._devices.pop(form["device_code"], None) != challenge(form["code_verifier"]):
+            return 400, {"error": "invalid_grant"}
+        return self._issue(f"session {len(self._sessions)}", 0)
+
+    def _refresh(self, refresh_token: str) -> tuple[int, dict[str, object]]:
+        """A refresh token that comes a second time ends its session, as at Keycloak."""
+        session, _, number = refresh_token.rpartition(" ")
+        if self._sessions.get(session) != int(number):
+            self._sessions.pop(session, None)
+            return 400, {"error": "invalid_grant", "error_description": "Session not active"}
+        self.refreshes += 1
+        return self._issue(session, int(number) + 1)
+
+    def _revoke(self, form: Mapping[str, str]) -> tuple[int, dict[str, object]]:
+        self._sessions.pop(form["token"].rpartition(" ")[0], None)
+        return 200, {}
+
+    def _issue(self, session: str, number: int) -> tuple[int, dict[str, object]]:
+        self._sessions[session] = number
+        now = to_seconds(self.clock())
+        return 200, {
+            "token_type": "Bearer",
+            "expires_in": self.lifespan,
+            "access_token": self.bearer(exp=now + self.lifespan, jti=f"{session} {number}"),
+            "refresh_token": f"{session} {number}",
+        }
+
     # HTTP
     def _answer_to(self, path: str, body: str) -> tuple[int, object]:
         if self.status != 200:
             return self.status, {"error": "server_error"}
-        if path == TOKEN:
-            return self._redeem({name: values[0] for name, values in parse_qs(body).items()})
+        form = {name: values[0] for name, values in parse_qs(body).items()}
+        asked = {TOKEN: self._grant, DEVICE: self._invite, REVOKE: self._revoke}
+        if path in asked:
+            return asked[path](form)
         if path == KEYS:
             return 200, {"keys": [public_jwk(name) for name in self.published]}
         if path == DISCOVERY:
@@ -212,6 +301,8 @@ class FakeKeycloak:
                 "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": f"{self.issuer}/certs",
                 "end_session_endpoint": f"{self.issuer}/logout",
+                "device_authorization_endpoint": f"{self.issuer}/device-authorization",
+                "revocation_endpoint": f"{self.issuer}/revoke",
                 **self.discovery,
             }
         return 404, {"error": "not found"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from davserver.audit import AuditEvent
+from davserver.db.engine import Transaction
 
 START = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 """When time begins for tests."""
@@ -39,11 +40,12 @@ class RecordedEvent:
     credential: str | None
     client: str | None
     reason: str | None
+    actor: str | None = None
 
 
 @dataclass
 class RecordingAudit:
-    """An audit sink that keeps what it is told."""
+    """An audit sink that keeps what it is told, once the change of which it tells is committed."""
 
     events: list[RecordedEvent] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -53,13 +55,22 @@ class RecordingAudit:
         event: AuditEvent,
         *,
         account: str | None = None,
+        actor: str | None = None,
         credential: str | None = None,
         client: str | None = None,
         reason: str | None = None,
+        tx: Transaction | None = None,
     ) -> None:
         """See `AuditSink.record`."""
+        recorded = RecordedEvent(event, account, credential, client, reason, actor)
+        if tx is None:
+            self._keep(recorded)
+        else:
+            tx.after_commit(lambda: self._keep(recorded))
+
+    def _keep(self, recorded: RecordedEvent) -> None:
         with self._lock:
-            self.events.append(RecordedEvent(event, account, credential, client, reason))
+            self.events.append(recorded)
 
     def of(self, event: AuditEvent) -> list[RecordedEvent]:
         """What was recorded of one kind."""

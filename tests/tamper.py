@@ -63,3 +63,9 @@ def changed_values(value: Value) -> Iterator[Value]:
         yield from (value + 1, f"{value}x")
     elif isinstance(value, str):
         yield from (value + "x", value.encode())
+
+
+def delete_rows(database: Database, table: str) -> None:
+    """Take every row of a table away."""
+    with closing(_connect(database)) as connection, connection:
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608

@@ -17,7 +17,7 @@ from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto import tokens
 from davserver.db.credentials import AppPasswordRow
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import CorruptRow, InvalidValue, LimitExceeded, NotFound, NotPermitted, WrongKind
 from davserver.keyring import Keyring
 from davserver.model import (
@@ -160,10 +160,13 @@ class AppPasswords:
             self._require_allowed(tx, row)
             _require_collection(tx, row)
             tx.credentials.insert_app_password(row)
+            self._audit.record(
+                AuditEvent.APP_PASSWORD_ISSUED,
+                account=principal.account.username,
+                credential=row.app_id,
+                tx=tx,
+            )
             tx.commit()
-        self._audit.record(
-            AuditEvent.APP_PASSWORD_ISSUED, account=principal.account.username, credential=row.app_id
-        )
         return IssuedAppPassword(token.text(), _app_password(row))
 
     def list(self, account: Account) -> list[AppPassword]:
@@ -186,21 +189,22 @@ class AppPasswords:
             rows = [row for row in tx.credentials.app_passwords(account.id) if row.app_id == app_id]
             if not rows or not self._is_live(rows[0]):
                 raise NotFound("the account has no such app password")
-            self._revoke(tx, rows[0])
+            self._revoke(tx, account, rows[0])
             tx.commit()
-        self._audit.record(AuditEvent.APP_PASSWORD_REVOKED, account=account.username, credential=app_id)
 
-    def revoke_all(self, account: Account) -> int:
-        """Shut every app password of an account; returns how many there were."""
+    def revoke_all(self, account: Account, *, within: Within = lambda _tx, _account_id: None) -> int:
+        """Shut every app password of an account; returns how many there were.
+
+        Args:
+            account: whose.
+            within: what else belongs into the same transaction.
+        """
         with self._database.write() as tx:
             rows = [row for row in tx.credentials.app_passwords(account.id) if self._is_live(row)]
             for row in rows:
-                self._revoke(tx, row)
+                self._revoke(tx, account, row)
+            within(tx, account.id)
             tx.commit()
-        for row in rows:
-            self._audit.record(
-                AuditEvent.APP_PASSWORD_REVOKED, account=account.username, credential=row.app_id
-            )
         return len(rows)
 
     def _is_live(self, row: AppPasswordRow) -> bool:
@@ -210,7 +214,7 @@ class AppPasswords:
         except CorruptRow:
             return True
 
-    def _revoke(self, tx: Transaction, row: AppPasswordRow) -> None:
+    def _revoke(self, tx: Transaction, account: Account, row: AppPasswordRow) -> None:
         """Remove what can be checked or unwrapped. An altered row is revoked too: it only loses authority."""
         gone = replace(
             row,
@@ -221,6 +225,9 @@ class AppPasswords:
             version=row.version + 1,
         )
         tx.credentials.replace_app_password(self._keyring.with_mac(gone), expected_version=row.version)
+        self._audit.record(
+            AuditEvent.APP_PASSWORD_REVOKED, account=account.username, credential=row.app_id, tx=tx
+        )
 
     def _require_allowed(self, tx: Transaction, new: AppPasswordRow) -> None:
         account_row = tx.accounts.by_id(new.account_id)

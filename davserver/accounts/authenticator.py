@@ -7,14 +7,14 @@ remembered of them is that they were checked as they are. Called by the WebDAV d
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from datetime import datetime
 from typing import NamedTuple
 
 from davserver.accounts.app_passwords import read_networks
 from davserver.accounts.clients import client_address, client_network
+from davserver.accounts.gate import Gate, OpenGate
 from davserver.accounts.last_use import Use, UseNotes
+from davserver.accounts.refusals import RefusalCounter
 from davserver.accounts.service import read_account
 from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, to_seconds
@@ -45,26 +45,31 @@ NO_VERIFIER = bytes(32)
 KNOWN_CREDENTIALS = 4096
 """App passwords whose rows are remembered as they were when they were last checked."""
 
-COUNTED_CLIENTS = 1024
-"""Sources of refused attempts that are counted at the same time; the one unseen for longest is forgotten."""
-
 
 class Authenticator:
     """Checks app passwords.
 
     Args:
         uses: where the use of an app password is noted.
+        gate: knows whether the owner of an account may still come in.
     """
 
-    def __init__(
-        self, database: Database, keyring: Keyring, clock: Clock, audit: AuditSink, uses: UseNotes
+    def __init__(  # noqa: PLR0913, PLR0917 - parts
+        self,
+        database: Database,
+        keyring: Keyring,
+        clock: Clock,
+        audit: AuditSink,
+        uses: UseNotes,
+        gate: Gate | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._audit = audit
         self._uses = uses
-        self._refusals = _Counter()
+        self._gate = gate or OpenGate()
+        self._refusals = RefusalCounter()
         self._nobody = _nobody(keyring)
         self._known: dict[str, _Known] = {}
 
@@ -83,6 +88,7 @@ class Authenticator:
         Raises:
             AuthenticationError: malformed, unknown, wrong, expired, revoked, not from this address, not this
                 user's, or the account is suspended: always with the same words.
+            Unconfirmed: nobody can tell whether the owner may still come in.
             CorruptRow: the app password's or the account's row was altered. Nobody gets in.
         """
         try:
@@ -96,6 +102,8 @@ class Authenticator:
             raise self._refused(client, None, "unknown app password")
         reason = _why_shut(row, account, now) or (None if right else "wrong secret")
         reason = reason or _why_not_here(row, account, username, client)
+        if reason is None:  # whatever is not right is not worth asking anybody about
+            account, reason = self._admitted(account, reads)
         if reason is not None:
             raise self._refused(client, token.id, reason, account.username)
         self._uses.note(Use(token.id, to_seconds(now), client, agent))
@@ -105,10 +113,23 @@ class Authenticator:
         """Whether the principal's app password would still open the account: asked during long answers.
 
         Raises:
+            Unconfirmed: nobody can tell whether the owner may still come in.
             CorruptRow: a row was altered.
         """
         found, row, account = self._look_up(principal.credential_id or "", None)
-        return found and account.id == principal.account.id and _why_shut(row, account, self._clock()) is None
+        if not found or account.id != principal.account.id:
+            return False
+        if account.state is not AccountState.ACTIVE or _why_shut(row, account, self._clock()) is not None:
+            return False
+        return self._admitted(account, None)[1] is None
+
+    def _admitted(self, account: Account, reads: Reads | None) -> tuple[Account, str | None]:
+        """The account as it is now, and why its owner may not come in, if so."""
+        try:
+            account = self._gate.admit(account, reads)
+        except AuthenticationError:
+            return account, "not confirmed by the identity provider"
+        return account, None if account.state is AccountState.ACTIVE else "account suspended"
 
     def _look_up(self, app_id: str, reads: Reads | None) -> tuple[bool, AppPasswordRow, Account]:
         """Both rows, checked, in one statement; for an unknown id those of nobody, at the same cost."""
@@ -158,32 +179,13 @@ class _Known(NamedTuple):
     account: Account
 
 
-class _Counter:
-    """Counts refusals a source, so that a misconfigured device or an attacker cannot fill the log."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, str | None], int] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def is_power_of_two(self, client: str, app_id: str | None) -> bool:
-        """Count one more; whether the count is now 1, 2, 4, 8 ..."""
-        source = (client, app_id)
-        with self._lock:
-            count = self._counts.get(source, 0) + 1
-            self._counts[source] = count
-            self._counts.move_to_end(source)
-            if len(self._counts) > COUNTED_CLIENTS:
-                self._counts.popitem(last=False)
-        return count & (count - 1) == 0
-
-
 def _why_shut(row: AppPasswordRow, account: Account, now: datetime) -> str | None:
     """Why the app password opens nothing for anybody, if so."""
     if row.revoked_at is not None or row.verifier is None:
         return "revoked"
     if row.expires_at <= to_seconds(now):
         return "expired"
-    if account.state is not AccountState.ACTIVE:
+    if account.state in {AccountState.SUSPENDED, AccountState.DELETED}:
         return "account suspended"
     return None
 

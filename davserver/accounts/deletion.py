@@ -74,8 +74,8 @@ class AccountDeletion:
             tx.deletion.delete_credentials(row.account_id)
             for rule in (totp.RULE, recovery.RULE):
                 self._throttle.succeeded(tx, rule, row.account_id)
+            self._audit.record(AuditEvent.ACCOUNT_DELETED, account=row.username, tx=tx)
             tx.commit()
-        self._audit.record(AuditEvent.ACCOUNT_DELETED, account=row.username)
         return read_account(self._keyring, gone)
 
     def _require_another_administrator(self, tx: Transaction, row: AccountRow) -> None:

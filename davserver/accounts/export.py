@@ -5,8 +5,10 @@ It must never be made twice at once for one account: it reads and decrypts every
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
+from davserver.accounts.audit_trail import AuditEntry
 from davserver.accounts.overview import Overview
 from davserver.accounts.profiles import Profile
 from davserver.accounts.taken import TakenNames
@@ -84,3 +86,19 @@ def about(overview: Overview, profile: Profile) -> dict[str, object]:
             for one in overview.devices
         ],
     }
+
+
+def happened(entries: Iterable[AuditEntry]) -> list[dict[str, object]]:
+    """What the audit log holds about the account; what was altered there is left out."""
+    return [
+        {
+            "at": entry.at.isoformat(),
+            "event": entry.event,
+            "by": entry.actor,
+            "app_password": entry.credential,
+            "from": entry.client,
+            "reason": entry.reason,
+        }
+        for entry in entries
+        if entry.at is not None
+    ]

@@ -69,10 +69,18 @@ class Invitations:
         with self._database.read() as tx:
             if tx.accounts.all():
                 return None
-        return self._make("", admin=True, quota=None)
+        return self._make("", admin=True, quota=None, by=None)
 
-    def invite(self, username: str, *, admin: bool = False, quota: int | None = None) -> str:
+    def invite(
+        self, username: str, *, admin: bool = False, quota: int | None = None, by: str | None = None
+    ) -> str:
         """The text of a link for somebody new; one that was given for the same name before ends.
+
+        Args:
+            username: what they are to be called.
+            admin: whether it makes an administrator.
+            quota: in bytes; None is unlimited.
+            by: who invites, for the audit log.
 
         Raises:
             InvalidValue: not a user name.
@@ -82,9 +90,7 @@ class Invitations:
         with self._database.read() as tx:
             if tx.accounts.by_username(username) is not None:
                 raise AlreadyExists("there is already an account of this name")
-        text = self._make(username, admin=admin, quota=quota)
-        self._audit.record(AuditEvent.INVITATION_MADE, account=username)
-        return text
+        return self._make(username, admin=admin, quota=quota, by=by)
 
     def find(self, text: str) -> Invitation:
         """What a link is good for.
@@ -121,15 +127,13 @@ class Invitations:
                 not row.username and len(tx.accounts.all()) > 1
             ):
                 raise NotFound("this link was used already")
+            self._audit.record(AuditEvent.INVITATION_USED, account=username, tx=tx)
             give_password(tx, account_id)
             if row.admin:
                 self._profiles.write_admin(tx, account_id, admin=True)
+                self._audit.record(AuditEvent.ADMIN_GRANTED, account=username, tx=tx)
 
-        account = self._accounts.create(username, quota=row.quota, within=use)
-        self._audit.record(AuditEvent.INVITATION_USED, account=account.username)
-        if row.admin:
-            self._audit.record(AuditEvent.ADMIN_GRANTED, account=account.username)
-        return account
+        return self._accounts.create(username, quota=row.quota, within=use)
 
     def forget(self) -> int:
         """Remove links that have expired; returns how many there were."""
@@ -138,7 +142,7 @@ class Invitations:
             tx.commit()
         return count
 
-    def _make(self, username: str, *, admin: bool, quota: int | None) -> str:
+    def _make(self, username: str, *, admin: bool, quota: int | None, by: str | None) -> str:
         secret, now = secrets_.mint(), self._clock()
         row = InvitationRow(
             token_hash=self._hash(secret),
@@ -151,6 +155,8 @@ class Invitations:
         with self._database.write() as tx:
             tx.invitations.withdraw(username)
             tx.invitations.insert(self._keyring.with_mac(row))
+            if username:
+                self._audit.record(AuditEvent.INVITATION_MADE, account=username, actor=by, tx=tx)
             tx.commit()
         return secrets_.to_text(secret)
 

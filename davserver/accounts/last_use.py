@@ -10,13 +10,14 @@ import queue
 import re
 import threading
 from collections import OrderedDict, deque
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from davserver.accounts.clients import client_neighbourhood
 from davserver.audit import AuditEvent, AuditSink, get_logger
-from davserver.db.engine import Database
-from davserver.errors import StorageUnavailable
+from davserver.db.engine import Database, Transaction
+from davserver.errors import DavserverError
 
 NOTE_EVERY_S = 60
 """Seconds between two notes about the same app password."""
@@ -69,18 +70,21 @@ class _Travels:
     networks: deque[str] = field(default_factory=lambda: deque(maxlen=NETWORKS_KNOWN))
     told: deque[int] = field(default_factory=lambda: deque(maxlen=MOVES_TOLD))
 
-    def is_news(self, before: str, now: str, at: int) -> bool:
-        """Whether a use from the network `now` is to be told, when the last one was from `before`."""
+    def is_news(self, before: object, use: Use) -> bool:
+        """Whether a use is to be told. The last one was `before`, a note that nobody vouches for."""
+        if not isinstance(before, str):  # it is the first use, or was altered
+            return False
         if not self.networks:
-            self.networks.append(before)
+            self.networks.append(client_neighbourhood(before))
+        now = client_neighbourhood(use.client)
         if now in self.networks:
             self.networks.remove(now)  # and to the end: the one unseen for longest is forgotten
             self.networks.append(now)
             return False
         self.networks.append(now)
-        if len(self.told) == MOVES_TOLD and at - self.told[0] < MOVES_WINDOW_S:
+        if len(self.told) == MOVES_TOLD and use.now - self.told[0] < MOVES_WINDOW_S:
             return False
-        self.told.append(at)
+        self.told.append(use.now)
         return True
 
 
@@ -97,7 +101,8 @@ class UseWriter:
         self._travels: OrderedDict[str, _Travels] = OrderedDict()
 
     def note(self, use: Use) -> None:
-        """See `UseNotes.note`; a database that is busy or full is logged and costs this note."""
+        """See `UseNotes.note`; what keeps it from being written is logged and costs this note, no more."""
+        travels = deepcopy(self._travels.get(use.app_id, _Travels()))
         try:
             with self._database.write() as tx:
                 before = tx.credentials.with_account(use.app_id)
@@ -107,29 +112,30 @@ class UseWriter:
                     client=use.client[:MAX_CLIENT_CHARS],
                     agent=_UNPRINTABLE.sub("?", use.agent)[:MAX_AGENT_CHARS],
                 )
+                if before is not None and travels.is_news(before[0].last_used_from, use):
+                    self._record_move(tx, before[1].username, use)
                 tx.commit()
-        except StorageUnavailable:
+        except DavserverError:
             get_logger("sealdav.accounts").warning("last use not noted", credential=use.app_id)
             return
-        if before is not None and self._audit is not None:
-            device, account = before
-            if self._has_moved(device.last_used_from, use):
-                self._audit.record(
-                    AuditEvent.APP_PASSWORD_MOVED,
-                    account=account.username,
-                    credential=use.app_id,
-                    client=use.client,
-                )
+        self._remember(use.app_id, travels)
 
-    def _has_moved(self, before: object, use: Use) -> bool:
-        """Whether the use is from a network that is news. The last one is a note that nobody vouches for."""
-        if not isinstance(before, str):  # it is the first use, or was altered
-            return False
-        travels = self._travels.setdefault(use.app_id, _Travels())
-        self._travels.move_to_end(use.app_id)
+    def _record_move(self, tx: Transaction, username: str, use: Use) -> None:
+        if self._audit is not None:
+            self._audit.record(
+                AuditEvent.APP_PASSWORD_MOVED,
+                account=username,
+                credential=use.app_id,
+                client=use.client,
+                tx=tx,
+            )
+
+    def _remember(self, app_id: str, travels: _Travels) -> None:
+        """Only now that it is durable: what was not written was not told either."""
+        self._travels[app_id] = travels
+        self._travels.move_to_end(app_id)
         if len(self._travels) > REMEMBERED:
             self._travels.popitem(last=False)
-        return travels.is_news(client_neighbourhood(before), client_neighbourhood(use.client), use.now)
 
 
 class BackgroundNotes:

@@ -17,7 +17,7 @@ from email.utils import formatdate, make_msgid
 
 from davserver.accounts.profiles import is_email
 from davserver.audit import AuditEvent, AuditSink, get_logger
-from davserver.db.engine import Database
+from davserver.db.engine import Database, Transaction
 from davserver.errors import InvalidValue
 from davserver.keyring import Keyring
 
@@ -55,6 +55,10 @@ TEXTS: dict[AuditEvent, tuple[str, str]] = {
         "This address was changed or removed: from now on no mails about your account come here.",
     ),
     AuditEvent.PASSWORD_CHANGED: ("Your password was changed", "The password of your account was changed."),
+    AuditEvent.DEVICES_SUSPENDED: (
+        "Your devices wait for you",
+        "Your password was reset. Until you sign in on the site again no app password opens your drive.",
+    ),
     AuditEvent.APP_PASSWORD_ISSUED: ("A new app password", "A new app password can open your drive."),
     AuditEvent.APP_PASSWORD_REVOKED: (
         "An app password was revoked",
@@ -111,28 +115,42 @@ class NoticingAudit:
         self._keyring = keyring
         self._thread.start()
 
-    def record(
+    def record(  # noqa: PLR0913 - as `AuditSink.record`
         self,
         event: AuditEvent,
         *,
         account: str | None = None,
+        actor: str | None = None,
         credential: str | None = None,
         client: str | None = None,
         reason: str | None = None,
+        tx: Transaction | None = None,
     ) -> None:
-        """See `AuditSink.record`."""
-        self._audit.record(event, account=account, credential=credential, client=client, reason=reason)
+        """See `AuditSink.record`; the mail goes out once the change is durable."""
+        self._audit.record(
+            event,
+            account=account,
+            actor=actor,
+            credential=credential,
+            client=client,
+            reason=reason,
+            tx=tx,
+        )
         if account is None or event not in TEXTS:
             return
         try:
             # Now and not when it is sent: whoever has the session could change the address in between.
-            address, label = self._look_up(account, credential)
-            if address:
-                self._waiting.put_nowait(_Happening(event, account, client, address, label))
-        except queue.Full:
-            self._log.warning("too many mails at once", account=account)
+            address, label = self._look_up(account, credential, tx)
         except Exception:  # noqa: BLE001 - what was recorded has happened and must not fail; it is logged
             self._not_sent(account)
+            return
+        happening = _Happening(event, account, client, address, label)
+        if not address:
+            return
+        if tx is None:
+            self._hand_over(happening)
+        else:
+            tx.after_commit(lambda: self._hand_over(happening))
 
     def close(self) -> None:
         """Send what is waiting and end the thread; what takes too long is logged and lost."""
@@ -159,18 +177,25 @@ class NoticingAudit:
             raise InvalidValue("the stored address is none")
         self._send(_message(self._server.sender, happening))
 
+    def _hand_over(self, happening: _Happening) -> None:
+        try:
+            self._waiting.put_nowait(happening)
+        except queue.Full:
+            self._log.warning("too many mails at once", account=happening.account)
+
     def _not_sent(self, account: str) -> None:
         """To be called while the exception is handled; its text, which may hold the address, is left out."""
         self._log.warning("a mail could not be sent", account=account, exc_info=True)
 
-    def _look_up(self, username: str, credential: str | None) -> tuple[str, str]:
-        """The person's address, and what they call the app password."""
+    def _look_up(self, username: str, credential: str | None, tx: Transaction | None) -> tuple[str, str]:
+        """The person's address before the change made in `tx`, and what they call the app password."""
         if self._keyring is None:
             return "", ""
-        with self._database.read() as tx:
-            account = tx.accounts.by_username(username)
-            profile = None if account is None else tx.profiles.find(account.account_id)
-            devices = [] if account is None else tx.credentials.app_passwords(account.account_id)
+        with self._database.read() as before:
+            account = before.accounts.by_username(username)
+            profile = None if account is None else before.profiles.find(account.account_id)
+            after = tx or before
+            devices = [] if account is None else after.credentials.app_passwords(account.account_id)
         labels = [one.label for one in devices if one.app_id == credential]
         return "" if profile is None else self._keyring.checked(profile).email, "".join(labels)
 

@@ -58,17 +58,22 @@ class Profiles:
             row = self._find(tx, account_id)
         return Profile(row.admin, row.email)
 
-    def set_admin(self, account: Account, *, admin: bool) -> None:
+    def set_admin(self, account: Account, *, admin: bool, by: str | None = None) -> None:
         """Make somebody an administrator, or no longer.
+
+        Args:
+            account: whose.
+            admin: whether they are to be one.
+            by: who does it, for the audit log.
 
         Raises:
             CorruptRow: the profile was altered.
         """
         with self._database.write() as tx:
             self.write_admin(tx, account.id, admin=admin)
+            event = AuditEvent.ADMIN_GRANTED if admin else AuditEvent.ADMIN_WITHDRAWN
+            self._audit.record(event, account=account.username, actor=by, tx=tx)
             tx.commit()
-        event = AuditEvent.ADMIN_GRANTED if admin else AuditEvent.ADMIN_WITHDRAWN
-        self._audit.record(event, account=account.username)
 
     def write_admin(self, tx: Transaction, account_id: AccountId, *, admin: bool) -> None:
         """The same inside somebody's transaction, without a word in the log."""
@@ -88,9 +93,8 @@ class Profiles:
             if self._find(tx, account.id).email == email:
                 return
             self._change(tx, account.id, lambda row: replace(row, email=email))
-            # Before the change can be seen: the notice of it has to find the old address. One of a change
-            # that then fails does less harm than none of a change that was made.
-            self._audit.record(AuditEvent.EMAIL_CHANGED, account=account.username)
+            # Before the change can be seen: the notice of it has to find the old address.
+            self._audit.record(AuditEvent.EMAIL_CHANGED, account=account.username, tx=tx)
             tx.commit()
 
     def _change(

@@ -14,7 +14,7 @@ from davserver.accounts.totp import FRESH_FOR, require_fresh_totp
 from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, to_seconds
 from davserver.crypto import tokens
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.db.recovery_codes import RecoveryCodeRow
 from davserver.errors import AuthenticationError, NotPermitted
 from davserver.keyring import Keyring
@@ -83,12 +83,13 @@ class RecoveryCodes:
         """
         return self._make(principal, only_first=False)
 
-    def use(self, principal: Principal, code: str) -> None:
+    def use(self, principal: Principal, code: str, *, within: Within = lambda _tx, _account_id: None) -> None:
         """Use a code up and take the lost authenticator away, with its failures: a new one is enrolled next.
 
         Args:
             principal: somebody who has just given the account's password.
             code: as typed; case, spaces and hyphens do not matter.
+            within: what else belongs into the same transaction, if the code is right.
 
         Raises:
             NotPermitted: the password was not given just now.
@@ -104,15 +105,17 @@ class RecoveryCodes:
             right = self._consume(tx, account.id, secret)
             if right:
                 tx.credentials.delete_devices(account.id)
+                tx.proofs.delete_of(account.id)
                 self._throttle.succeeded(tx, RULE, account.id)
                 self._throttle.succeeded(tx, totp.RULE, account.id)
+                within(tx, account.id)
             else:
                 self._throttle.failed(tx, RULE, account.id)
+            event = AuditEvent.RECOVERY_CODE_USED if right else AuditEvent.RECOVERY_CODE_REFUSED
+            self._audit.record(event, account=account.username, tx=tx)
             tx.commit()
         if not right:
-            self._audit.record(AuditEvent.RECOVERY_CODE_REFUSED, account=account.username)
             raise AuthenticationError("wrong recovery code, or one that was used before")
-        self._audit.record(AuditEvent.RECOVERY_CODE_USED, account=account.username)
 
     def _make(self, principal: Principal, *, only_first: bool) -> list[str]:
         account, now = principal.account, self._clock()
@@ -127,8 +130,8 @@ class RecoveryCodes:
                 return []
             tx.recovery_codes.delete(account.id)
             tx.recovery_codes.insert([self._keyring.with_mac(row) for row in rows])
+            self._audit.record(AuditEvent.RECOVERY_CODES_MADE, account=account.username, tx=tx)
             tx.commit()
-        self._audit.record(AuditEvent.RECOVERY_CODES_MADE, account=account.username)
         return [tokens.recovery_text(secret) for secret in secrets]
 
     def _consume(self, tx: Transaction, account_id: AccountId, secret: bytes) -> bool:

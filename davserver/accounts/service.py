@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from davserver.audit import AuditEvent, AuditSink
+from davserver.audit import PROVIDER, AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto.keys import AccountKey
 from davserver.crypto.primitives import random_bytes
@@ -40,6 +40,11 @@ LOCAL = "local:"
 
 MAX_QUOTA_BYTES = 2**62
 """Largest quota: it and what is added to it stay within the 64 bits of a database integer."""
+
+SHUT_ELSEWHERE = (
+    "this account was shut by the identity provider: let its owner in again there. If there is no such "
+    "provider any more, suspend the account first"
+)
 
 PlantRoot = Callable[[Transaction, AccountId, AccountKey], None]
 """Makes the root collection of a new account inside the transaction that makes the account."""
@@ -135,9 +140,9 @@ class Accounts:
         with self._database.write() as tx:
             tx.accounts.insert(row)
             self._plant_root(tx, account_id, new.key)
+            self._audit.record(AuditEvent.ACCOUNT_CREATED, account=row.username, tx=tx)
             within(tx, account_id)
             tx.commit()
-        self._audit.record(AuditEvent.ACCOUNT_CREATED, account=row.username)
         return read_account(self._keyring, row)
 
     def provision(self, identity: Identity) -> Account:
@@ -164,7 +169,7 @@ class Accounts:
             raise NotPermitted("this account is suspended")
         if identity.quota in {None, account.quota}:
             return account
-        return self.set_quota(account.username, identity.quota)
+        return self.set_quota(account.username, identity.quota, by=PROVIDER)
 
     def _first_time(self, identity: Identity) -> Account:
         try:
@@ -221,26 +226,47 @@ class Accounts:
             rows = tx.accounts.all()
         return [read_account(self._keyring, row) for row in rows]
 
-    def suspend(self, username: str) -> Account:
+    def suspend(self, username: str, *, by: str | None = None) -> Account:
         """Shut an account: from the next request on, nothing opens it. Its files stay.
 
+        Args:
+            username: whose account.
+            by: who does it, for the audit log.
+
         Raises:
             NotFound: there is none.
             CorruptRow: its row was altered.
         """
-        return self._set_state(username, AccountState.SUSPENDED, AuditEvent.ACCOUNT_SUSPENDED)
+        state = AccountState.SUSPENDED.value
+        return self._change(username, lambda row: replace(row, state=state), AuditEvent.ACCOUNT_SUSPENDED, by)
 
-    def resume(self, username: str) -> Account:
+    def resume(self, username: str, *, by: str | None = None) -> Account:
         """Open a suspended account again, with the credentials that it had.
 
+        Args:
+            username: whose account.
+            by: who does it, for the audit log.
+
         Raises:
             NotFound: there is none.
+            NotPermitted: the identity provider has shut it, not an administrator.
             CorruptRow: its row was altered.
         """
-        return self._set_state(username, AccountState.ACTIVE, AuditEvent.ACCOUNT_RESUMED)
 
-    def set_quota(self, username: str, quota: int | None) -> Account:
+        def resumed(row: AccountRow) -> AccountRow:
+            if row.state == AccountState.OFFBOARDED.value:
+                raise NotPermitted(SHUT_ELSEWHERE)
+            return replace(row, state=AccountState.ACTIVE.value)
+
+        return self._change(username, resumed, AuditEvent.ACCOUNT_RESUMED, by)
+
+    def set_quota(self, username: str, quota: int | None, *, by: str | None = None) -> Account:
         """Limit the plaintext bytes that an account may store; what is stored already stays.
+
+        Args:
+            username: whose account.
+            quota: None is unlimited.
+            by: who does it, for the audit log.
 
         Raises:
             NotFound: there is none.
@@ -248,16 +274,11 @@ class Accounts:
             CorruptRow: its row was altered.
         """
         quota = _checked_quota(quota)
-        account = self._change(username, lambda row: replace(row, quota=quota))
-        self._audit.record(AuditEvent.QUOTA_CHANGED, account=account.username)
-        return account
+        return self._change(username, lambda row: replace(row, quota=quota), AuditEvent.QUOTA_CHANGED, by)
 
-    def _set_state(self, username: str, state: AccountState, event: AuditEvent) -> Account:
-        account = self._change(username, lambda row: replace(row, state=state.value))
-        self._audit.record(event, account=account.username)
-        return account
-
-    def _change(self, username: str, change: Callable[[AccountRow], AccountRow]) -> Account:
+    def _change(
+        self, username: str, change: Callable[[AccountRow], AccountRow], event: AuditEvent, by: str | None
+    ) -> Account:
         with self._database.write() as tx:
             row = tx.accounts.by_username(username.casefold())
             if row is None:
@@ -265,6 +286,9 @@ class Accounts:
             _require_kept(read_account(self._keyring, row).state)
             changed = self._keyring.with_mac(change(replace(row, version=row.version + 1)))
             tx.accounts.replace(changed, expected_version=row.version)
+            if changed.state != AccountState.ACTIVE.value:
+                tx.proofs.delete_of(row.account_id)
+            self._audit.record(event, account=row.username, actor=by, tx=tx)
             tx.commit()
         return read_account(self._keyring, changed)
 

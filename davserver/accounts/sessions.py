@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from davserver.accounts.gate import Gate, OpenGate
+from davserver.accounts.second_factor import ProviderSessions
 from davserver.accounts.service import read_account
-from davserver.audit import AuditEvent, AuditSink
+from davserver.audit import PROVIDER, AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto import sessions as secrets_
 from davserver.crypto.primitives import constant_time_equal
@@ -61,8 +63,10 @@ class Sessions:
     """The sessions of all browsers.
 
     Args:
+        elsewhere: what is known of the sessions at the identity provider behind them.
         idle: how long a session may be silent.
         longest: how long after the sign-in it ends whatever happens.
+        gate: knows whether the owner of an account may still come in.
     """
 
     def __init__(  # noqa: PLR0913 - parts and two settings
@@ -71,16 +75,20 @@ class Sessions:
         keyring: Keyring,
         clock: Clock,
         audit: AuditSink,
+        elsewhere: ProviderSessions,
         *,
         idle: timedelta = IDLE,
         longest: timedelta = LONGEST,
+        gate: Gate | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
         self._audit = audit
+        self._elsewhere = elsewhere
         self._idle = idle
         self._longest = longest
+        self._gate = gate or OpenGate()
 
     @staticmethod
     def new_secret() -> str:
@@ -99,6 +107,7 @@ class Sessions:
         """The session of a browser; None if there is none (any more), or its account may not be used.
 
         Raises:
+            Unconfirmed: nobody can tell whether the owner of the account may still come in.
             CorruptRow: a row was altered; nobody is signed in.
         """
         now = self._clock()
@@ -110,8 +119,8 @@ class Sessions:
             row = tx.sessions.find(session_id)
             if row is None or self._is_over(self._keyring.checked(row), now):
                 return None
-            account = self._account(tx, row)
-        if row.account_id is not None and account is None:
+            account = self._account(tx, row.account_id)
+        if row.account_id is not None and (account is None or not self._may_come_in(account)):
             return None
         return self._read(secret, self._noted(row, now), account)
 
@@ -121,19 +130,21 @@ class Sessions:
         Steps that gave it another secret meanwhile do not count: it is known by its account and its begin.
 
         Raises:
+            Unconfirmed: nobody can tell whether the owner of the account may still come in.
             CorruptRow: a row was altered.
         """
         now, before = self._clock(), session.row
         if before.account_id is None:
             return False
         with self._database.read() as tx:
-            if self._account(tx, before) is None:
-                return False
+            account = self._account(tx, before.account_id)
             rows = [row for row in tx.sessions.of(before.account_id) if row.began_at == before.began_at]
         live = [row for row in rows if not self._is_over(self._keyring.checked(row), now)]
+        if not live or account is None or not self._may_come_in(account):
+            return False
         for row in live:
             self._noted(row, now)
-        return bool(live)
+        return True
 
     def remember(self, session: WebSession | None, values: Mapping[str, object]) -> WebSession:
         """Keep what the pages want to know next time, beside what is kept already; None forgets one.
@@ -173,7 +184,7 @@ class Sessions:
                 tx.commit()
         return replace(session, data=data, row=row), value
 
-    def sign_in(
+    def sign_in(  # noqa: PLR0913 - what a session is made of
         self,
         before: WebSession | None,
         principal: Principal,
@@ -181,6 +192,7 @@ class Sessions:
         admin: bool = False,
         provider_session: str = "",
         data: Data | None = None,
+        client: str | None = None,
     ) -> WebSession:
         """Somebody has proved the first factor: a new session with a new secret; the one before it ends.
 
@@ -190,15 +202,21 @@ class Sessions:
             admin: whether the identity provider said that this is an administrator.
             provider_session: the session at the identity provider; "" if there is none.
             data: what the pages remember.
+            client: address of the peer, for the audit log.
         """
-        made = self._start(
-            principal, admin=admin, provider_session=provider_session, data=data or {}, instead_of=before
+        return self._start(
+            principal,
+            admin=admin,
+            provider_session=provider_session,
+            data=data or {},
+            client=client,
+            instead_of=before,
         )
-        self._audit.record(AuditEvent.SIGNED_IN, account=principal.account.username)
-        return made
 
     def prove(self, session: WebSession, principal: Principal, values: Mapping[str, object]) -> WebSession:
         """The second factor was proved: the same session, under another secret.
+
+        So has the session at the identity provider, if this one hangs on one: its tokens open the drive now.
 
         Args:
             session: the one of before.
@@ -226,39 +244,76 @@ class Sessions:
             new = self._keyring.with_mac(new)
             tx.sessions.delete(old.session_id)
             tx.sessions.insert(new)
+            if new.provider_session is not None and new.totp_at is not None:
+                self._elsewhere.prove(tx, new.provider_session, principal.account.id, new.totp_at)
             tx.commit()
+        self._gate.proved(principal.account)
         return self._read(secrets_.to_text(secret), new, principal.account)
 
     def end(self, session: WebSession) -> None:
         """The person has signed out."""
+        at_provider = session.row.provider_session
         with self._database.write() as tx:
-            tx.sessions.delete(session.row.session_id)
+            ended = tx.sessions.delete(session.row.session_id)
+            proved = at_provider is not None and self._elsewhere.end(tx, at_provider)
+            if session.principal is not None and (ended or proved):
+                self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username, tx=tx)
             tx.commit()
-        if session.principal is not None:
-            self._audit.record(AuditEvent.SIGNED_OUT, account=session.principal.account.username)
 
-    def end_others(self, account: Account, keep: WebSession | None = None) -> int:
-        """End every session of an account, but for `keep`; returns how many there were."""
+    def end_others(
+        self, account: Account, keep: WebSession | None = None, *, signed_out_by: str | None = None
+    ) -> int:
+        """End every session of an account, but for `keep`; returns how many there were.
+
+        No token of the identity provider opens the drive any more, until the second factor is proved again.
+
+        Args:
+            account: whose.
+            keep: the one that stays.
+            signed_out_by: who does it, if it is a sign-out of its own; None is part of something else.
+
+        Raises:
+            CorruptRow: the account's row was altered.
+        """
         with self._database.write() as tx:
-            ended = self.end_within(tx, account.id, keep)
+            ended = self.end_within(tx, account.id, keep, signed_out_by=signed_out_by)
             tx.commit()
         return ended
 
-    @staticmethod
-    def end_within(tx: Transaction, account_id: AccountId, keep: WebSession | None = None) -> int:
+    def end_within(
+        self,
+        tx: Transaction,
+        account_id: AccountId,
+        keep: WebSession | None = None,
+        *,
+        signed_out_by: str | None = None,
+    ) -> int:
         """The same inside somebody's transaction: what ends them and their end are one step."""
-        return tx.sessions.delete_of(account_id, keep=b"" if keep is None else keep.row.session_id)
+        ended = tx.sessions.delete_of(account_id, keep=b"" if keep is None else keep.row.session_id)
+        found = tx.accounts.by_id(account_id)
+        if found is None:
+            return ended
+        account = read_account(self._keyring, found)
+        proved = self._elsewhere.end_all(tx, account)
+        if signed_out_by is not None and (ended or proved):
+            self._audit.record(AuditEvent.SIGNED_OUT, account=account.username, actor=signed_out_by, tx=tx)
+        return ended
 
     def end_at_provider(self, provider_session: str) -> int:
-        """End every session that hangs on one at the identity provider; returns how many there were."""
-        at_provider = self._keyring.session_mac("provider", provider_session)
+        """End every session that hangs on one at the identity provider; returns how many there were.
+
+        The proof of the second factor may be all that is left of them: it outlives a browser that is silent.
+        """
+        at_provider = self._elsewhere.session_id(provider_session)
         with self._database.write() as tx:
-            rows = tx.sessions.at_provider(at_provider)
-            names = {account.username for row in rows if (account := self._account(tx, row)) is not None}
+            rows, proof = tx.sessions.at_provider(at_provider), tx.proofs.find(at_provider)
+            owners = {row.account_id for row in rows} | ({proof.account_id} if proof is not None else set())
+            names = {account.username for one in owners if (account := self._account(tx, one)) is not None}
             tx.sessions.delete_at_provider(at_provider)
+            self._elsewhere.end(tx, at_provider)
+            for name in sorted(names):
+                self._audit.record(AuditEvent.SIGNED_OUT, account=name, actor=PROVIDER, tx=tx)
             tx.commit()
-        for name in sorted(names):
-            self._audit.record(AuditEvent.SIGNED_OUT, account=name, reason="identity provider")
         return len(rows)
 
     def forget(self) -> int:
@@ -272,17 +327,18 @@ class Sessions:
             tx.commit()
         return count
 
-    def _start(
+    def _start(  # noqa: PLR0913 - as `sign_in`
         self,
         principal: Principal | None,
         *,
         admin: bool,
         provider_session: str,
         data: Data,
+        client: str | None = None,
         instead_of: WebSession | None = None,
     ) -> WebSession:
         secret, now = secrets_.mint(), to_seconds(self._clock())
-        at_provider = self._keyring.session_mac("provider", provider_session) if provider_session else None
+        at_provider = self._elsewhere.session_id(provider_session) if provider_session else None
         row = SessionRow(
             session_id=self._hash(secret),
             account_id=None if principal is None else principal.account.id,
@@ -302,7 +358,12 @@ class Sessions:
             tx.sessions.insert(row)
             if principal is None:
                 tx.sessions.keep_newest_anonymous(MAX_ANONYMOUS)
+            else:
+                name = principal.account.username
+                self._audit.record(AuditEvent.SIGNED_IN, account=name, client=client, tx=tx)
             tx.commit()
+        if principal is not None and principal.totp_at is not None:
+            self._gate.proved(principal.account)
         return self._read(secrets_.to_text(secret), row, None if principal is None else principal.account)
 
     def _read(self, secret: str, row: SessionRow, account: Account | None) -> WebSession:
@@ -319,11 +380,18 @@ class Sessions:
         )
         return WebSession(secret, principal, admin=row.admin, data=data, row=row)
 
-    def _account(self, tx: Transaction, row: SessionRow) -> Account | None:
+    def _account(self, tx: Transaction, account_id: AccountId | None) -> Account | None:
         """The account of a session, if it may be used."""
-        found = None if row.account_id is None else tx.accounts.by_id(row.account_id)
+        found = None if account_id is None else tx.accounts.by_id(account_id)
         account = None if found is None else read_account(self._keyring, found)
         return account if account is not None and account.state is AccountState.ACTIVE else None
+
+    def _may_come_in(self, account: Account) -> bool:
+        try:
+            self._gate.require(account)
+        except AuthenticationError:
+            return False
+        return True
 
     def _is_over(self, row: SessionRow, now: datetime) -> bool:
         seen, began = from_seconds(row.seen_at), from_seconds(row.began_at)

@@ -13,7 +13,7 @@ from davserver.accounts.service import read_account
 from davserver.accounts.throttle import Rule, Throttle
 from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock
-from davserver.db.engine import Database
+from davserver.db.engine import Database, Transaction
 from davserver.errors import AuthenticationError, NotPermitted, Throttled
 from davserver.identity.base import IdentityProvider
 from davserver.keyring import Keyring
@@ -97,8 +97,8 @@ class SignIn:
         except AuthenticationError:
             with self._database.write() as tx:
                 self._throttle.failed(tx, ADDRESS_RULE, network)
+                self._record_refusal(tx, username, client)
                 tx.commit()
-            self._audit.record(AuditEvent.PASSWORD_REFUSED, client=client)
             raise
         with self._database.write() as tx:
             self._throttle.succeeded(tx, RULE, subject)
@@ -128,3 +128,9 @@ class SignIn:
         with self._database.write() as tx:
             self._throttle.succeeded(tx, ELSEWHERE_RULE, client_network(client))
             tx.commit()
+
+    def _record_refusal(self, tx: Transaction, username: str, client: str) -> None:
+        """With the name if it is one of ours: else it may be a password, typed into the wrong field."""
+        row = tx.accounts.by_username(username.casefold())
+        account = None if row is None else row.username
+        self._audit.record(AuditEvent.PASSWORD_REFUSED, account=account, client=client, tx=tx)

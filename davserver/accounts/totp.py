@@ -20,7 +20,7 @@ from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, to_seconds
 from davserver.crypto.primitives import constant_time_equal, random_bytes
 from davserver.db.credentials import TotpDeviceRow
-from davserver.db.engine import Database, Transaction
+from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import (
     AuthenticationError,
     NotFound,
@@ -163,8 +163,8 @@ class Totp:
                 require_fresh_totp(principal, now, self._fresh_for)
             tx.credentials.delete_devices(account.id, confirmed=False)
             tx.credentials.insert_device(self._keyring.with_mac(device))
+            self._audit.record(AuditEvent.TOTP_BEGUN, account=account.username, tx=tx)
             tx.commit()
-        self._audit.record(AuditEvent.TOTP_BEGUN, account=account.username)
         return self._enrolment(account, device_id, secret)
 
     def pending(self, principal: Principal, device_id: bytes) -> Enrolment | None:
@@ -191,25 +191,38 @@ class Totp:
                 return self._enrolment(account, one.device_id, secret)
         return None
 
-    def confirm(self, principal: Principal, code: str, device_id: bytes | None = None) -> Principal:
+    def confirm(
+        self,
+        principal: Principal,
+        code: str,
+        device_id: bytes | None = None,
+        *,
+        client: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
+    ) -> Principal:
         """Finish an enrolment with the first code of the new device, which replaces the old one.
 
         Args:
             principal: who types the code.
             code: six digits; spaces do not matter.
             device_id: the only device that it may confirm; None is whichever is pending.
+            client: address of the peer, for the audit log.
+            within: what else belongs into the same transaction, if the code is right.
 
         Raises:
             NotFound: nothing is pending, or it has waited too long, or it is another device.
             Throttled, TotpInvalid, TotpOutOfSync, TotpReplayed, AuthenticationError: as `verify`.
             CorruptRow: a row was altered.
         """
-        proved = self._prove(principal, code, pending=True, device_id=device_id)
-        self._audit.record(AuditEvent.TOTP_CONFIRMED, account=principal.account.username)
-        return proved
+        return self._prove(principal, code, pending=True, device_id=device_id, client=client, within=within)
 
-    def verify(self, principal: Principal, code: str) -> Principal:
+    def verify(self, principal: Principal, code: str, *, client: str | None = None) -> Principal:
         """Prove the second factor: the same principal, with `totp_at` set to now.
+
+        Args:
+            principal: who types the code.
+            code: six digits; spaces do not matter.
+            client: address of the peer, for the audit log.
 
         Raises:
             NotFound: no device is enrolled.
@@ -218,29 +231,49 @@ class Totp:
             AuthenticationError: so many wrong codes in a row that only a reset helps.
             CorruptRow: a row was altered.
         """
-        return self._prove(principal, code, pending=False)
+        return self._prove(principal, code, pending=False, client=client)
 
-    def reset(self, account: Account, reason: str | None = None) -> None:
+    def reset(
+        self,
+        account: Account,
+        reason: str | None = None,
+        *,
+        by: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
+    ) -> None:
         """Take the second factor away with recovery codes and failures: an administrator's last resort.
 
         Args:
             account: whose.
-            reason: one of `RESET_REASONS`, and who did it.
+            reason: one of `RESET_REASONS`.
+            by: who does it, for the audit log.
+            within: what else belongs into the same transaction.
         """
         with self._database.write() as tx:
             tx.credentials.delete_devices(account.id)
             tx.recovery_codes.delete(account.id)
+            tx.proofs.delete_of(account.id)
             self._throttle.succeeded(tx, RULE, account.id)
+            self._audit.record(
+                AuditEvent.TOTP_RESET, account=account.username, actor=by, reason=reason, tx=tx
+            )
+            within(tx, account.id)
             tx.commit()
-        self._audit.record(AuditEvent.TOTP_RESET, account=account.username, reason=reason)
 
     def _enrolment(self, account: Account, device_id: bytes, secret: bytes) -> Enrolment:
         generator = _generator(secret)
         uri = generator.provisioning_uri(name=account.username, issuer_name=self._issuer)
         return Enrolment(generator.secret, uri, device_id)
 
-    def _prove(
-        self, principal: Principal, code: str, *, pending: bool, device_id: bytes | None = None
+    def _prove(  # noqa: PLR0913 - as `confirm`
+        self,
+        principal: Principal,
+        code: str,
+        *,
+        pending: bool,
+        device_id: bytes | None = None,
+        client: str | None = None,
+        within: Within = lambda _tx, _account_id: None,
     ) -> Principal:
         account, now = principal.account, self._clock()
         digits = "".join(code.split())
@@ -254,12 +287,13 @@ class Totp:
             refusal = self._consume(tx, device, digits, to_seconds(now) // STEP_SECONDS)
             if refusal is None:
                 self._throttle.succeeded(tx, RULE, account.id)
+                within(tx, account.id)
             elif not isinstance(refusal, TotpReplayed):  # a second click is no guess
                 self._throttle.failed(tx, RULE, account.id)
+            event, reason = _told(refusal, pending=pending)
+            self._audit.record(event, account=account.username, client=client, reason=reason, tx=tx)
             tx.commit()
         if refusal is not None:
-            reason = type(refusal).__name__
-            self._audit.record(AuditEvent.TOTP_REFUSED, account=account.username, reason=reason)
             raise refusal
         return replace(principal, totp_at=now)
 
@@ -281,6 +315,7 @@ class Totp:
             return TotpReplayed("this code was used already: wait for the next")
         if not device.confirmed:
             tx.credentials.delete_devices(device.account_id, keep=device.device_id)
+            tx.proofs.delete_of(device.account_id)  # what the device before it proved
         return None
 
     def _wrong(self, device: TotpDeviceRow, secret: bytes, digits: str, step: int) -> AuthenticationError:
@@ -316,6 +351,13 @@ class Totp:
 
     def _devices(self, tx: Transaction, account_id: AccountId) -> list[TotpDeviceRow]:
         return [self._keyring.checked(device) for device in tx.credentials.devices(account_id)]
+
+
+def _told(refusal: AuthenticationError | None, *, pending: bool) -> tuple[AuditEvent, str | None]:
+    """What the audit log is told of a code."""
+    if refusal is not None:
+        return AuditEvent.TOTP_REFUSED, type(refusal).__name__
+    return (AuditEvent.TOTP_CONFIRMED if pending else AuditEvent.TOTP_ACCEPTED), None
 
 
 def _generator(secret: bytes) -> pyotp.TOTP:

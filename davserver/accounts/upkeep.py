@@ -1,4 +1,4 @@
-"""What is forgotten with time: sessions and links that are over, and addresses of devices.
+"""What is forgotten with time: sessions and links that are over, addresses of devices, old audit entries.
 
 Called by `sealdav gc` and by the background thread of `serve`.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from davserver.accounts.audit_log import AuditLog
+from davserver.accounts.audit_retention import AuditRetention
 from davserver.accounts.invitations import Invitations
+from davserver.accounts.second_factor import ProviderSessions
 from davserver.accounts.sessions import Sessions
 from davserver.clock import Clock, to_seconds
 from davserver.db.engine import Database
@@ -20,19 +23,33 @@ class Upkeep:
         keep: how long addresses and programs of an app password's last use are kept.
     """
 
-    def __init__(
-        self, database: Database, sessions: Sessions, invitations: Invitations, clock: Clock, keep: timedelta
+    def __init__(  # noqa: PLR0913, PLR0917 - what forgets, and for how long
+        self,
+        database: Database,
+        sessions: Sessions,
+        provider_sessions: ProviderSessions,
+        invitations: Invitations,
+        audit_log: AuditLog,
+        audit_retention: AuditRetention,
+        clock: Clock,
+        keep: timedelta,
     ) -> None:
         self._database = database
         self._sessions = sessions
+        self._provider_sessions = provider_sessions
         self._invitations = invitations
+        self._audit_log = audit_log
+        self._audit_retention = audit_retention
         self._clock = clock
         self._keep = keep
 
     def run(self) -> None:
         """Remove what is over."""
         self._sessions.forget()
+        self._provider_sessions.forget()
         self._invitations.forget()
         with self._database.write() as tx:
             tx.credentials.forget_uses(before=to_seconds(self._clock() - self._keep))
             tx.commit()
+        self._audit_log.settle()
+        self._audit_retention.run()

@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from davserver import __version__
-from davserver.cli import app_passwords, config, enrol, maintenance, rotate_keys, serve, tls, totp, users
+from davserver.cli import (
+    app_passwords,
+    audit,
+    config,
+    enrol,
+    maintenance,
+    rotate_keys,
+    serve,
+    tls,
+    token,
+    totp,
+    users,
+)
 from davserver.cli.console import Usage
 from davserver.cli.exits import ExitCode, exit_code
 from davserver.cli.session import Session
@@ -35,7 +47,9 @@ app.add_typer(users.app, name="user")
 app.add_typer(app_passwords.app, name="app-password")
 app.add_typer(totp.app, name="totp")
 app.add_typer(tls.app, name="tls")
+app.add_typer(token.app, name="token")
 app.add_typer(config.app, name="config")
+app.add_typer(audit.app, name="audit")
 app.command()(maintenance.gc)
 app.command()(maintenance.verify)
 app.command()(rotate_keys.rotate_keys)

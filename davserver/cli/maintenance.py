@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ByteSize
 
+from davserver.cli.audit import show_problems
 from davserver.cli.console import Console
 from davserver.cli.exits import ExitCode
 from davserver.cli.options import Json
@@ -43,13 +44,16 @@ def gc(
 
 
 def verify(context: typer.Context, as_json: Json = False) -> None:
-    """Read everything back and check that nothing was altered. Exit code 1 if something was."""
+    """Read everything back, the audit log too: was anything altered? Exit code 1 if something was."""
     session: Session = context.obj
     console = Console(as_json=as_json)
     with session.services(needs_space=False) as services:
         bar, show = console.progress("verifying")
         with bar:
             report = services.maintenance.verify(show)
+        audit_report = services.audit_trail.verify()
+        show_problems(console, audit_report)
+        problems = len(report.problems) + audit_report.found
         for problem in report.problems:
             console.result(
                 {
@@ -65,12 +69,14 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
                 "nodes": report.nodes,
                 "blobs": report.blobs,
                 "bytes": report.bytes,
-                "problems": len(report.problems),
+                "audit_entries": audit_report.entries,
+                "problems": problems,
             },
             f"checked {report.accounts} accounts, {report.nodes} files and folders, {report.blobs} contents "
-            f"({ByteSize(report.bytes).human_readable()}): {_verdict(len(report.problems))}",
+            f"({ByteSize(report.bytes).human_readable()}), {audit_report.entries} entries of the audit log: "
+            f"{_verdict(problems)}",
         )
-    if report.problems:
+    if problems:
         raise typer.Exit(ExitCode.FAILED)
 
 

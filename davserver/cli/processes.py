@@ -15,6 +15,8 @@ from functools import partial
 
 import typer
 
+from davserver.accounts.rounds import Rounder
+from davserver.accounts.watch import Watchman
 from davserver.audit import AccessLog, AuditEvent, get_logger
 from davserver.bootstrap import Services
 from davserver.cli.exits import ExitCode, exit_code
@@ -54,7 +56,7 @@ class Plan:
 def serve_alone(plan: Plan) -> int:
     """One process that does everything; gives its exit code."""
     keep_little()
-    with plan.session.services(level=plan.settings.log.level, create=True) as services:
+    with plan.session.services(level=plan.settings.log.level, create=True, actor="") as services:
         server = _server(plan, services)
 
         def on_ready() -> None:
@@ -75,7 +77,7 @@ def serve_together(plan: Plan) -> int:
     hold_signals()
     keep_little()
     server = plan.settings.server
-    with plan.session.services(level=plan.settings.log.level, create=True) as services:
+    with plan.session.services(level=plan.settings.log.level, create=True, actor="") as services:
         listener = listen(server.host, server.port)
         services.audit.record(AuditEvent.SERVER_STARTED)
         typer.echo(plan.welcome(services, address_of(listener)))  # who connects now is answered in a moment
@@ -91,7 +93,7 @@ def serve_together(plan: Plan) -> int:
         fault=LogObserver().fault,
     )
     code = supervisor.run()
-    with plan.session.services(level=plan.settings.log.level, needs_space=False) as services:
+    with plan.session.services(level=plan.settings.log.level, needs_space=False, actor="") as services:
         services.audit.record(AuditEvent.SERVER_STOPPED)
     return code
 
@@ -100,7 +102,7 @@ def _work(plan: Plan, place: Place, attendant: Attendant) -> int:
     """What each of several processes does, on a full disk too; gives its exit code."""
     level = plan.settings.log.level
     try:
-        with plan.session.services(level=level, is_current=True, needs_space=False) as services:
+        with plan.session.services(level=level, is_current=True, needs_space=False, actor="") as services:
             server = _server(plan, services, place)
             _run(plan, services, server, lambda: None, attendant, collects=place.seat.number == 0)
     except DavserverError as error:
@@ -140,15 +142,24 @@ def _run(  # noqa: PLR0913 - parts
     *,
     collects: bool,
 ) -> None:
-    """Serve until told to stop; one of all processes collects garbage beside it."""
-    collector = collector_of(services, collects=collects)
+    """Serve until told to stop; one of all processes collects garbage beside it.
+
+    Each one looks after its own transfers, and would ask the identity provider: the lease decides which does.
+    """
+    helpers = (
+        collector_of(services, collects=collects),
+        Rounder(services.rounds),
+        Watchman(services.transfers),
+    )
 
     def begin() -> None:
         on_ready()
-        collector.start()
+        for helper in helpers:
+            helper.start()
 
     server.run(plan.settings.server.stop_seconds, begin, attendant)
-    collector.stop()
+    for helper in reversed(helpers):
+        helper.stop()
 
 
 def collector_of(services: Services, *, collects: bool) -> Collector:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from davserver.audit import log_to_file, log_to_terminal
+from davserver.audit import TERMINAL, log_to_file, log_to_terminal
 from davserver.bootstrap import Services, StoreState, build_services, store_state
 from davserver.clock import Clock
 from davserver.errors import ConfigError
@@ -53,6 +53,7 @@ class Session:
         create: bool = False,
         needs_space: bool = True,
         is_current: bool = False,
+        actor: str = TERMINAL,
     ) -> Iterator[Services]:
         """Open the store and the log; close both afterwards.
 
@@ -61,9 +62,12 @@ class Session:
             create: make database, folders and master key where there is no database.
             needs_space: refuse to begin on a full disk.
             is_current: the process that this one comes from has just opened the store.
+            actor: who acts, for the audit log, where nobody is named.
         """
         settings = self.prepare(level=level, create=create)
-        services = build_services(settings, clock=self.clock, needs_space=needs_space, is_current=is_current)
+        services = build_services(
+            settings, clock=self.clock, needs_space=needs_space, is_current=is_current, actor=actor
+        )
         try:
             log_in_folder(settings)
             yield services

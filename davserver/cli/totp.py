@@ -28,7 +28,8 @@ def recover(
     with session.services() as services:
         principal = sign_in(services, console, name)
         account = principal.account
-        services.recovery_codes.use(principal, console.secret("Recovery code"))
+        code = console.secret("Recovery code")
+        services.recovery_codes.use(principal, code, within=services.sessions.end_within)
         console.note(
             f"the lost one is out; should this stop here, go on with: sealdav enrol {account.username}"
         )
@@ -65,8 +66,7 @@ def reset(
     session: Session = context.obj
     with session.services() as services:
         account = _account(services, name)
-        services.totp.reset(account, f"{reason.value}, in the terminal")
-        services.sessions.end_others(account)
+        services.totp.reset(account, reason.value, within=services.sessions.end_within)
         Console(as_json=as_json).result(
             {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
         )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import typer
 from pydantic import ByteSize
 
+from davserver.accounts.confirmations import Confirmation
 from davserver.accounts.overview import Device, Overview
 from davserver.cli.console import Console
 from davserver.cli.options import Json, Name
 from davserver.cli.session import Session
+
+SECONDS_SHOWN = 300
+"""An age is told in seconds up to here."""
 
 
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
@@ -19,7 +23,9 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     session: Session = context.obj
     with session.services() as services:
         overview = services.overviews.of(name)
-        Console(as_json=as_json).result(_values(overview), "\n".join(_lines(overview)))
+        told = None if services.confirmations is None else services.confirmations.of(overview.account)
+        lines = [*_lines(overview), *_provider_lines(overview.account.username, told, services.clock())]
+        Console(as_json=as_json).result({**_values(overview), **_provider(told)}, "\n".join(lines))
 
 
 def _lines(overview: Overview) -> Iterator[str]:
@@ -32,6 +38,44 @@ def _lines(overview: Overview) -> Iterator[str]:
     yield f"authenticator  {totp}; recovery codes left: {overview.recovery_codes}"
     for number, device in enumerate(overview.devices):
         yield f"{'' if number else 'devices':13}  {_device(device)}"
+
+
+def _provider_lines(name: str, told: Confirmation | None, now: datetime) -> Iterator[str]:
+    """What Keycloak has said of the owner, and what is wrong if it says nothing."""
+    if told is None or told.built_in:
+        return
+    if told.left_at is not None:
+        yield f"keycloak       {name} has left: {told.reason}, found {_minute(told.left_at)}"
+    elif told.confirmed_at is None:
+        yield f"keycloak       has not confirmed {name} yet; it is asked at the next use"
+    else:
+        yield f"keycloak       confirmed {name} {_ago(now - told.confirmed_at)} ago"
+    if told.devices_suspended:
+        yield "               devices wait until both factors are proved on the site: the password was reset"
+    if told.trouble:
+        since = "" if told.trouble_since is None else f" since {_minute(told.trouble_since)}"
+        yield f"               nobody can be confirmed{since}: {told.trouble}"
+
+
+def _provider(told: Confirmation | None) -> dict[str, object]:
+    if told is None or told.built_in:
+        return {}
+    return {
+        "keycloak": {
+            "confirmed_at": _moment(told.confirmed_at),
+            "left_at": _moment(told.left_at),
+            "reason": told.reason,
+            "devices_suspended": told.devices_suspended,
+            "trouble": told.trouble,
+            "trouble_since": _moment(told.trouble_since),
+        }
+    }
+
+
+def _ago(age: timedelta) -> str:
+    """Seconds as long as that means something."""
+    seconds = round(age.total_seconds())
+    return f"{seconds} s" if seconds < SECONDS_SHOWN else str(timedelta(seconds=seconds))
 
 
 def _device(device: Device) -> str:
@@ -70,6 +114,10 @@ def _values(overview: Overview) -> dict[str, object]:
 
 def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _day(moment: datetime) -> str:

@@ -48,7 +48,6 @@ class Label(bytes, Enum):
     PEPPER = b"EWD1/master/pepper"
     PEPPER_WRAP = b"EWD1/master/pepper-wrap"
     SESSION = b"EWD1/master/session"
-    AUDIT = b"EWD1/master/audit"
     MASTER_ROW_MAC = b"EWD1/master/row-mac"
     KEY_CHECK = b"EWD1/master/keycheck"
     # Derived from an account key.
@@ -62,6 +61,8 @@ class Label(bytes, Enum):
     # Derived from a file key.
     CONTENT = b"EWD1/content"
     CONTENT_COMMIT = b"EWD1/commit"
+    # Derived from the pepper, which stays when the master key changes.
+    AUDIT_LINK = b"EWD1/pepper/audit-link"
     # Derived from the secret in a browser's cookie.
     SESSION_DATA = b"EWD1/session/data"
 
@@ -181,7 +182,6 @@ class MasterKey:
             from before a rotation (`open_pepper`).
         sealed_mix: mixed into the wraps of sealed vaults.
         session: key that hashes session ids.
-        audit: key of the audit log's chain.
     """
 
     __slots__ = (
@@ -189,7 +189,6 @@ class MasterKey:
         "_row_mac_key",
         "_totp_cipher",
         "_wrap_cipher",
-        "audit",
         "instance_id",
         "key_check",
         "kid",
@@ -208,7 +207,6 @@ class MasterKey:
         self.pepper = derive(root, Label.PEPPER, _MAC)
         self.sealed_mix = derive(root, Label.SEALED_MIX, _MAC)
         self.session = derive(root, Label.SESSION, _MAC)
-        self.audit = derive(root, Label.AUDIT, _MAC)
         self._wrap_cipher = AesSiv(derive(root, Label.USER_WRAP, _SIV))
         self._totp_cipher = AesSiv(derive(root, Label.TOTP, _SIV))
         self._pepper_cipher = AesSiv(derive(root, Label.PEPPER_WRAP, _SIV))

@@ -15,12 +15,13 @@ from typing import Any, Protocol
 from wsgidav.dav_error import HTTP_INTERNAL_ERROR, HTTP_UNAUTHORIZED, DAVError
 from wsgidav.wsgidav_app import WsgiDAVApp
 
-from davserver.accounts.watch import Watch
+from davserver.accounts.watch import Transfers, Watch
 from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.bootstrap import Services
 from davserver.dav import errors
+from davserver.dav.bearer import BearerTokens, is_metadata, metadata
 from davserver.dav.body import RequestBody
-from davserver.dav.domain_controller import CHALLENGES, READS_KEY, DomainController
+from davserver.dav.domain_controller import READS_KEY, DomainController
 from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
 from davserver.dav.put import Digests
@@ -28,8 +29,8 @@ from davserver.dav.request_server import RequestServer
 from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
 from davserver.errors import DavserverError, IntegrityError
-from davserver.model import Principal
-from davserver.serving.exchange import ACCOUNT_KEY, TURN_KEY, Environ
+from davserver.model import AuthMethod, Principal
+from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY, TURN_KEY, Environ
 from davserver.vault.service import RequestReads, Vaults
 
 
@@ -38,7 +39,28 @@ def build_app(services: Services) -> DavApp:
     storage = services.settings.storage
     kept = frozenset({"SHA1", "MD5"} if storage.md5 else {"SHA1"})
     digests = Digests(compared=kept, always=kept if storage.hashes == "always" else frozenset())
-    return DavApp(services.authenticator, services.vaults, services.audit, digests)
+    return DavApp(
+        services.authenticator,
+        services.vaults,
+        services.audit,
+        digests,
+        _tokens(services),
+        services.transfers,
+    )
+
+
+def _tokens(services: Services) -> BearerTokens | None:
+    """What the door knows of the identity provider's tokens; None with built-in accounts."""
+    bearer, settings = services.bearer, services.settings
+    if bearer is None:
+        return None
+    return BearerTokens(
+        bearer.authenticate,
+        bearer.still_open,
+        settings.identity.issuer,
+        settings.identity.cli_client_id,
+        settings.server.public_url,
+    )
 
 
 class Doorkeeper(Protocol):
@@ -60,9 +82,19 @@ class DavApp(WsgiDAVApp):
 
     Args:
         digests: which ones are kept of files.
+        tokens: what is known of the identity provider's tokens; None without one.
+        transfers: where every request is looked after while it runs.
     """
 
-    def __init__(self, authenticator: Doorkeeper, vaults: Vaults, audit: AuditSink, digests: Digests) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - parts
+        self,
+        authenticator: Doorkeeper,
+        vaults: Vaults,
+        audit: AuditSink,
+        digests: Digests,
+        tokens: BearerTokens | None = None,
+        transfers: Transfers | None = None,
+    ) -> None:
         self._provider = VaultProvider()
         config: dict[str, Any] = {
             "provider_mapping": {"/": self._provider},
@@ -74,8 +106,10 @@ class DavApp(WsgiDAVApp):
             "verbose": 0,
         }
         super().__init__(config)
-        self.domain_controller = DomainController(self, config, authenticator.authenticate)
+        self.domain_controller = DomainController(self, config, authenticator.authenticate, tokens)
         self._server = RequestServer(self._provider, digests)
+        self._tokens = tokens
+        self._transfers = transfers or Transfers()
         self._still_open = authenticator.still_open
         self._vaults = vaults
         self._audit = audit
@@ -102,26 +136,40 @@ class DavApp(WsgiDAVApp):
             start.body = None
             refusal = DAVError(HTTP_INTERNAL_ERROR)
         response = errors.respond(refusal, environ["REQUEST_METHOD"])
-        challenges = CHALLENGES if refusal.value == HTTP_UNAUTHORIZED else []
+        unauthorized = refusal.value == HTTP_UNAUTHORIZED
+        challenges = self.domain_controller.challenges(environ) if unauthorized else []
         start(response.status, [*challenges, *response.headers])
         return [response.body]
 
     def _answer(
         self, environ: Environ, body: RequestBody, reads: RequestReads, start_response: StartResponse
     ) -> Blocks:
+        if is_metadata(environ):
+            return metadata(self._tokens, environ, start_response)
         principal = self.domain_controller.principal(environ)
         environ[ACCOUNT_KEY] = principal.account.username
         if TURN_KEY in environ:
             environ[TURN_KEY](principal.account.username)
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)
-        watch = Watch(partial(self._still_open, principal))
-        environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal, reads), body, watch)
-        environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
-        blocks = self._server(environ, start_response)
+        still_open = partial(self._still_open_for(principal), principal)
+        watch = self._transfers.watch(still_open, environ.get(CUT_KEY, _stay))
+        try:
+            environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal, reads), body, watch)
+            environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
+            blocks = self._server(environ, start_response)
+        except BaseException:
+            watch.close()
+            raise
         if isinstance(blocks, list):
+            watch.close()
             return blocks
         return _Stream(blocks, watch, lambda error: self._note(error, environ))
+
+    def _still_open_for(self, principal: Principal) -> Callable[[Principal], bool]:
+        if self._tokens is not None and principal.method is AuthMethod.BEARER:
+            return self._tokens.still_open
+        return self._still_open
 
     def _note(self, error: DavserverError, environ: Environ) -> None:
         """Somebody has to hear of altered storage, whoever was told what."""
@@ -132,6 +180,10 @@ class DavApp(WsgiDAVApp):
                 client=environ.get("REMOTE_ADDR"),
                 reason=type(error).__name__,
             )
+
+
+def _stay() -> None:
+    """Where there is no connection that could be cut."""
 
 
 class _Start:
@@ -170,5 +222,6 @@ class _Stream:
 
     def close(self) -> None:
         """Called by the server when it is done, whatever came of it."""
+        self._watch.close()
         if isinstance(self._blocks, Content):
             self._blocks.close()

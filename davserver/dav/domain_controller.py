@@ -12,6 +12,7 @@ from typing import Any
 
 from wsgidav.dc.base_dc import BaseDomainController
 
+from davserver.dav.bearer import SCHEME, BearerTokens
 from davserver.errors import AuthenticationError
 from davserver.model import Principal
 from davserver.serving.exchange import Environ
@@ -22,8 +23,7 @@ Authenticate = Callable[[str, str, str, str, RequestReads | None], Principal]
 
 REALM = "Sealdav"
 
-CHALLENGES = [("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"')]
-"""What a 401 offers, in this order; another scheme adds its line here and its reader to `_schemes`."""
+BASIC_CHALLENGE = ("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"')
 
 PRINCIPAL_KEY = "sealdav.principal"
 """Where WsgiDAV's interface, which can only say yes or no, leaves the principal."""
@@ -34,17 +34,41 @@ READS_KEY = "sealdav.reads"
 MAX_CREDENTIAL_CHARS = 4096
 """Longer ones are not even decoded."""
 
+MAX_TOKEN_CHARS = 8192
+"""The same for access tokens: Keycloak's have one or two thousand characters, with many roles several."""
+
 
 class DomainController(BaseDomainController):
     """WsgiDAV's interface to authentication, for a single realm.
 
     WsgiDAV's own HTTPAuthenticator is not used: it answers malformed headers with 500 and knows no Bearer.
+
+    Args:
+        bearer: what takes access tokens; None without an identity provider.
     """
 
-    def __init__(self, app: object, config: dict[str, Any], authenticate: Authenticate) -> None:
+    def __init__(
+        self,
+        app: object,
+        config: dict[str, Any],
+        authenticate: Authenticate,
+        bearer: BearerTokens | None = None,
+    ) -> None:
         super().__init__(app, config)
         self._authenticate = authenticate
-        self._schemes: dict[str, Callable[[str, Environ], Principal]] = {"basic": self._basic}
+        self._bearer = bearer
+        self._schemes: dict[str, tuple[int, Callable[[str, Environ], Principal]]] = {
+            "basic": (MAX_CREDENTIAL_CHARS, self._basic)
+        }
+        if bearer is not None:
+            self._schemes[SCHEME] = MAX_TOKEN_CHARS, bearer.principal
+
+    def challenges(self, environ: Environ) -> list[tuple[str, str]]:
+        """What a 401 offers. Basic comes first: some clients look no further than the first one."""
+        offered = [BASIC_CHALLENGE]
+        if self._bearer is not None:
+            offered.append(self._bearer.challenge(environ, REALM))
+        return offered
 
     def principal(self, environ: Environ) -> Principal:
         """Authenticate a request.
@@ -54,8 +78,8 @@ class DomainController(BaseDomainController):
         """
         header = environ.get("HTTP_AUTHORIZATION", "")
         scheme, _, credential = header.partition(" ")
-        reader = self._schemes.get(scheme.lower())
-        if reader is None or len(credential) > MAX_CREDENTIAL_CHARS:
+        longest, reader = self._schemes.get(scheme.lower(), (0, None))
+        if reader is None or len(credential) > longest:
             raise AuthenticationError("no credential of a scheme that is accepted here")
         return reader(credential.strip(" "), environ)
 

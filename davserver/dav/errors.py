@@ -13,7 +13,7 @@ from wsgidav.dav_error import DAVError, DAVErrorCondition
 
 from davserver import errors as ours
 from davserver.dav.uri import href
-from davserver.errors import DavserverError, Locked
+from davserver.errors import DavserverError, Locked, Unconfirmed
 
 RETRY_SECONDS = "1"
 """When to come back after a collision or an outage that passes by itself."""
@@ -81,6 +81,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.SignInCancelled: _UNAUTHORIZED,
     ours.SignInStale: _UNAUTHORIZED,
     ours.TokenRefused: _UNAUTHORIZED,
+    ours.SecondFactorMissing: _UNAUTHORIZED,
     ours.ClockMismatch: _UNAUTHORIZED,
     ours.NotPermitted: Answer(HTTPStatus.FORBIDDEN),
     ours.RoleMissing: Answer(HTTPStatus.FORBIDDEN),
@@ -89,6 +90,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.ConfigError: _SERVER_FAULT,
     ours.TooBusy: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.ProviderUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
+    ours.Unconfirmed: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "sufficient-disk-space"),  # RFC 4331, 6
     ours.StorageUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
 }
@@ -119,8 +121,13 @@ def translate(error: DavserverError, tree: str = "") -> DAVError:
         answer.status,
         str(error),
         err_condition=condition,
-        add_headers=[("Retry-After", RETRY_SECONDS)] if answer.retry else None,
+        add_headers=[("Retry-After", _when(error))] if answer.retry else None,
     )
+
+
+def _when(error: DavserverError) -> str:
+    """When to come back."""
+    return str(error.retry_after) if isinstance(error, Unconfirmed) else RETRY_SECONDS
 
 
 def respond(error: DAVError, method: str) -> ErrorResponse:

@@ -14,12 +14,14 @@ from davserver.db.schema import (
     account,
     app_password,
     blob,
+    confirmation,
     hidden_tree,
     local_identity,
     node,
     node_version,
     profile,
     recovery_code,
+    second_factor_proof,
     totp_device,
     web_session,
 )
@@ -37,7 +39,10 @@ def _some(table: sa.Table) -> sa.Delete:
 
 _CREDENTIALS = [
     sa.delete(table).where(table.c.account_id == _MINE)
-    for table in (local_identity, totp_device, recovery_code, app_password, web_session, profile)
+    for table in (
+        *(local_identity, totp_device, recovery_code, app_password),
+        *(web_session, second_factor_proof, profile, confirmation),
+    )
 ]
 _TREE = [_some(table) for table in (node_version, hidden_tree, node)]
 _ACCOUNT = sa.delete(account).where(account.c.account_id == _MINE)

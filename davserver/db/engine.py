@@ -22,15 +22,20 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from davserver.db.accounts import Accounts
+from davserver.db.audit import AuditTable
 from davserver.db.blob_index import BlobIndex
+from davserver.db.confirmations import ConfirmationsTable
 from davserver.db.credentials import Credentials
 from davserver.db.deletion import Deletion
 from davserver.db.driver import Connections, Driver
+from davserver.db.ended import EndedTable
 from davserver.db.instance import Instance
 from davserver.db.invitations import InvitationsTable
+from davserver.db.lease import LeaseTable
 from davserver.db.locks import Locks
 from davserver.db.nodes import Nodes
 from davserver.db.profiles import ProfilesTable
+from davserver.db.proofs import ProofsTable
 from davserver.db.properties import Properties
 from davserver.db.quota import Quota
 from davserver.db.recovery_codes import RecoveryCodesTable
@@ -109,6 +114,7 @@ class Transaction:
         self.writes = writer is not None
         self._connections = connections
         self._writer = writer
+        self._afterwards: list[Callable[[], None]] = []
         self._committed = False
 
     def __enter__(self) -> Self:
@@ -148,11 +154,17 @@ class Transaction:
                 writer.wait_until_durable()
             finally:
                 self._driver.end()
+            for call in self._afterwards:
+                call()
 
     @property
     def _connection(self) -> sa.Connection:
         """For statements that are built on the spot."""
         return self._driver.sqlalchemy
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this once the changes are durable and others may write; never if they are not."""
+        self._afterwards.append(call)
 
     def commit(self) -> None:
         """Make the changes visible; durable, as the setting says, they are when the block is left. Once."""
@@ -189,6 +201,16 @@ class Transaction:
         return SessionsTable(self._connection)
 
     @cached_property
+    def proofs(self) -> ProofsTable:
+        """Sessions at the identity provider whose second factor was proved here."""
+        return ProofsTable(self._connection)
+
+    @cached_property
+    def ended(self) -> EndedTable:
+        """Sessions at the identity provider whose tokens count no more."""
+        return EndedTable(self._connection)
+
+    @cached_property
     def invitations(self) -> InvitationsTable:
         """Links that let somebody set up an account."""
         return InvitationsTable(self._connection)
@@ -197,6 +219,16 @@ class Transaction:
     def profiles(self) -> ProfilesTable:
         """Who is an administrator, and where notices go."""
         return ProfilesTable(self._connection)
+
+    @cached_property
+    def confirmations(self) -> ConfirmationsTable:
+        """What the identity provider last said of whom."""
+        return ConfirmationsTable(self._connection)
+
+    @cached_property
+    def lease(self) -> LeaseTable:
+        """Which process asks the identity provider."""
+        return LeaseTable(self._connection)
 
     @cached_property
     def rekeying(self) -> Rekeying:
@@ -212,6 +244,11 @@ class Transaction:
     def summary(self) -> Summary:
         """What an account has, in numbers."""
         return Summary(self._connection)
+
+    @cached_property
+    def audit(self) -> AuditTable:
+        """The audit log: its entries and its head."""
+        return AuditTable(self._connection)
 
     @cached_property
     def throttle(self) -> ThrottleTable:
@@ -270,7 +307,11 @@ class Database:
         return Transaction(self._connections, None)
 
     def write(self) -> AbstractContextManager[Transaction]:
-        """The only writer of this process; waits for writers of other processes."""
+        """The only writer of this process; waits for writers of other processes.
+
+        Raises:
+            RuntimeError: this thread is writing already, and would wait for itself for ever.
+        """
         return Transaction(self._connections, self._writer)
 
     def empty_log(self) -> bool:

@@ -70,6 +70,6 @@ class Instance:
         }
         self._connection.execute(sa.insert(master_key), values)
 
-    def retire_key(self, key_id: int, *, now: int) -> None:
-        """Say that no row is authenticated under this master key any more."""
-        self._connection.execute(_RETIRE.values(retired_at=now), {"wanted": key_id})
+    def retire_key(self, key_id: int, *, now: int) -> bool:
+        """Say that no row is authenticated under this master key any more; False if that was said before."""
+        return self._connection.execute(_RETIRE.values(retired_at=now), {"wanted": key_id}).rowcount == 1

@@ -13,22 +13,30 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from davserver.db.accounts import AccountRow, IdentityRow
+from davserver.db.audit import AuditHeadRow
 from davserver.db.blob_index import BlobRow
+from davserver.db.confirmations import ConfirmationRow
 from davserver.db.credentials import AppPasswordRow, TotpDeviceRow
+from davserver.db.ended import EndedRow
 from davserver.db.invitations import InvitationRow
 from davserver.db.locks import LockRow
 from davserver.db.profiles import ProfileRow
+from davserver.db.proofs import ProofRow
 from davserver.db.recovery_codes import RecoveryCodeRow
 from davserver.db.rows import AuthenticatedRow, build, columns_of
 from davserver.db.schema import (
     account,
     app_password,
+    audit_head,
     blob,
+    confirmation,
+    ended_session,
     invitation,
     local_identity,
     lock,
     profile,
     recovery_code,
+    second_factor_proof,
     totp_device,
     web_session,
 )
@@ -44,8 +52,12 @@ TABLES: dict[type[AuthenticatedRow], sa.Table] = {
     LockRow: lock,
     BlobRow: blob,
     SessionRow: web_session,
+    ProofRow: second_factor_proof,
+    EndedRow: ended_session,
     InvitationRow: invitation,
     ProfileRow: profile,
+    ConfirmationRow: confirmation,
+    AuditHeadRow: audit_head,
 }
 """Every table with a column `mac` (a test compares with the schema)."""
 

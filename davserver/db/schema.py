@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -153,6 +154,30 @@ web_session = Table(
     Column("mac", LargeBinary(32), nullable=False),
 )
 
+second_factor_proof = Table(
+    "second_factor_proof",
+    metadata,
+    Column("provider_session", LargeBinary(32), primary_key=True),
+    Column(
+        "account_id",
+        LargeBinary(16),
+        ForeignKey("account.account_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("proved_at", BigInteger, nullable=False, index=True),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+# A row may tell of a session that was never used here, so it hangs on no account.
+ended_session = Table(
+    "ended_session",
+    metadata,
+    Column("whose", LargeBinary(32), primary_key=True),
+    Column("ended_at", BigInteger, nullable=False, index=True),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
 invitation = Table(
     "invitation",
     metadata,
@@ -172,6 +197,64 @@ profile = Table(
     Column("admin", Boolean, nullable=False),
     Column("email", String(254), nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+)
+
+# What the identity provider last said of an account's owner; `wanted_at` is when they last used this server.
+confirmation = Table(
+    "confirmation",
+    metadata,
+    _account_id(),
+    Column("enabled_at", BigInteger, nullable=False),
+    Column("role_at", BigInteger, nullable=False),
+    Column("off_at", BigInteger),
+    Column("reason", String(32), nullable=False),
+    Column("password_at", BigInteger),
+    Column("new_password_at", BigInteger),
+    Column("version", BigInteger, nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),
+    Column("wanted_at", BigInteger, nullable=False, index=True),
+)
+
+# One row: which process asks the identity provider about everybody, and what is wrong with the answers.
+lease = Table(
+    "lease",
+    metadata,
+    Column("lease_id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", LargeBinary(16), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("trouble", String(200), nullable=False),
+    Column("trouble_at", BigInteger),
+)
+
+# An entry hangs on no account: it outlives the one that it tells of. `seq` is SQLite's own row number.
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("event", String(32), nullable=False, index=True),
+    Column("account", String(255), nullable=False, index=True),
+    Column("actor", String(255), nullable=False),
+    Column("credential", String(64), nullable=False),
+    Column("client", String(64)),
+    Column("client_salt", LargeBinary(16)),
+    Column("client_commitment", LargeBinary(32)),
+    Column("reason", String(200), nullable=False),
+    Column("link", LargeBinary(32), nullable=False),
+    # Finds the addresses that are to be forgotten, however many entries have lost theirs before.
+    Index("ix_audit_entry_address", "at", sqlite_where=text("client IS NOT NULL")),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("head_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("link", LargeBinary(32), nullable=False),
+    Column("anchor_seq", BigInteger, nullable=False),
+    Column("anchor_link", LargeBinary(32), nullable=False),
+    Column("forgotten_before", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
 )
 

@@ -90,9 +90,10 @@ class SessionsTable:
         """Write `row` over the session with its id, as it was read in the same transaction."""
         self._connection.execute(_REPLACE, {**row.covered_columns(), "this": row.session_id})
 
-    def delete(self, session_id: bytes) -> None:
-        """Remove a session, if it is there."""
-        self._connection.execute(sa.delete(web_session).where(_THIS), {"this": session_id})
+    def delete(self, session_id: bytes) -> bool:
+        """Remove a session; False if it was gone."""
+        statement = sa.delete(web_session).where(_THIS)
+        return self._connection.execute(statement, {"this": session_id}).rowcount == 1
 
     def delete_of(self, account_id: AccountId, *, keep: bytes = b"") -> int:
         """Remove every session of an account but the one with the id `keep`; returns how many."""

@@ -23,6 +23,7 @@ class Writer:
 
     def __init__(self, database: Path, durability: Durability) -> None:
         self._lock = threading.Lock()
+        self._writing: int | None = None
         self._turns = Turns(database)
         self._log = LogSync(database) if durability == "full" else None
 
@@ -30,15 +31,19 @@ class Writer:
         """Wait for all other writers.
 
         Raises:
+            RuntimeError: this thread is writing already, and would wait for itself for ever.
             StorageUnavailable: nothing can be written durably any more, or no turns be taken.
         """
+        if self._writing == threading.get_ident():
+            raise RuntimeError("this thread has a write transaction: hand that one down")
         self._lock.acquire()
+        self._writing = threading.get_ident()
         try:
             if self._log is not None:
                 self._log.require_sound()
             self._turns.take()
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
 
     def give(self) -> None:
@@ -46,7 +51,11 @@ class Writer:
         try:
             self._turns.give()
         finally:
-            self._lock.release()
+            self._release()
+
+    def _release(self) -> None:
+        self._writing = None
+        self._lock.release()
 
     def wait_until_durable(self) -> None:
         """Return when all that was committed is as durable as the setting says.

@@ -43,6 +43,7 @@ class Provider:
     Attributes:
         issuer: its own name for itself, an address like "https://id.example.org/realms/example".
         client_id, client_secret: what we are called there, and the proof of it.
+        cli_client_id: what `sealdav token` is called there; "" if nobody uses it.
         ca_bundle: PEM file of the authorities that vouch for its TLS certificate; "" is those of the system.
         clock_skew: how far its clock and ours may be apart, in seconds.
         post_logout_url: where people land after they signed out; "" leaves it to the caller.
@@ -54,6 +55,7 @@ class Provider:
     ca_bundle: str = ""
     clock_skew: int = 30
     post_logout_url: str = ""
+    cli_client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who has just signed in and may use this server: the role `dav-user` was checked.
+    """Somebody whom a verified token tells of and who may use this server: the role `dav-user` was checked.
+
+    An ID token says all of it. An access token (`AccessTokens`) may leave out everything but `subject` and
+    `sid`: texts are "" then, and `auth_time` is 0.
 
     Attributes:
         subject: who it is, for ever (`sub`); accounts hang on this.
@@ -91,7 +96,8 @@ class Identity:
         roles: the realm's roles of the person.
         quota: bytes of plaintext; None if the provider does not say.
         sid: the session at the provider, which its logout notices name; "" if it does not say.
-        id_token: to be kept in the server-side session for `SingleSignOn.logout_url`. A secret.
+        id_token: to be kept in the server-side session for `SingleSignOn.logout_url`. A secret. An access
+            token's is "".
         auth_time: when the person last typed the credentials; seconds since the Unix epoch.
         acr: how the person signed in, in the provider's words ("" if it does not say).
         amr: with which factors, in the provider's words.
@@ -156,6 +162,7 @@ class SingleSignOn(Protocol):
             SignInCancelled: the person turned back at the provider.
             SignInStale: the answer belongs to no sign-in of this session, or comes too late: begin again.
             RoleMissing: the person is known, but lacks `dav-user`.
+            SecondFactorMissing: the provider's second factor is demanded, and was not proved there.
             ClockMismatch: the clocks of this server and of the provider disagree.
             TokenRefused: an answer that must not be believed.
             ProviderMisconfigured: realm, client or secret are not what the provider knows.
@@ -188,6 +195,21 @@ class SingleSignOn(Protocol):
         ...
 
 
+class AccessTokens(Protocol):
+    """Judges the access tokens that programs send, without asking the provider about each."""
+
+    def verify_access_token(self, token: str) -> Identity:
+        """Whom a token tells of that a program sent as its credential (RFC 6750, 2.1).
+
+        Raises:
+            TokenRefused: not an access token of this provider for us, issued to a client of ours, good now.
+            ClockMismatch: issued in the future, by our clock.
+            RoleMissing: the person lacks `dav-user`.
+            ProviderUnavailable, ProviderMisconfigured: there is no key to check it with.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody as the directory knows them at this moment.
@@ -207,13 +229,32 @@ class Directory(Protocol):
     """Who is still somebody, asked without their being there."""
 
     def find(self, subjects: Collection[str]) -> dict[str, Person]:
-        """Those of `subjects` that exist. Whoever is missing from the answer was deleted.
+        """Those of `subjects` that exist. Whoever is missing from the answer was deleted, or never was.
 
         Raises:
-            InvalidValue: a subject that this provider never gives to anybody.
             ProviderUnavailable: the directory does not answer now, so nothing is known.
             ProviderMisconfigured: it answers, but does not let us look.
         """
+        ...
+
+
+class Registry(Directory, Protocol):
+    """A directory that can be asked more of one person: all that off-boarding has to know.
+
+    Each method raises as `Directory.find`, and `NotFound` for somebody who is not there: which proves nothing
+    by itself, since somebody else's 404 looks the same.
+    """
+
+    def roles(self, subject: str) -> frozenset[str]:
+        """The realm's roles that somebody has, by whatever way."""
+        ...
+
+    def sessions(self, subject: str) -> frozenset[str]:
+        """The sessions at the provider that somebody has now, as `Identity.sid` names them."""
+        ...
+
+    def password_set_at(self, subject: str) -> int:
+        """Since when somebody has this password, in milliseconds by the provider's clock; 0 without one."""
         ...
 
 

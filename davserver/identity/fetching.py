@@ -1,7 +1,7 @@
 """Asks the identity provider for a JSON document, bounded in time and size, and waits for its answers.
 
 Never follows a redirect, never trusts another certificate than it was told to, and never keeps a thread that
-serves people waiting for a server that drips. Called by `keycloak`.
+serves people waiting for a server that drips. Called by `keycloak` and `device_flow`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -28,7 +28,10 @@ ANSWER_SECONDS = 5
 MAX_ANSWER_BYTES = 512 * 1024
 """Larger than any key set or discovery document."""
 
-UNTRUSTED = "the TLS certificate of the identity provider is not trusted: set identity.ca_bundle"
+UNTRUSTED = (
+    "the TLS certificate of the identity provider is not trusted: name who vouches for it, by "
+    "identity.ca_bundle or --ca-bundle"
+)
 
 _BLOCK = 16 * 1024
 
@@ -104,6 +107,62 @@ def get_json(url: str, ca_bundle: str) -> dict[str, object]:
     ):
         _require_ok(answer.status_code)
         return _parse(_body(answer))
+
+
+def post_form(
+    url: str, form: Mapping[str, str], ca_bundle: str, timeout: float
+) -> tuple[int, dict[str, object]]:
+    """Send a form once, never again by itself, and return status and JSON object of the answer.
+
+    Args:
+        url: absolute address.
+        form: the fields; secrets travel in the body.
+        ca_bundle: as `get_json`.
+        timeout: how long a connection or a silence may last, in seconds.
+
+    Raises:
+        ProviderUnavailable: no answer in time, or the answer of a server in trouble.
+        ProviderMisconfigured: the certificate is wrong, or the answer is no JSON.
+    """
+    with (
+        told_apart(),
+        requests.Session() as session,
+        session.post(
+            url,
+            data=dict(form),
+            timeout=timeout,
+            verify=ca_bundle or True,
+            stream=True,
+            allow_redirects=False,
+            auth=_nobody,
+        ) as answer,
+    ):
+        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _require_ok(answer.status_code)
+        body = _body(answer)
+        return answer.status_code, _parse(body) if body else {}
+
+
+def status_with(url: str, token: str, ca_bundle: str) -> int:
+    """What `url` answers to OPTIONS with an access token (RFC 6750, 2.1): the status.
+
+    Raises:
+        ProviderUnavailable, ProviderMisconfigured: as `get_json`.
+    """
+    with (
+        told_apart(),
+        requests.Session() as session,
+        session.options(
+            url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_SECONDS,
+            verify=ca_bundle or True,
+            stream=True,
+            allow_redirects=False,
+            auth=_nobody,
+        ) as answer,
+    ):
+        return answer.status_code
 
 
 @contextmanager

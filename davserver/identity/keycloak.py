@@ -21,6 +21,7 @@ from davserver.errors import (
     DavserverError,
     ProviderMisconfigured,
     ProviderUnavailable,
+    SecondFactorMissing,
     SignInCancelled,
     SignInStale,
     TokenRefused,
@@ -29,8 +30,9 @@ from davserver.identity.base import Identity, LogoutNotice, Pending, Provider
 from davserver.identity.fetching import TIMEOUT_SECONDS, Patience, get_json, told_apart
 from davserver.identity.jwks import POLICY as KEYS_POLICY
 from davserver.identity.jwks import KeySet, SigningKeys, parse_keys
-from davserver.identity.people import identity_of
+from davserver.identity.people import holder_of, identity_of
 from davserver.identity.remembered import Monotonic, Policy, Remembered, in_a_thread
+from davserver.identity.step_up import StepUp
 from davserver.identity.tokens import Claims, Seen, SeenHere, TokenVerifier, seconds_of
 
 DISCOVERY_POLICY = Policy(lifespan=600, max_stale=86_400, tries=1, window=5)
@@ -79,20 +81,22 @@ _ERRORS: dict[str, tuple[type[DavserverError], str]] = {
 
 
 class KeycloakSignOn:
-    """One realm of a Keycloak as a `SingleSignOn`.
+    """One realm of a Keycloak as a `SingleSignOn`, and the judge of its access tokens (`AccessTokens`).
 
     Args:
         provider: which realm, and what we are to it.
         clock: what tells the time.
+        step_up: what Keycloak has to say of its second factor at a sign-in; None if ours is asked for here.
         seen: remembers the names of logout tokens; where nobody is given, this process alone does.
         monotonic: seconds since some moment, for what is remembered.
         spawn: runs a function beside the caller.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - parts
         self,
         provider: Provider,
         clock: Clock,
+        step_up: StepUp | None = None,
         *,
         seen: Seen | None = None,
         monotonic: Monotonic = time.monotonic,
@@ -100,6 +104,7 @@ class KeycloakSignOn:
     ) -> None:
         self._provider = provider
         self._clock = clock
+        self._step_up = step_up
         self._endpoints = Remembered(self._discover, DISCOVERY_POLICY, monotonic, spawn)
         self._verifier = TokenVerifier(
             provider,
@@ -122,6 +127,7 @@ class KeycloakSignOn:
                 nonce=pending.nonce,
                 code_verifier=pending.verifier,
                 **_freshness(max_age),
+                **({} if self._step_up is None else {"acr_values": self._step_up.acr}),
             )
         return str(url), pending
 
@@ -134,7 +140,10 @@ class KeycloakSignOn:
         claims = self._verifier.id_token(id_token, pending.nonce)
         self._require_fresh(pending, claims)
         subject = str(claims["sub"])
-        return identity_of(id_token, claims, lambda: self._verifier.access_token(access_token, subject))
+        identity = identity_of(id_token, claims, lambda: self._verifier.access_token(access_token, subject))
+        if self._step_up is not None and not self._step_up.is_met(identity, to_seconds(self._clock())):
+            raise SecondFactorMissing("the identity provider did not ask for the second factor")
+        return identity
 
     def logout_url(self, id_token: str, return_to: str) -> str:
         """See `SingleSignOn.logout_url`. It is asked whether it is there, as in `begin`."""
@@ -148,6 +157,10 @@ class KeycloakSignOn:
     def verify_logout_token(self, token: str) -> LogoutNotice:
         """See `SingleSignOn.verify_logout_token`."""
         return self._verifier.logout_token(token)
+
+    def verify_access_token(self, token: str) -> Identity:
+        """See `AccessTokens.verify_access_token`."""
+        return holder_of(self._verifier.bearer_token(token))
 
     def _code(self, pending: Pending, callback: Mapping[str, str]) -> str:
         """The code that the callback brings, once it is certain that it answers this sign-in."""

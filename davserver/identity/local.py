@@ -105,8 +105,12 @@ class LocalIdentity:
             raise NotFound("there is no such account")
         username = self._rows.checked(account).username
         _require_acceptable(password, username)
-        self._store(account_id, self._hash(password), within=within)
-        self._audit.record(AuditEvent.PASSWORD_CHANGED, account=username)
+
+        def changed(tx: Transaction, account_id: AccountId) -> None:
+            within(tx, account_id)
+            self._audit.record(AuditEvent.PASSWORD_CHANGED, account=username, tx=tx)
+
+        self._store(account_id, self._hash(password), within=changed)
 
     def first_password(self, username: str, password: str) -> Within:
         """What gives a new account its password, inside the transaction that makes the account.

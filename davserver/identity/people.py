@@ -30,22 +30,37 @@ def identity_of(id_token: str, claims: Claims, access_claims: Callable[[], Claim
         ClockMismatch: from `access_claims`.
     """
     told = claims if ROLES in claims else {**access_claims(), **claims}
+    identity = _identity(claims, told, id_token, seconds_of(claims, "auth_time"))
+    if not identity.subject or not identity.username:
+        raise TokenRefused("the ID token does not say who this is")
+    return identity
+
+
+def holder_of(claims: Claims) -> Identity:
+    """Who holds an access token, once it is certain that they may come in.
+
+    Raises:
+        RoleMissing: without the role `dav-user`.
+        TokenRefused: a claim is not what it must be.
+    """
+    return _identity(claims, claims, "", seconds_of(claims, "auth_time") if "auth_time" in claims else 0)
+
+
+def _identity(claims: Claims, told: Claims, id_token: str, auth_time: int) -> Identity:
+    """`told` speaks of roles and quota, `claims` of everything else."""
     roles = _roles(told)
     if ROLE_USER not in roles:
         raise RoleMissing(f"this person does not have the role {ROLE_USER} at the identity provider")
-    subject, username = text_of(claims, "sub"), text_of(claims, "preferred_username")
-    if not subject or not username:
-        raise TokenRefused("the ID token does not say who this is")
     return Identity(
-        subject=subject,
-        username=username,
+        subject=text_of(claims, "sub"),
+        username=text_of(claims, "preferred_username"),
         name=text_of(claims, "name"),
         email=text_of(claims, "email") if claims.get("email_verified") is True else "",
         roles=roles,
         quota=_quota(told),
         sid=text_of(claims, "sid"),
         id_token=id_token,
-        auth_time=seconds_of(claims, "auth_time"),
+        auth_time=auth_time,
         acr=text_of(claims, "acr"),
         amr=_texts(claims.get("amr", [])),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import jwt
@@ -27,6 +27,15 @@ MAX_NAME_CHARS = 255
 
 LOGOUT_SECONDS = 120
 """How old a logout token may be (Back-Channel Logout 1.0, 2.6); Keycloak's expire after as long."""
+
+MAX_ACCESS_SECONDS = 15 * 60
+"""Longest life of an access token that is taken: what is signed stays so, whatever happens at Keycloak."""
+
+ACCESS_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+"""What the header of an access token says: Keycloak's own word, or that of RFC 9068, 2.1."""
+
+LOGOUT_TYPES = frozenset({"logout+jwt"})
+"""What the header of a logout token says (Back-Channel Logout 1.0, 2.4)."""
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 """The member of `events` that makes a token a logout token (Back-Channel Logout 1.0, 2.4)."""
@@ -58,6 +67,7 @@ class TokenVerifier:
 
     def __init__(self, provider: Provider, keys: SigningKeys, clock: Clock, seen: Seen) -> None:
         self._provider = provider
+        self._clients = frozenset({provider.client_id, provider.cli_client_id} - {""})
         self._keys = keys
         self._clock = clock
         self._seen = seen
@@ -94,15 +104,35 @@ class TokenVerifier:
         self._check_times(claims, fresh_for=0)
         return claims
 
+    def bearer_token(self, token: str) -> Claims:
+        """What an access token says that a program sent as its credential (RFC 6750, 2.1; RFC 9068, 4).
+
+        Raises:
+            TokenRefused: of another kind, realm, audience or client; over, or living too long.
+            ClockMismatch: issued in the future, by our clock.
+            ProviderUnavailable, ProviderMisconfigured: as `id_token`.
+        """
+        claims = self._verified(token, self._provider.client_id, ("sub", "azp", "sid"), ACCESS_TYPES)
+        if claims.get("typ") != "Bearer":
+            raise TokenRefused("this is not an access token")
+        if "cnf" in claims:  # RFC 7800, 3: whoever sends it has to show the key as well
+            raise TokenRefused("the access token is bound to a key")
+        if text_of(claims, "azp") not in self._clients:
+            raise TokenRefused("the access token was issued to another client")
+        if not text_of(claims, "sub") or not text_of(claims, "sid"):
+            raise TokenRefused("the access token does not say who it is, or in which session")
+        self._check_life(claims)
+        return claims
+
     def logout_token(self, token: str) -> LogoutNotice:
         """What a logout token says (Back-Channel Logout 1.0, 2.6).
 
         Raises:
-            TokenRefused: not a logout token of this provider for us, or seen before.
+            TokenRefused: not a logout token of this provider for us or `sealdav token`, or seen before.
             ClockMismatch: too old, or from the future.
             ProviderUnavailable, ProviderMisconfigured: as `id_token`.
         """
-        claims = self._verified(token, self._provider.client_id, ("jti", "events"), header_type="logout+jwt")
+        claims = self._verified(token, self._clients, ("jti", "events"), LOGOUT_TYPES)
         events = claims["events"]
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
             raise TokenRefused("the token is not about a logout")
@@ -118,10 +148,14 @@ class TokenVerifier:
         return notice
 
     def _verified(
-        self, token: str, audience: str | None, required: tuple[str, ...], header_type: str | None = None
+        self,
+        token: str,
+        audience: str | Collection[str] | None,
+        required: tuple[str, ...],
+        header_types: frozenset[str] | None = None,
     ) -> Claims:
         """The claims of a token whose signature, issuer and audience are right; times are not judged yet."""
-        key, algorithm = self._key_of(token, header_type)
+        key, algorithm = self._key_of(token, header_types)
         try:
             claims: Claims = jwt.decode(
                 token,
@@ -141,7 +175,7 @@ class TokenVerifier:
             raise TokenRefused(_REASONS.get(type(error), "the token is not valid")) from None
         return claims
 
-    def _key_of(self, token: str, header_type: str | None) -> tuple[jwt.PyJWK, str]:
+    def _key_of(self, token: str, header_types: frozenset[str] | None) -> tuple[jwt.PyJWK, str]:
         """The key that the header names and its algorithm, both judged before a key is looked for."""
         if len(token) > MAX_TOKEN_CHARS:
             raise TokenRefused("the token is too long")
@@ -152,9 +186,21 @@ class TokenVerifier:
         algorithm, key_id = header.get("alg"), header.get("kid")
         if not isinstance(key_id, str) or not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise TokenRefused("the token is not signed as it must be")
-        if header_type is not None and str(header.get("typ")).lower() != header_type:
-            raise TokenRefused(f"the token is not of the type {header_type}")
+        if header_types is not None and str(header.get("typ")).lower() not in header_types:
+            raise TokenRefused("the token's header names another type")
         return self._keys.find(key_id), algorithm
+
+    def _check_life(self, claims: Claims) -> None:
+        """Judge whether a token that lives for a while is good now."""
+        now, skew = to_seconds(self._clock()), self._provider.clock_skew
+        issued, expires = seconds_of(claims, "iat"), seconds_of(claims, "exp")
+        begins = max(issued, seconds_of(claims, "nbf") if "nbf" in claims else issued)
+        if begins - now > skew:
+            raise ClockMismatch(f"the token is good in {begins - now} seconds by this server's clock")
+        if now - expires > skew:
+            raise TokenRefused("the access token has expired")
+        if expires - issued > MAX_ACCESS_SECONDS:
+            raise TokenRefused("the access token lives longer than is taken here")
 
     def _check_times(self, claims: Claims, fresh_for: int) -> int:
         """Judge `iat` and `exp`; returns what our clock shows, in seconds since the Unix epoch."""

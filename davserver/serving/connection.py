@@ -19,6 +19,7 @@ from davserver.errors import DavserverError
 from davserver.serving.board import Seat
 from davserver.serving.exchange import (
     ACCOUNT_KEY,
+    CUT_KEY,
     TURN_KEY,
     Broken,
     Environ,
@@ -259,6 +260,7 @@ class Connection:
         exchange = Exchange(self, service.host, head, may_wait=self._aside is None or self._in_time())
         client = (self.remote_addr, self.remote_port)
         environ = build_environ(service.host, head, exchange.body, client, request_id)
+        environ[CUT_KEY] = self.cut
         environ[TURN_KEY] = partial(exchange.take_turn, service.turns)
         try:
             self._run(exchange, environ)

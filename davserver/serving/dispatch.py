@@ -13,7 +13,10 @@ from davserver.serving.wire import Block
 DAV_PREFIXES = ("/dav", "/remote.php", "/ocs", "/index.php/login/v2")
 """Collections of paths that belong to the WebDAV door: our own, and those of Nextcloud-minded clients."""
 
-DAV_PATHS = frozenset({"*", "/status.php"})
+RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource/dav"
+"""Where programs learn which identity provider's tokens open the drive (RFC 9728, 3.1)."""
+
+DAV_PATHS = frozenset({"*", "/status.php", RESOURCE_METADATA_PATH})
 """Single paths that belong to it; "*" is the target of `OPTIONS *`."""
 
 

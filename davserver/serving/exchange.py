@@ -28,6 +28,9 @@ ACCOUNT_KEY = "sealdav.account"
 REQUEST_KEY = "sealdav.request"
 """The server puts the id of the request here; the access log holds it."""
 
+CUT_KEY = "sealdav.cut"
+"""The server puts a function here that ends the connection from another thread, whatever it waits for."""
+
 TURN_KEY = "sealdav.turn"
 """The server puts a function here. The application calls it with the name of the account, once it knows whose
 request it is and before it reads the body; it may raise `TooBusy`, which is a refusal like any other."""

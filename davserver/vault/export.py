@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import RawIOBase
 
@@ -33,9 +33,7 @@ _NS = 10**9
 _REGULAR, _FOLDER = 0o100600 << 16, 0o040700 << 16 | 0x10
 
 
-def archive(
-    vault: Vault, beside: dict[str, bytes], now: datetime, check: Callable[[], None] = lambda: None
-) -> Iterator[bytes]:
+def archive(vault: Vault, beside: dict[str, bytes], now: datetime) -> Iterator[bytes]:
     """The archive in blocks: first what lies beside the files, then every folder and file below `files/`.
 
     Sizes beyond 4 GiB and more than 65,535 entries are written as ZIP64. What changes while it is sent is in
@@ -45,7 +43,6 @@ def archive(
         vault: whose files.
         beside: further contents by name.
         now: their time.
-        check: called between blocks; what it raises ends the archive in the middle.
 
     Raises:
         CorruptRow, CorruptBlob: something in storage was altered; the archive ends in the middle.
@@ -55,18 +52,16 @@ def archive(
         for name, content in beside.items():
             made.writestr(_entry(name, now), content)
         for path, node in _walk(vault, vault.stat(VaultPath()), ("", ""), renamed):
-            check()
             entry = _entry(FILES + path, from_seconds(node.modified_ns // _NS))
             if node.is_collection:
                 entry.external_attr = _FOLDER
                 made.writestr(entry, b"")
-                continue
-            with made.open(entry, "w", force_zip64=True) as writer:
-                for block in _content(vault, node):
-                    writer.write(block)
-                    yield from out.taken()
-                    check()
-            yield from out.taken()
+            else:
+                with made.open(entry, "w", force_zip64=True) as writer:
+                    for block in _content(vault, node):
+                        writer.write(block)
+                        yield from out.taken()
+            yield from out.taken()  # of a folder too: whoever takes the blocks may have to end this
         if renamed:
             made.writestr(_entry(RENAMED, now), json.dumps(renamed, indent=1, ensure_ascii=False).encode())
     yield from out.taken()

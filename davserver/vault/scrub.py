@@ -230,10 +230,14 @@ class Scrub:
     def _check_site(self) -> None:
         with self._database.read() as tx:
             sessions, links, profiles = tx.sessions.all(), tx.invitations.all(), tx.profiles.all()
+            proofs, ended, confirmations = tx.proofs.all(), tx.ended.all(), tx.confirmations.all()
         for row, object_id in [
             *((one, one.session_id) for one in sessions),
             *((one, one.token_hash) for one in links),
             *((one, one.account_id) for one in profiles),
+            *((one, one.provider_session) for one in proofs),
+            *((one, one.whose) for one in ended),
+            *((one, one.account_id) for one in confirmations),
         ]:
             try:
                 self._keyring.checked(row)

@@ -115,8 +115,7 @@ def stolen() -> str:
 @needs(Level.FRESH, back="app_passwords.stolen")
 def revoke_all() -> Response:
     """Shut all of them, and every other browser."""
-    count = services().app_passwords.revoke_all(visit().account)
-    services().sessions.end_others(visit().account, visit().session)
+    count = services().app_passwords.revoke_all(visit().account, within=visit().ending_others())
     visit().tell(f"Revoked: {count} app passwords. Every other browser is signed out as well.")
     return redirect(url_for("app_passwords.overview"))
 

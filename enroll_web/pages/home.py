@@ -58,9 +58,11 @@ def privacy() -> str:
     return render_template(
         "privacy.html",
         keep_days=settings.site.keep_days,
+        audit_days=settings.audit.keep_days,
         grace_hours=settings.gc.grace_minutes / 60,
         link_hours=VALID_FOR.total_seconds() / 3600,
         mail=bool(settings.mail.host),
+        token_hours=settings.identity.second_factor_hours,
         log_size=settings.log.max_size.human_readable(separator=" "),
         log_files=settings.log.keep + 1,
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from davserver.accounts.export import about
-from davserver.accounts.watch import Watch
+from davserver.accounts.export import about, happened
 from davserver.audit import AuditEvent, AuditSink
-from davserver.errors import AuthenticationError, DavserverError, InvalidValue, NotPermitted
+from davserver.errors import DavserverError, InvalidValue, NotPermitted
+from davserver.model import Account
 from davserver.vault.export import archive
 from enroll_web import errors
 from enroll_web.entrance import Level, needs
@@ -39,14 +39,13 @@ def overview() -> str:
 def download() -> Response:
     """Everything, as a ZIP archive that is made while it is sent."""
     account = visit().account
-    known = about(services().overviews.of(account.username), services().profiles.of(account.id))
-    beside = {"account.json": json.dumps(known, indent=2).encode()}
-    vault, watch = services().vaults.open(visit().principal), Watch(_still_sending())
     services().exports.begin(account.id)
-    blocks = archive(vault, beside, services().clock(), watch.check)
-    response = Response(_noted(blocks, services().audit, client()), content_type="application/zip")
+    try:
+        response = _archive(account)
+    except BaseException:
+        services().exports.end(account.id)
+        raise
     response.call_on_close(partial(services().exports.end, account.id))
-    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username)
     response.headers["Content-Disposition"] = f'attachment; filename="sealdav-{account.username}.zip"'
     return response
 
@@ -104,18 +103,17 @@ def deleted() -> str:
     return render_template("deleted.html")
 
 
-def _still_sending() -> Callable[[], bool]:
-    """Whether the session of this request is still good, to be asked while its answer is sent."""
-    session, sessions, exports = visit().session, services().sessions, services().exports
-    if session is None:
-        raise AuthenticationError("nobody is signed in")
-    account_id = visit().account.id
-
-    def ask() -> bool:
-        exports.go_on(account_id)
-        return sessions.still_open(session)
-
-    return ask
+def _archive(account: Account) -> Response:
+    known = about(services().overviews.of(account.username), services().profiles.of(account.id))
+    services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username, client=client())
+    beside = {
+        "account.json": json.dumps(known, indent=2).encode(),
+        "audit.json": json.dumps(happened(services().audit_trail.all_own(account)), indent=2).encode(),
+    }
+    blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
+    going_on = partial(services().exports.go_on, account.id)
+    noted = _noted(visit().guarded(blocks, going_on), services().audit, client())
+    return Response(noted, content_type="application/zip")
 
 
 def _noted(blocks: Iterator[bytes], audit: AuditSink, address: str) -> Iterator[bytes]:

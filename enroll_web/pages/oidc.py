@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict
 
-from flask import Blueprint, abort, redirect, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from davserver.audit import AuditEvent, get_logger
+from davserver.audit import PROVIDER, get_logger
 from davserver.clock import from_seconds
 from davserver.errors import (
     ClockMismatch,
@@ -25,7 +25,7 @@ from davserver.errors import (
 )
 from davserver.identity.base import Pending, SingleSignOn
 from davserver.model import ROOT_ID, Account, AuthMethod, Principal, Scope
-from enroll_web.entrance import landing, safe_next
+from enroll_web.entrance import Level, fresh_for, landing, needs, safe_next
 from enroll_web.visit import Visit, client, own_origin, services, visit
 
 pages = Blueprint("oidc", __name__)
@@ -43,26 +43,49 @@ def begin() -> Response:
     return redirect(url, 303)
 
 
+@pages.get("/oidc/confirm")
+@needs(Level.PROVED)
+def confirm() -> str:
+    """Before something sensitive the second factor is proved anew, where it is the provider's: one button."""
+    onward = safe_next(request.args.get("next"))
+    return render_template("confirm_there.html", next=onward, minutes=round(fresh_for().total_seconds() / 60))
+
+
 @pages.get("/oidc/callback")
 def callback() -> Response:
-    """The browser comes back with an answer, which is good for this session and once."""
+    """The browser comes back with an answer, which is good for this session and once.
+
+    Where the second factor is the provider's it was proved together with the first, and `finish` has seen it.
+    """
     provider = _provider()
     begun = visit().take_out("oidc")
     if begun is None:
         raise SignInStale("no sign-in is under way in this browser")
     identity = provider.finish(Pending(**begun), request.args)
     services().sign_in.finished_elsewhere(client())
+    services().gate.welcome(identity.subject)
     account = services().accounts.provision(identity)
     _keep_email(account, identity.email)
     signed_in_at = min(services().clock(), from_seconds(identity.auth_time))
+    both = services().step_up is not None
+    onward = visit().recall("next")
     visit().sign_in(
-        Principal(account, Scope.FULL, ROOT_ID, AuthMethod.BROWSER, signed_in_at),
+        Principal(
+            account,
+            Scope.FULL,
+            ROOT_ID,
+            AuthMethod.BROWSER,
+            authenticated_at=signed_in_at,
+            totp_at=signed_in_at if both else None,
+        ),
         admin=identity.is_admin,
         sid=identity.sid,
         id_token=identity.id_token,
-        next=visit().recall("next"),
+        next=onward,
     )
-    return redirect(landing(visit()))
+    if not both:
+        return redirect(landing(visit()))
+    return redirect(safe_next(visit().take_out("next")) or landing(visit()))
 
 
 @pages.post("/oidc/backchannel-logout")
@@ -78,10 +101,7 @@ def logout_notice() -> tuple[str, int]:
         return "", 200
     with suppress(NotFound):  # somebody who has never been here
         account = services().accounts.find_subject(notice.sub)
-        if services().sessions.end_others(account):
-            services().audit.record(
-                AuditEvent.SIGNED_OUT, account=account.username, reason="identity provider"
-            )
+        services().sessions.end_others(account, signed_out_by=PROVIDER)
     return "", 200
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
@@ -42,7 +41,7 @@ def set_password() -> Response:
         services().identity.set_password(
             account.id,
             form.get("new", ""),
-            within=partial(services().sessions.end_within, keep=visit().session),
+            within=visit().ending_others(),
         )
     except Throttled:
         raise

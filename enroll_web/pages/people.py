@@ -40,7 +40,7 @@ def make_link() -> Response:
     _require_built_in()
     name, admin = request.form.get("name", ""), "admin" in request.form
     try:
-        token = services().invitations.invite(name.strip(), admin=admin)
+        token = services().invitations.invite(name.strip(), admin=admin, by=visit().account.username)
     except AlreadyExists as error:
         return refused("invite.html", error, HTTPStatus.CONFLICT, name=name, admin=admin)
     except InvalidValue as error:
@@ -75,8 +75,8 @@ def take_away(name: str) -> Response:
     reason = request.form.get("reason", "")
     if reason not in RESET_REASONS:
         return refused("reset.html", "Say why", account=account, reasons=RESET_REASONS)
-    services().totp.reset(account, f"{reason}, by {visit().account.username}")
-    services().sessions.end_others(account)
+    administrator, end_sessions = visit().account.username, services().sessions.end_within
+    services().totp.reset(account, reason, by=administrator, within=end_sessions)
     visit().tell(f"{account.username} signs in with the password now and sets up a new device.")
     return redirect(url_for("people.overview"))
 

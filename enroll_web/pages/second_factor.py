@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from davserver.accounts.totp import Enrolment
@@ -14,9 +14,17 @@ from enroll_web import qr
 from enroll_web.entrance import Level, fresh_for, landing, needs, safe_next
 from enroll_web.forms import refused
 from enroll_web.pages.home import drive_url
-from enroll_web.visit import services, visit
+from enroll_web.visit import client, services, visit
 
 pages = Blueprint("second_factor", __name__)
+
+
+@pages.before_request
+def _require_own() -> None:
+    """Where the identity provider asks for the second factor there is none of ours."""
+    if services().step_up is not None:
+        abort(404)
+
 
 FIRST_DEVICE = "first device"
 """Name of the app password that is made together with the authenticator."""
@@ -74,7 +82,10 @@ def set_up() -> Response | str:
 @pages.post("/second-factor/set-up")
 @needs(Level.SIGNED_IN)
 def activate() -> Response | str:
-    """One right code puts the new device in the old one's place."""
+    """One right code puts the new device in the old one's place.
+
+    Whoever else is signed in has not shown this device: every other session of the account ends.
+    """
     principal = visit().principal
     if (elsewhere := _before_set_up(principal)) is not None:
         return elsewhere
@@ -82,7 +93,13 @@ def activate() -> Response | str:
     if begun is None:
         return _begin_again()
     try:
-        principal = services().totp.confirm(principal, request.form.get("code", ""), begun.device_id)
+        principal = services().totp.confirm(
+            principal,
+            request.form.get("code", ""),
+            begun.device_id,
+            client=client(),
+            within=visit().ending_others(),
+        )
     except NotFound:
         return _begin_again()
     except Throttled:
@@ -143,7 +160,9 @@ def lost() -> str:
 def use_recovery_code() -> Response | str:
     """A recovery code takes the lost device away; a new one is set up next."""
     try:
-        services().recovery_codes.use(visit().principal, request.form.get("recovery_code", ""))
+        services().recovery_codes.use(
+            visit().principal, request.form.get("recovery_code", ""), within=visit().ending_others()
+        )
     except Throttled:
         raise
     except NotPermitted:
@@ -151,14 +170,13 @@ def use_recovery_code() -> Response | str:
         return redirect(url_for("sign_in.form"))
     except AuthenticationError as error:
         return refused("lost.html", error, HTTPStatus.FORBIDDEN)
-    services().sessions.end_others(visit().account, visit().session)
     visit().tell("The lost device is out. Now set up the new one.")
     return redirect(url_for("second_factor.set_up"))
 
 
 def _proved(template: str, context: dict[str, object], onward: str | None) -> Response | str:
     try:
-        principal = services().totp.verify(visit().principal, request.form.get("code", ""))
+        principal = services().totp.verify(visit().principal, request.form.get("code", ""), client=client())
     except Throttled:
         raise
     except NotFound:
@@ -227,11 +245,7 @@ def _set_up_again(begun: Enrolment, reason: str) -> Response:
 
 
 def _activated(principal: Principal) -> Response:
-    """What comes with the first device: recovery codes, and a first app password if there is none.
-
-    Whoever else is signed in has not shown this device: every other session of the account ends.
-    """
-    services().sessions.end_others(principal.account, visit().session)
+    """What comes with the first device: recovery codes, and a first app password if there is none."""
     visit().remember(**{BEGUN: None})
     codes = services().recovery_codes.make_first(principal)
     if codes and not services().app_passwords.list(principal.account):

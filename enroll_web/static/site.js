@@ -1,4 +1,5 @@
 // Copying and printing what is on the page. Without it the page says all the same: the buttons are not shown.
+// What is shown once is not shown again by a browser that keeps pages for its back button.
 
 "use strict";
 
@@ -25,6 +26,10 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.replace(location.pathname + location.search);
+});
 
 function say(button, ...words) {
   button.setAttribute("aria-live", "polite");

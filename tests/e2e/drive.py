@@ -90,7 +90,7 @@ class Drive:
             "SERVER__PORT": str(self.port),
             **self._options,
         }
-        return {**_clean_environment(), **{f"DAVSERVER_{name}": value for name, value in settings.items()}}
+        return {**clean_environment(), **{f"DAVSERVER_{name}": value for name, value in settings.items()}}
 
     def start(self, *prefix: str) -> None:
         """Start the server and wait until it answers; `prefix` is a program to run it under (strace)."""
@@ -192,7 +192,7 @@ class Rclone:
             [self._program, "obscure", "-"], input=device.token, capture_output=True, text=True, check=True
         ).stdout.strip()
         self.environment = {
-            **_clean_environment(),
+            **clean_environment(),
             "RCLONE_CONFIG": os.devnull,
             "RCLONE_CONFIG_DRIVE_TYPE": "webdav",
             "RCLONE_CONFIG_DRIVE_URL": drive.url,
@@ -287,7 +287,7 @@ def sealdav(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "davserver", *arguments]
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """This process's environment without settings of whoever runs the tests; compiled modules may be kept."""
     unwanted = ("DAVSERVER_", "RCLONE_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

@@ -30,7 +30,7 @@ PASSWORD = "a password of a test account"
 STEP_SECONDS = 30
 """How long a code is shown."""
 
-TYPING_SECONDS = 5
+TYPING_SECONDS = 10
 """How long a code that was shown before the present one must still be good for to be worth typing."""
 
 FILES = 400
@@ -101,7 +101,7 @@ class Person:
 
 
 # ── anywhere ────────────────────────────────────────────────────────────────────────────────────────────────
-def at(page: Page, heading: str | re.Pattern[str]) -> None:
+def at(page: Page, heading: str) -> None:
     """Wait until the page of this heading is there."""
     expect(page.get_by_role("heading", level=1)).to_have_text(heading, timeout=WAIT_MILLISECONDS)
 

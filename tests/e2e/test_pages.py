@@ -19,6 +19,7 @@ from enroll_web.app import create_app
 from tests.services.browser import DESKTOP, PHONE
 from tests.services.guest import Stop
 from tests.services.keycloak import Keycloak
+from tests.services.screenshots import ON_PAPER, PICTURES, VERSIONS
 from tests.services.tour import Tour, begin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -67,6 +68,8 @@ SMALL = """(least) => window.controls
 """
 """Those that are too small to be hit; links inside of a sentence may be."""
 
+LOOKS = "(one) => `${getComputedStyle(one).color}, ${one.getClientRects().length} line`"
+
 MEANING = """() => {
   const count = (kind) => document.querySelectorAll(kind).length;
   return [document.documentElement.lang, document.title, count("h1"), count("main")];
@@ -83,12 +86,14 @@ def tour(tmp_path: Path, keycloak: Keycloak) -> Iterator[Tour]:
 def test_every_page(tour: Tour, subtests: pytest.Subtests) -> None:
     """No page keeps anybody out, needs a mouse, is wider than a phone, complains, or loads from elsewhere.
 
-    Every page that the site has is among them, so that a new one cannot be forgotten.
+    Every page that the site has is among them, so that a new one cannot be forgotten, and has its pictures.
     """
     seen: set[str] = set()
+    names: list[str] = []
     app = create_app(tour.site.services)
     addresses = app.url_map.bind("")
     for stop in tour.stops():
+        names.append(stop.name)
         with subtests.test(stop.name):
             assert problems(stop) == []
         if stop.name in PRINTED:
@@ -99,6 +104,8 @@ def test_every_page(tour: Tour, subtests: pytest.Subtests) -> None:
         stop.visitor.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     pages = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     assert pages - {"static"} - seen == set()
+    taken = {f"{name}-{version}.png" for name in names for version in VERSIONS} | {ON_PAPER}
+    assert {one.name for one in PICTURES.iterdir()} == taken, "make screenshots"
 
 
 def problems(stop: Stop) -> list[str]:
@@ -119,11 +126,13 @@ def on_paper(page: Page) -> list[str]:
     page.emulate_media(media="print", color_scheme="dark")
     text = page.locator("body").inner_text()
     codes = page.locator("#recovery-codes code").filter(visible=True)
-    colours = {one.evaluate("(one) => getComputedStyle(one).color") for one in codes.all()}
+    looks = {one.evaluate(LOOKS) for one in codes.all()}
     rest = page.locator("a, button").filter(visible=True).all_inner_texts()
     page.emulate_media(media="screen", color_scheme="light")
     found = (
-        [] if (codes.count(), colours) == (10, {"rgb(0, 0, 0)"}) else [f"{codes.count()} codes in {colours}"]
+        []
+        if (codes.count(), looks) == (10, {"rgb(0, 0, 0), 1 line"})
+        else [f"{codes.count()} codes in {looks}"]
     )
     found += (
         [] if "Sealdav at drive.example.org, user name alice" in text else ["nobody knows what they are of"]

@@ -1,4 +1,4 @@
-"""The site in a real browser, with built-in accounts: from the printed link to a drive that programs use."""
+"""The site in a real browser, with built-in accounts: from the printed link to the drive (T46)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from tests.e2e.site import (
     send_code,
     told,
 )
-from tests.services.browser import FIRST_PAGE_BYTES, visit
+from tests.services import clients
+from tests.services.browser import FIRST_PAGE_BYTES, FLAGS, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -91,6 +92,36 @@ def test_it_is_shown_once(alice: Person) -> None:
     at(alice.page, "App passwords")
     expect(told(alice.page)).to_contain_text("shown once only")
     assert secret not in alice.page.content()
+
+
+def test_a_browser_that_keeps_pages(drive: Drive, browser: Browser) -> None:
+    """The back button shows nothing that is shown once, and after the sign-out nothing of anybody."""
+    # Playwright turns off what every Chromium does: to keep a page as it was, for the way back to it.
+    kept = ["--disable-back-forward-cache"]
+    program = clients.require("chromium")
+    with (
+        browser.browser_type.launch(
+            executable_path=program, args=FLAGS, ignore_default_args=kept
+        ) as remembering,
+        visit(remembering, drive.site) as visitor,
+    ):
+        alice = go_on(first_administrator(Person("alice", visitor.page), opening_link(drive)))
+        go_back(alice.page)
+        at(alice.page, "Your drive")
+        follow(alice.page, "Security")
+        at(alice.page, "Security")
+        follow(alice.page, "Sign out")
+        press(alice.page, "Sign out")
+        at(alice.page, "You are signed out")
+        for _ in range(2):
+            go_back(alice.page)
+            at(alice.page, "Sign in")
+
+
+def go_back(page: Page) -> None:
+    """Press the back button; Playwright's own waits for a page that loads, and a kept one does not."""
+    with page.expect_navigation(wait_until="commit"):
+        page.evaluate("history.back()")
 
 
 def test_without_scripts(drive: Drive, arrive: Arrive) -> None:

@@ -1,4 +1,4 @@
-"""What happens when time passes between two clicks, with people who sign in at a real Keycloak.
+"""What happens when time passes between two clicks, with people who sign in at a real Keycloak (T46).
 
 The server runs in this process, with a clock that is moved. Keycloak's is not: the server is told to bear
 that they are minutes apart.
@@ -13,9 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from davserver.clock import utc_now
+from davserver.db.schema import confirmation
 from tests.e2e.conftest import Arrive
 from tests.e2e.site import (
     COOKIE,
@@ -33,7 +35,7 @@ from tests.e2e.site import (
     told,
 )
 from tests.services.keycloak import CLIENT, PASSWORD, Keycloak, Realm
-from tests.services.site import serve
+from tests.services.site import ServedSite, serve
 
 pytestmark = pytest.mark.e2e
 
@@ -70,8 +72,8 @@ def realm(keycloak: Keycloak) -> Iterator[Realm]:
 
 
 @pytest.fixture
-def site(realm: Realm, clock: MovedClock, tmp_path: Path) -> Iterator[str]:
-    """The address of a site that believes this clock."""
+def served(realm: Realm, clock: MovedClock, tmp_path: Path) -> Iterator[ServedSite]:
+    """A site that believes this clock."""
     identity = {
         "provider": "keycloak",
         "issuer": realm.issuer,
@@ -88,9 +90,14 @@ def site(realm: Realm, clock: MovedClock, tmp_path: Path) -> Iterator[str]:
         server={"public_url": ""},
         site={"idle_minutes": IDLE_MINUTES},
     ) as served:
-        address = f"http://127.0.0.1:{served.plain_port}"
-        realm.serve(address)
-        yield address
+        realm.serve(f"http://127.0.0.1:{served.plain_port}")
+        yield served
+
+
+@pytest.fixture
+def site(served: ServedSite) -> str:
+    """Its address."""
+    return f"http://127.0.0.1:{served.plain_port}"
 
 
 @pytest.fixture
@@ -135,7 +142,7 @@ def test_a_silent_browser(alice: Person, clock: MovedClock) -> None:
     at(page, "Security")
 
 
-def test_an_authenticator_needs_a_fresh_sign_in(alice: Person, clock: MovedClock) -> None:
+def test_an_authenticator_needs_a_fresh_sign_in(alice: Person, clock: MovedClock, served: ServedSite) -> None:
     """Whoever has been signed in at Keycloak for long types the password there again before the first one."""
     page = alice.page
     page.context.clear_cookies(name=COOKIE)
@@ -144,6 +151,8 @@ def test_an_authenticator_needs_a_fresh_sign_in(alice: Person, clock: MovedClock
     at(page, "Sign in")
     expect(told(page)).to_contain_text("Please sign in once more")
     clock.ahead -= STALE  # as if Keycloak's clock had come along
+    with served.services.database.engine.begin() as connection:  # what it said in the future is no word
+        connection.execute(sa.delete(confirmation))
     press(page, "Sign in with Keycloak")
     at_keycloak(page)
     fill(page, password=PASSWORD)

@@ -1,4 +1,4 @@
-"""The site in a real browser, with people who sign in at a real Keycloak."""
+"""The site in a real browser, with people who sign in at a real Keycloak (T45)."""
 
 from __future__ import annotations
 

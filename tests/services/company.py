@@ -122,6 +122,7 @@ def _administrator(ada: Guest) -> Iterator[Stop]:
     yield ada.open("/sign-in").at("sso-sign-in")
     _sign_in(ada, "ada").note_secret().type_code(ada.code(), "Activate")
     yield ada.open("/security").at("sso-security")
+    yield ada.open("/oidc/confirm").at("sso-confirm")
     yield ada.open("/people").at("sso-people")
     yield ada.open("/sign-out").at("sso-sign-out")
     ada.press("Sign out")

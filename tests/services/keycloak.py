@@ -33,6 +33,7 @@ from tests.services.clients import cache
 RECIPE = Path(__file__).with_name("keycloak.sh")
 EXAMPLE = Path(__file__).parents[2] / "config" / "keycloak-realm.example.json"
 CLIENT = "sealdav"
+CLI = "dav-cli"
 PASSWORD = "correct horse battery"
 """What everybody's password is here."""
 
@@ -70,6 +71,7 @@ class Keycloak:
     Attributes:
         url: where it is, without a slash at the end.
         secure_url: the same by https; "" without a certificate.
+        group: its process group; 0 if it was not started here.
     """
 
     def __init__(self, url: str, admin: str, password: str, secure_url: str = "") -> None:
@@ -77,6 +79,7 @@ class Keycloak:
         self.secure_url = secure_url
         self.admin = admin
         self.password = password
+        self.group = 0
         self._session = requests.Session()
         self._token_until = 0.0
 
@@ -120,7 +123,7 @@ class Keycloak:
         text = re.sub(r"\$\{SEALDAV_(URL|BACKCHANNEL_URL):[^}]*\}", site, text)
         example = {**json.loads(text), "realm": name}
         if secure:
-            example["attributes"] = {"frontendUrl": self.secure_url}
+            example["attributes"] = {**example["attributes"], "frontendUrl": self.secure_url}
         self.call("POST", "", example)
         (client,) = self.call("GET", f"/{name}/clients?clientId={CLIENT}")
         return Realm(self, name, self.secure_url if secure else self.url, client["id"])
@@ -174,10 +177,24 @@ class Realm:
             "post.logout.redirect.uris": f"{site}/",
             "backchannel.logout.url": f"{backchannel or site}/oidc/backchannel-logout",
         }
+        (programs,) = self.call("GET", f"/clients?clientId={CLI}")
+        programs["attributes"]["backchannel.logout.url"] = attributes["backchannel.logout.url"]
+        self.call("PUT", f"/clients/{programs['id']}", programs)
         known = self.call("GET", f"/clients/{self.client_uuid}")["attributes"]
         self.change_client(
             rootUrl=site, redirectUris=[f"{site}/oidc/callback"], attributes={**known, **attributes}
         )
+
+    def change_realm(self, **changes: object) -> None:
+        """Change the realm's own settings."""
+        self.call("PUT", "", {**self.call("GET", ""), **changes})
+
+    def bind_flow(self, client_id: str, alias: str) -> None:
+        """Let a client sign people in by a flow of its own, as in the console under Advanced."""
+        (client,) = self.call("GET", f"/clients?clientId={client_id}")
+        (flow,) = (one for one in self.call("GET", "/authentication/flows") if one["alias"] == alias)
+        client["authenticationFlowBindingOverrides"] = {"browser": flow["id"]}
+        self.call("PUT", f"/clients/{client['id']}", client)
 
     # people
     def add_user(self, name: str, *, admin: bool = False, quota: int | None = None, subject: str = "") -> str:
@@ -226,6 +243,17 @@ class Realm:
         self.call(
             "POST", f"/users/{subject}/role-mappings/realm", [self.call("GET", f"/roles/{n}") for n in names]
         )
+
+    def give_authenticator(self, subject: str, secret: str) -> None:
+        """Set one up for somebody at Keycloak; `secret`: 20 letters or digits, as it keeps them."""
+        user = self.call("GET", f"/users/{subject}")
+        data = {"subType": "totp", "digits": 6, "counter": 0, "period": 30, "algorithm": "HmacSHA1"}
+        made = {
+            "type": "otp",
+            "secretData": json.dumps({"value": secret}),
+            "credentialData": json.dumps(data),
+        }
+        self.call("PUT", f"/users/{subject}", {**user, "credentials": [made]})
 
     def set_enabled(self, subject: str, *, enabled: bool) -> None:
         """Shut somebody out, or let them in again."""
@@ -290,11 +318,15 @@ def find_built() -> Path | None:
 def start(
     built: Path, folder: Path, certificate: Certificate | None = None, port: int = 0
 ) -> Iterator[Keycloak]:
-    """Start what was built, with a database of its own below `folder`; `port` 0 takes a free one."""
+    """Start what was built, with a database of its own below `folder`; `port` 0 takes a free one.
+
+    Where one has run before it is started again, with what it knew.
+    """
     home = folder / "keycloak"
-    shutil.copytree(built / "data", home / "data")
-    for name in ("conf", "lib", "providers", "themes"):
-        (home / name).symlink_to(built / name)
+    if not home.exists():
+        shutil.copytree(built / "data", home / "data")
+        for name in ("conf", "lib", "providers", "themes"):
+            (home / name).symlink_to(built / name)
     http, health, https = free_ports(3)
     http = port or http
     url = f"http://127.0.0.1:{http}"
@@ -322,6 +354,7 @@ def start(
         _wait_until_ready(process, f"http://127.0.0.1:{health}/health/ready", folder / "keycloak.log")
         password = (built / "password").read_text(encoding="utf-8").strip()
         keycloak = Keycloak(url, "admin", password, secure_url)
+        keycloak.group = process.pid
         try:
             yield keycloak
         finally:

@@ -1,7 +1,7 @@
 """`make keycloak`: the Keycloak of the tests for a person to click through, until Ctrl-C.
 
-Each start makes the same people anew, so that a site which has met them knows them again; and the client, with
-the secret in the file that was written the first time and that the site's settings name.
+Each start makes the same people anew, so that a site which has met them knows them again; and the client,
+with the secret in the file that was written the first time and that the site's settings name.
 """
 
 from __future__ import annotations

@@ -1,46 +1,39 @@
 """`make screenshots`: pictures of every page, in the light, in the dark and on a phone, and the list of them.
 
-Writes docs/screenshots/ and docs/screenshots.md anew, and the pictures of Keycloak's console
-(console_pictures.py). Somebody has to look at them afterwards: no test does.
+Writes docs/screenshots/ with docs/screenshots.md anew, and docs/keycloak/, the steps in Keycloak's console.
+Somebody has to look at them afterwards: no test does.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections.abc import Iterator
-from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import cast
 
-from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from davserver.audit import log_to_terminal
-from tests.services.browser import PHONE
+from tests.services import console, pictures
+from tests.services.browser import PHONE, chromium, visit
 from tests.services.guest import Stop
-from tests.services.keycloak import Keycloak, find_built, start
-from tests.services.tour import begin
+from tests.services.keycloak import Keycloak, Realm, find_built, start
+from tests.services.tour import HOST, begin
 
 DOCS = Path(__file__).parents[2] / "docs"
 PICTURES = DOCS / "screenshots"
 INDEX = DOCS / "screenshots.md"
+CONSOLE = DOCS / "keycloak"
+
+REALM = "example"
+SETTLE_MILLISECONDS = 400
+"""What moves in Keycloak's console has come to rest."""
 
 DESK = (1000, 640)
 """Narrower than a screen: what is beside the column is empty."""
 
 PAPER = (700, 900)
-COLOURS = 16
-"""Of a picture's palette: half a byte a pixel."""
-
-FLAT_SHARE = 0.002
-"""A colour that covers as much of a picture is kept as it is."""
-
-FLAT_DISTANCE = 3
-DISTANCE = 40
-"""How far two colours of a palette are apart at least, of 255: flat ones, and those of letters' edges."""
 
 VERSIONS = {"light": (DESK, False), "dark": (DESK, True), "phone": (PHONE, False)}
 """Size, and whether it is dark."""
@@ -49,9 +42,10 @@ ON_PAPER = "recovery-codes-paper.png"
 
 HEAD = """# Every page
 
-Made by `make screenshots`, which walks through the site with a real browser; not written by hand. Names, times
-and addresses are made up. Every secret in the pictures (QR codes, app passwords, links, recovery codes) belonged
-to a server that lived for a minute. Long names and labels are there to see what becomes of a page.
+Made by `make screenshots`, which walks through the site with a real browser; not written by hand. Names,
+times and addresses are made up. Every secret in the pictures (QR codes, app passwords, links, recovery
+codes) was good on a server that lived for a minute. Long names and labels are there to see what becomes of
+a page.
 """
 
 
@@ -64,13 +58,13 @@ def main() -> None:
             "Keycloak is not built here: tests/services/keycloak.sh does it, and says what is missing"
         )
     with tempfile.TemporaryDirectory() as folder, start(built, Path(folder)) as keycloak:
-        photograph(keycloak, Path(folder))
+        photograph_site(keycloak, Path(folder))
+        photograph_console(keycloak)
 
 
-def photograph(keycloak: Keycloak, folder: Path) -> None:
+def photograph_site(keycloak: Keycloak, folder: Path) -> None:
     """Take those of the site; `folder` is for its store."""
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
+    _empty(PICTURES)
     rows: list[tuple[str, str]] = []
     with begin(folder, keycloak) as tour:
         for stop in tour.stops():
@@ -79,25 +73,32 @@ def photograph(keycloak: Keycloak, folder: Path) -> None:
     INDEX.write_text(HEAD + "".join(_table(rows)), encoding="utf-8")
 
 
-def save(shot: bytes, path: Path) -> None:
-    """Write a picture with a small palette: a fifth of what a browser makes of it."""
-    with Image.open(BytesIO(shot)) as image:
-        picture = image.convert("RGB")
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([value for colour in _palette(picture) for value in colour])
-    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+def photograph_console(keycloak: Keycloak) -> None:
+    """Take those of Keycloak's console, in a realm with one person in it, which is removed again."""
+    _empty(CONSOLE)
+    realm = Realm(keycloak, REALM, keycloak.url, "")
+    keycloak.call("POST", "", {"realm": REALM, "enabled": True})
+    try:
+        realm.add_stranger("alice")
+        with chromium() as browser, visit(browser, keycloak.url, size=console.SIZE) as visitor:
+            console.Console(visitor.page, keycloak, REALM, f"https://{HOST}", _take_step).make("alice")
+    finally:
+        realm.remove()
 
 
-def _palette(picture: Image.Image) -> list[tuple[int, int, int]]:
-    """The colours that are seen most, without such as could be taken for one another."""
-    chosen: list[tuple[int, int, int]] = []
-    flat = FLAT_SHARE * picture.width * picture.height
-    found = cast("list[tuple[int, tuple[int, int, int]]]", picture.getcolors(picture.width * picture.height))
-    for count, colour in sorted(found, reverse=True):
-        least = FLAT_DISTANCE if count >= flat else DISTANCE
-        if all(math.dist(colour, one) > least for one in chosen):
-            chosen.append(colour)
-    return chosen[:COLOURS]
+def _take_step(name: str, part: Locator) -> None:
+    part.page.mouse.move(0, 0)
+    part.page.wait_for_timeout(SETTLE_MILLISECONDS)
+    pictures.save(pictures.trimmed(pictures.read(part.screenshot())), CONSOLE / f"{name}.png")
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _shoot(page: Page, name: str) -> None:
+    pictures.save(pictures.read(page.screenshot(full_page=True)), PICTURES / name)
 
 
 def _take(stop: Stop) -> None:
@@ -105,12 +106,12 @@ def _take(stop: Stop) -> None:
     before = page.viewport_size
     for version, (size, dark) in VERSIONS.items():
         _restyle(page, size, dark=dark)
-        save(page.screenshot(full_page=True), PICTURES / f"{stop.name}-{version}.png")
+        _shoot(page, f"{stop.name}-{version}.png")
     if stop.name == "recovery-codes":
         _restyle(page, PAPER, dark=True)
         page.emulate_media(media="print")
         page.evaluate("document.body.style.padding = '3rem'")  # what a printer leaves free
-        save(page.screenshot(full_page=True), PICTURES / ON_PAPER)
+        _shoot(page, ON_PAPER)
         page.emulate_media(media="screen")
     assert before
     page.set_viewport_size(before)
@@ -131,7 +132,7 @@ def _row(stop: Stop) -> str:
 
 
 def _picture(name: str, width: int) -> str:
-    return f'<a href="screenshots/{name}"><img src="screenshots/{name}" width="{width}" alt="{name}"></a>'
+    return f'[<img src="screenshots/{name}" width="{width}" alt="{name}">](screenshots/{name})'
 
 
 def _table(rows: list[tuple[str, str]]) -> Iterator[str]:

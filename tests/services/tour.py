@@ -188,6 +188,7 @@ def _second_factor(alice: Guest) -> Iterator[Stop]:
 def _own_data(alice: Guest) -> Iterator[Stop]:
     """Taking it along, mails, the end."""
     yield alice.open("/my-data").at("my-data")
+    yield alice.open("/my-data/activity").at("activity")
     yield alice.open("/my-data/notices").at("mails")
     yield alice.fill({"Your address": "alice@nowhere"}).press("Save").at("mails-refused", 422)
     alice.fill({"Your address": "alice@example.org"}).press("Save")
@@ -209,6 +210,8 @@ def _other_people(alice: Guest, other: Guest) -> Iterator[Stop]:
     yield alice.open("/people").at("people")
     yield alice.open(f"/people/{LONG_NAME}/reset").at("reset")
     yield alice.press("Reset device").at("reset-done")
+    yield alice.open("/people/audit").at("audit")
+    yield alice.open("/people/audit?day=yesterday").at("audit-refused", 422)
     yield from _long_name(other)
 
 

@@ -10,11 +10,12 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 from davserver.accounts.totp import RULE
+from davserver.accounts.verdicts import unknown
 from davserver.bootstrap import Services, build_services
 from davserver.crypto.properties import Purpose, seal_value
 from davserver.db.engine import Database
@@ -85,15 +86,20 @@ class Store:
                         upload.write(content(name, size))
                         upload.commit()
                 self._lock(services, principal)
-                services.sessions.sign_in(None, principal)
+                session = services.sessions.sign_in(None, principal, provider_session=f"session of {name}")
+                services.sessions.prove(session, principal, {})
+                services.sessions.end_at_provider(f"another session of {name}")
                 services.profiles.set_admin(account, admin=True)
                 services.invitations.invite(f"friend-of-{name}")
+                self._confirm(services, principal)
 
     def rotate(self, progress: Progress = lambda _done, _total: None) -> RotationReport:
         """Rotate with every row in a transaction of its own."""
         database = Database(self.settings.database_url)
         try:
-            rotation = Rotation(self.key_file, database, self.clock, RecordingAudit(), progress, batch_rows=1)
+            rotation = Rotation(
+                self.key_file, database, self.clock, lambda _: RecordingAudit(), progress, batch_rows=1
+            )
             return rotation.run()
         finally:
             database.dispose()
@@ -177,6 +183,13 @@ class Store:
             except AuthenticationError:
                 return False
         raise AssertionError("000000 was right")
+
+    def _confirm(self, services: Services, principal: Principal) -> None:
+        """What a provider has said of the owner."""
+        row = replace(unknown(principal.account.id), enabled_at=1, role_at=2, version=1)
+        with services.database.write() as tx:
+            tx.confirmations.insert(services.keyring.with_mac(row))
+            tx.commit()
 
     def _lock(self, services: Services, principal: Principal) -> None:
         """Lock the small file for longer than any test."""

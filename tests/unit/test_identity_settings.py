@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from davserver.errors import ConfigError
-from davserver.settings import IdentitySettings, load_settings
+from davserver.settings import IdentitySettings, default_token_file, load_settings
 
 ISSUER = "https://id.example.test/realms/example"
 SECRET = "not to be seen"
@@ -150,3 +150,49 @@ def test_files_that_are_not_there(tmp_path: Path, setting: str) -> None:
     """It says which."""
     with pytest.raises(ConfigError, match="missing"):
         loaded(**{**COMPLETE, setting: str(tmp_path / "missing")})
+
+
+# ── tokens on the drive
+def test_our_own_second_factor_is_the_default() -> None:
+    """For twelve hours, with the client of the example realm."""
+    found = loaded(**COMPLETE)
+    assert (found.second_factor, found.second_factor_hours, found.cli_client_id) == ("own", 12, "dav-cli")
+
+
+def test_keycloaks_second_factor_has_to_be_named() -> None:
+    """What it calls a sign-in with both factors differs from realm to realm: nothing is assumed."""
+    with pytest.raises(ConfigError, match="required_acr"):
+        loaded(**COMPLETE, second_factor="keycloak")
+    assert loaded(**COMPLETE, second_factor="keycloak", required_acr="mfa").required_acr == "mfa"
+
+
+def test_built_in_accounts_have_no_other_second_factor() -> None:
+    """There is nobody who could ask for it."""
+    with pytest.raises(ConfigError, match="second_factor"):
+        loaded(second_factor="keycloak", required_acr="mfa")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("second_factor", "either"), ("second_factor_hours", 0), ("second_factor_hours", 169)],
+)
+def test_other_second_factors_are_refused(setting: str, value: object) -> None:
+    """Never either, never for ever."""
+    with pytest.raises(ConfigError, match=setting):
+        loaded(**COMPLETE, **{setting: value})
+
+
+def test_where_tokens_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """XDG Base Directory 0.8: the folder for state."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert default_token_file() == tmp_path / ".local/state/sealdav/token.json"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert default_token_file() == tmp_path / "state/sealdav/token.json"
+
+
+def test_one_missed_answer_shuts_nobody_out() -> None:
+    """Keycloak is asked at least twice within the time for which its word counts."""
+    assert (loaded().poll_seconds, loaded().confirm_seconds) == (15, 55)
+    assert loaded(poll_seconds=30, confirm_seconds=60).confirm_seconds == 60
+    with pytest.raises(ConfigError, match="poll_seconds"):
+        loaded(poll_seconds=31, confirm_seconds=60)

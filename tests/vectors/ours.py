@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from davserver.crypto import tokens
+from davserver.crypto.audit_links import AuditLinks
 from davserver.crypto.keys import AccountKey, MasterKey
 from davserver.crypto.names import seal_name
 from davserver.crypto.properties import Purpose, open_property_name, open_value
+from davserver.db.audit import AuditEntryRow
 from davserver.db.nodes import NodeRow
 from davserver.db.rekeying import TABLES
 from davserver.db.rows import AuthenticatedRow, build, column_names
@@ -95,6 +99,15 @@ def _row(case: Case) -> bool:
     return True
 
 
+def _audit_entry(case: Case) -> bool:
+    links = AuditLinks(_master(case).pepper)
+    row = AuditEntryRow(**{one.name: case[one.name] for one in fields(AuditEntryRow)})
+    links.check_link(row.link, case["previous"], row.linked())
+    if (row.client, row.client_salt) != (None, None):
+        links.check_commitment(*(case[name] for name in ("client_commitment", "client_salt", "client")))
+    return True
+
+
 _READERS = {
     "key-check": lambda case: _same(_master(case).key_check == case["value"]),
     "account-key": _account_key,
@@ -107,4 +120,5 @@ _READERS = {
     "lock-owner": _lock_owner,
     "app-password": _app_password,
     "row": _row,
+    "audit-entry": _audit_entry,
 }

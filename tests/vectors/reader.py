@@ -32,7 +32,6 @@ AUTHENTICATED = {
     " key_version created_at expires_at revoked_at version",
     "web_session": "session_id account_id began_at seen_at signed_in_at totp_at admin provider_session"
     " data_sealed version",
-    "invitation": "token_hash username admin quota created_at expires_at",
     "profile": "account_id admin email version",
 }
 
@@ -125,7 +124,7 @@ class Vault:
 
     def __init__(self, database: sqlite3.Connection, blobs: Path, masters: Row, row: Row) -> None:
         self._database, self._blobs, self._masters, self._id = database, blobs, masters, row["account_id"]
-        self.tables = {table: self.rows(table) for table in AUTHENTICATED if table != "invitation"}
+        self.tables = {table: self.rows(table) for table in AUTHENTICATED}
         require(not row["sealed"])
         master, kid, version = masters[row["master_key_id"]], row["master_key_id"], row["key_version"]
         data = [b"EWD1/uk", row["instance_id"], self._id, kid.to_bytes(4), version.to_bytes(4)]

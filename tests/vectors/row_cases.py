@@ -6,9 +6,11 @@ A case says what is read, the columns or inputs, and what comes out; nothing if 
 import base64
 from collections.abc import Iterator, Sequence
 
+from tests.vectors.audit_reader import commitment_of, link_of
 from tests.vectors.blob_cases import ACCOUNT, BLOB_ID, FILE_KEY, OTHER_ACCOUNT, OTHER_BLOB, OTHER_KEY, flipped
 from tests.vectors.case_file import Case
-from tests.vectors.reader import AUTHENTICATED, HMAC, MASTER_MAC, ROOT, derive, row_mac
+from tests.vectors.reader import HMAC, MASTER_MAC, ROOT, derive, row_mac
+from tests.vectors.tables import EVERY
 from tests.vectors.writer import (
     Metadata,
     crockford,
@@ -402,6 +404,8 @@ SAMPLES: dict[str, object] = {
     "app_id": "0123456789",
     "label": "Käse",
     "networks": "",
+    "off_at": None,
+    "reason": "disabled",
 }
 """Values for columns that are not numbers or sealed."""
 
@@ -409,7 +413,7 @@ SAMPLES: dict[str, object] = {
 def rows() -> Iterator[Case]:
     """Row authenticators: every column of every table."""
     master: dict[str, object] = {"instance_id": INSTANCE, "master_key": MASTER_KEY}
-    for table, columns in AUTHENTICATED.items():
+    for table, columns in EVERY.items():
         values: dict[str, object] = {}
         for at, column in enumerate(columns.split()):
             sealed = b"\x33" * 48 if column.endswith(("_sealed", "_secret", "_key", "_commitment")) else at
@@ -433,7 +437,54 @@ def rows() -> Iterator[Case]:
         yield refused(made, f"{first} and {second} swapped", columns=swapped)
 
 
+ENTRY: dict[str, object] = {
+    "seq": 7,
+    "at": 1_700_000_000,
+    "event": "signed-in",
+    "account": "alice",
+    "actor": "",
+    "credential": "0123456789",
+    "client": "192.0.2.1",
+    "client_salt": NONCE,
+    "reason": "",
+}
+"""An entry of the audit log; docs/format.md, "Known answers" has it too."""
+
+BEFORE = bytes(range(0x80, 0xA0))
+"""The link of the entry before."""
+
+
+def audit_entries() -> Iterator[Case]:
+    """Entries of the audit log: what hangs on the one before, and what stands for an address."""
+    master: dict[str, object] = {"instance_id": INSTANCE, "master_key": MASTER_KEY, "previous": BEFORE}
+    pepper = derive(MASTER, "EWD1/master/pepper", 32)
+
+    def entry(title: str, **changes: object) -> Case:
+        row = ENTRY | changes
+        client, salt = row["client"], row["client_salt"]
+        has_one = isinstance(client, str) and isinstance(salt, bytes)
+        row |= {"client_commitment": commitment_of(pepper, salt, client) if has_one else None}  # type: ignore[arg-type]
+        return case("audit-entry", title, result=True, **master, **row, link=link_of(pepper, BEFORE, row))
+
+    made = entry("entry")
+    yield made
+    yield from altered(made, [*ENTRY, "client_commitment", "previous", "link"])
+    yield refused(made, "at as text", at=str(made["at"]))
+    yield refused(made, "a name moved", account="", actor="alice")
+    yield refused(made, "other master key", master_key=OTHER_KEY)
+    yield refused(made, "other instance", instance_id=OTHER_ID)
+    yield refused(made, "address without salt", client_salt=None)
+    yield refused(made, "salt without address", client=None)
+    yield {**made, "title": "forgotten address", "client": None, "client_salt": None}
+    yield refused(made, "no address and no commitment", client=None, client_salt=None, client_commitment=None)
+    without = entry("without an address", client=None, client_salt=None)
+    yield without
+    yield refused(without, "an address all the same", client="192.0.2.1", client_salt=NONCE)
+    yield entry("of an administrator", actor="bob", event="totp-reset", reason="lost")
+    yield entry("other letters", account="é" * 200, client="2001:db8::1")
+
+
 def row_cases() -> list[Case]:
     """All of them."""
-    groups = (keys, totp_secrets, names, nodes, values, app_passwords, rows)
+    groups = (keys, totp_secrets, names, nodes, values, app_passwords, rows, audit_entries)
     return [made for group in groups for made in group()]

@@ -93,7 +93,7 @@ class StoredStore:
         database = Database(self.settings.database_url)
         try:
             Rotation(
-                self.key_file, database, clock(), RecordingAudit(), progress, batch_rows=batch_rows
+                self.key_file, database, clock(), lambda _: RecordingAudit(), progress, batch_rows=batch_rows
             ).run()
         finally:
             database.dispose()

@@ -14,7 +14,17 @@ from tests.vectors import blob_cases as sample
 from tests.vectors import vector_file
 from tests.vectors.generate import files
 from tests.vectors.reader import HMAC, MASTER_MAC, ROOT, derive, row_mac
-from tests.vectors.row_cases import ACCOUNT_KEY, DEVICE, INSTANCE, MASTER, NODE, NONCE, PARENT, ROOT_KEY
+from tests.vectors.row_cases import (
+    ACCOUNT_KEY,
+    DEVICE,
+    INSTANCE,
+    MASTER,
+    NODE,
+    NONCE,
+    PARENT,
+    ROOT_KEY,
+    audit_entries,
+)
 from tests.vectors.writer import (
     BlobWriter,
     Metadata,
@@ -36,6 +46,9 @@ MADE_OF_OURS = {"__init__", "ours", "stored"}
 WRITER = BlobWriter(sample.ACCOUNT, sample.FILE_KEY, sample.BLOB_ID, sample.SALT, 16)
 
 Value = bytes | str | int | None
+
+AUDIT_ANSWERS = {"commitment": "client_commitment", "link": "link"}
+"""Columns of the page's audit entry, by what the page calls them."""
 
 READER_LINES = 200
 """The reader has fewer lines than this: issue 4."""
@@ -126,6 +139,7 @@ def key_answers() -> dict[str, bytes]:
     account, blob = sample.ACCOUNT, sample.BLOB_ID
     one = (1).to_bytes(4)
     fields: list[Value] = [account, -12, "é", None, int(True)]
+    entry = next(audit_entries())
     return {
         "key check": derive(MASTER, "EWD1/master/keycheck", 16),
         "account commitment": derive(ROOT_KEY, "EWD1/user/commit", 32),
@@ -146,6 +160,7 @@ def key_answers() -> dict[str, bytes]:
         ),
         "row, master key": row_mac(MASTER, MASTER_MAC, "example", fields),
         "row, account key": row_mac(ROOT_KEY, "EWD1/user/row-mac", "example", fields),
+        **{f"audit {name}": entry[column] for name, column in AUDIT_ANSWERS.items()},
     }
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.vectors.reader import AUTHENTICATED
 from tests.vectors.stored import NFC, NFD, SIZES, StoredStore, content, make_stored
+from tests.vectors.tables import BESIDE
 
 UNVOUCHED = {
     "account": {"used", "structure_version"},
@@ -25,7 +26,7 @@ UNVOUCHED = {
 }
 """Columns that docs/format.md says nothing vouches for, or that only a server needs."""
 
-UNREAD = {"alembic_version", "hidden_tree", "invitation", "node_version", "throttle"}
+UNREAD = {"alembic_version", "hidden_tree", "lease", "node_version", "throttle", *BESIDE, "audit_entry"}
 """Tables that hold nothing of an account's files."""
 
 READ = (*sorted(AUTHENTICATED.keys() - UNREAD), "inline_blob", "instance", "master_key", "node", "property")

@@ -2,11 +2,13 @@
 
 import base64
 import hmac
+import sys
 import unicodedata
 
-from tests.vectors import reader
+from tests.vectors import audit_reader, reader
 from tests.vectors.case_file import Case
-from tests.vectors.reader import AUTHENTICATED, HMAC, MASTER_MAC, derive, require, siv_open
+from tests.vectors.reader import HMAC, MASTER_MAC, derive, require, siv_open
+from tests.vectors.tables import EVERY
 from tests.vectors.writer import ALPHABET, token_check, verifier
 
 REFUSALS = (ValueError,)
@@ -97,8 +99,14 @@ def _app_password(case: Case) -> list[object]:
 
 
 def _row(case: Case) -> bool:
-    fields = [case["columns"][column] for column in AUTHENTICATED[case["table"]].split()]
+    fields = [case["columns"][column] for column in EVERY[case["table"]].split()]
     return _equal(reader.row_mac(_master(case), MASTER_MAC, case["table"], fields), case["mac"])
+
+
+def _audit_entry(case: Case) -> bool:
+    pepper = derive(_master(case), "EWD1/master/pepper", 32)
+    require(audit_reader.is_address_right(pepper, case, sys.maxsize))
+    return _equal(audit_reader.link_of(pepper, case["previous"], case), case["link"])
 
 
 _READERS = {
@@ -113,4 +121,5 @@ _READERS = {
     "lock-owner": _lock_owner,
     "app-password": _app_password,
     "row": _row,
+    "audit-entry": _audit_entry,
 }

@@ -10,7 +10,6 @@ from sqlalchemy import event
 
 from davserver.accounts.invitations import VALID_FOR
 from davserver.accounts.profiles import Profiles
-from davserver.accounts.upkeep import Upkeep
 from davserver.audit import AuditEvent
 from davserver.crypto import sessions as secrets_
 from davserver.errors import AlreadyExists, CorruptRow, InvalidValue, NotFound, StorageUnavailable
@@ -22,7 +21,7 @@ from tests.factories import (
     make_authenticator,
     make_identity,
     make_invitations,
-    make_sessions,
+    make_upkeep,
 )
 
 PASSWORD = "a password of a test account"
@@ -142,7 +141,7 @@ def test_stopped_anywhere_nothing_has_happened(world: World, statement: str) -> 
 def test_what_is_over_is_forgotten(world: World) -> None:
     """Expired links, and after the days that are set where and by what an app password was used; not when."""
     links, account = make_invitations(world), world.accounts.create("alice")
-    upkeep = Upkeep(world.database, make_sessions(world), links, world.clock, timedelta(days=90))
+    upkeep = make_upkeep(world, timedelta(days=90))
     links.invite("bob")
     issued = make_app_password(world, account)
     make_authenticator(world).authenticate("alice", issued.token, "192.0.2.1", "rclone/v1\x00é")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -19,8 +20,10 @@ from davserver.accounts.last_use import (
 )
 from davserver.audit import AuditEvent
 from davserver.db.engine import Database
+from davserver.errors import StorageFull
 from davserver.model import Account
 from tests.factories import World, make_app_password, make_app_passwords
+from tests.fakes import RecordingAudit
 
 
 class Slow:
@@ -129,6 +132,27 @@ def test_a_use_from_another_network_is_recorded(world: World, account: Account, 
     assert [(one.account, one.client) for one in recorded] == [("alice", then)] * told
     (listed,) = make_app_passwords(world).list(account)
     assert listed.last_used_client == "rclone"
+
+
+def test_what_was_not_recorded_is_told_the_next_time(world: World, account: Account) -> None:
+    """A disk that is full for a moment hides nobody."""
+    issued = make_app_password(world, account)
+    full = [False]
+
+    class Full(RecordingAudit):
+        def record(self, event: AuditEvent, **values: Any) -> None:  # noqa: ANN401 - as `AuditSink.record`
+            if full[0]:
+                raise StorageFull("no space left for the database")
+            super().record(event, **values)
+
+    audit = Full()
+    writer = UseWriter(world.database, audit)
+    writer.note(Use(issued.app_password.id, 0, "192.0.2.1"))
+    full[0] = True
+    writer.note(Use(issued.app_password.id, 100, "198.51.100.1"))
+    full[0] = False
+    writer.note(Use(issued.app_password.id, 200, "198.51.100.1"))
+    assert [one.client for one in audit.of(AuditEvent.APP_PASSWORD_MOVED)] == ["198.51.100.1"]
 
 
 def moves(world: World, account: Account, clients: list[str], *, every: int = 60) -> list[str | None]:

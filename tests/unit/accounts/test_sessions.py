@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,12 +15,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import event
 
+from davserver.accounts.gate import OpenGate
 from davserver.accounts.sessions import ANONYMOUS_FOR, IDLE, LONGEST, NOTED_EVERY, Sessions, WebSession
 from davserver.crypto import sessions as secrets_
-from davserver.errors import AuthenticationError, CorruptRow
-from davserver.model import AuthMethod
+from davserver.db.engine import Transaction, Within
+from davserver.errors import AuthenticationError, CorruptRow, DavserverError, Unconfirmed
+from davserver.model import Account, AccountId, AuthMethod
 from tests import tamper
-from tests.factories import World, make_principal, make_sessions, make_world
+from tests.factories import (
+    World,
+    make_app_password,
+    make_app_passwords,
+    make_code,
+    make_principal,
+    make_provider_sessions,
+    make_sessions,
+    make_totp,
+    make_world,
+)
+from tests.unit.altered.store import recovery_codes
 
 
 def signed_in(world: World, sessions: Sessions, name: str = "alice") -> WebSession:
@@ -242,6 +255,114 @@ def test_nobody_slips_in_while_sessions_are_ended(world: World, tmp_path: Path, 
     assert ended == len(secrets) == 2
     assert [elsewhere.open(secret) for secret in secrets] == [None, None]
     other.database.dispose()
+
+
+def credentials(world: World, account: Account) -> tuple[object, ...]:
+    """Rows of what the account proves itself by."""
+    with world.database.read() as tx:
+        return (
+            tx.credentials.devices(account.id),
+            tx.recovery_codes.of(account.id),
+            tx.credentials.app_passwords(account.id),
+        )
+
+
+Step = Callable[[Within], object]
+
+
+def reset(world: World, account: Account) -> Step:
+    """An administrator takes the authenticator away."""
+    return lambda within: make_totp(world).reset(account, within=within)
+
+
+def replace_device(world: World, account: Account) -> Step:
+    """Another authenticator is set up."""
+    code = make_code(make_totp(world).begin(make_principal(account, world.clock)).secret, world.clock)
+    principal = make_principal(account, world.clock)
+    return lambda within: make_totp(world).confirm(principal, code, within=within)
+
+
+def use_recovery_code(world: World, account: Account) -> Step:
+    """The authenticator is lost."""
+    code, *_ = recovery_codes(world).renew(make_principal(account, world.clock))
+    principal = make_principal(account, world.clock, fresh_totp=False)
+    return lambda within: recovery_codes(world).use(principal, code, within=within)
+
+
+def revoke_all(world: World, account: Account) -> Step:
+    """A device is stolen."""
+    return lambda within: make_app_passwords(world).revoke_all(account, within=within)
+
+
+@pytest.mark.parametrize("make", [reset, replace_device, use_recovery_code, revoke_all])
+def test_what_ends_sessions_and_their_end_are_one_step(
+    world: World, make: Callable[[World, Account], Step]
+) -> None:
+    """Of a step that fails in its end nothing is left, neither of the one nor of the other."""
+    sessions = make_sessions(world)
+    kept, other = signed_in(world, sessions), signed_in(world, sessions)
+    account = world.accounts.find("alice")
+    secret = make_totp(world).begin(make_principal(account, world.clock)).secret
+    make_totp(world).confirm(make_principal(account, world.clock), make_code(secret, world.clock))
+    recovery_codes(world).renew(make_principal(account, world.clock))
+    make_app_password(world, account)
+    step = make(world, account)
+    before = credentials(world, account)
+
+    def fail(tx: Transaction, account_id: AccountId) -> None:
+        sessions.end_within(tx, account_id, kept)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        step(fail)
+    assert credentials(world, account) == before
+    assert sessions.open(other.secret) is not None
+    step(lambda tx, account_id: sessions.end_within(tx, account_id, kept))
+    assert credentials(world, account) != before
+    assert [sessions.open(one.secret) is not None for one in (kept, other)] == [True, False]
+
+
+def test_a_wrong_code_ends_no_session(world: World) -> None:
+    """Whoever guesses signs nobody out."""
+    sessions = make_sessions(world)
+    made = signed_in(world, sessions)
+    account = world.accounts.find("alice")
+    secret = make_totp(world).begin(make_principal(account, world.clock)).secret
+    recovery_codes(world).renew(make_principal(account, world.clock))
+    principal = make_principal(account, world.clock, fresh_totp=False)
+    wrong = f"{(int(make_code(secret, world.clock)) + 1) % 1_000_000:06}"
+    with pytest.raises(AuthenticationError):
+        make_totp(world).confirm(principal, wrong, within=sessions.end_within)
+    with pytest.raises(AuthenticationError):
+        recovery_codes(world).use(principal, "0000-" * 5 + "0000", within=sessions.end_within)
+    assert sessions.open(made.secret) is not None
+
+
+class Gate(OpenGate):
+    """Lets people in as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.refusal: DavserverError | None = None
+
+    def require(self, account: Account) -> None:  # noqa: ARG002 - a gate is told whose it is
+        """See `Gate.require`."""
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def test_a_long_answer_ends_with_what_lets_its_reader_in(world: World) -> None:
+    """Somebody has left, or nobody can tell: the session is open no more, in the middle of an answer too."""
+    gate, elsewhere = Gate(), make_provider_sessions(world)
+    sessions = Sessions(world.database, world.keyring, world.clock, world.audit, elsewhere, gate=gate)
+    made = signed_in(world, sessions)
+    assert sessions.still_open(made)
+    gate.refusal = AuthenticationError("has left")
+    assert not sessions.still_open(made)
+    gate.refusal = Unconfirmed(5)
+    with pytest.raises(Unconfirmed):
+        sessions.still_open(made)
+    sessions.end(made)
+    assert not sessions.still_open(made), "nobody is asked about a session that is over"
 
 
 def test_nobody_signs_in_by_writing_to_the_database(world: World) -> None:

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from davserver.accounts.audit_log import AuditLog
+from davserver.accounts.audit_trail import AuditEntry, AuditTrail, Search
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.service import Accounts, read_account
+from davserver.audit import AuditEvent
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.db.accounts import AccountRow
-from davserver.errors import AuthenticationError, DavserverError
+from davserver.errors import AuthenticationError, DavserverError, Unconfirmed
 from davserver.keyring import Keyring, known_masters
 from davserver.master_key import load_master_keys
 from davserver.model import AuthMethod, Principal
@@ -31,11 +34,14 @@ from tests.factories import (
     make_code,
     make_invitations,
     make_principal,
+    make_provider_sessions,
     make_sessions,
     make_sign_in,
     make_totp,
 )
+from tests.fake_registry import FakeRegistry
 from tests.fakes import FrozenClock, RecordingAudit
+from tests.unit.accounts.company import Company
 from tests.unit.altered.store import INSIDE, OUTSIDE, PASSWORD, QUOTA, FullStore, Known, at, recovery_codes
 
 PATHS = ("/", "/docs", "/docs/small", "/docs/large", "/copy", "/locked", "/locked/file", "/shared", "/born")
@@ -97,6 +103,9 @@ class Questions:
         self._look("bob", ("/", "/docs/small", "/locked"))
         self._look("folder", ("/", "/small"))
         self._site()
+        for name in ("dave", "erin"):
+            self._ask(f"confirmed: {name}", self._confirmed, name)
+        self._log()
         self._people()
         self._writes()
         self._ask("collect", self._collect)
@@ -200,8 +209,21 @@ class Questions:
         invitations = make_invitations(world)
         for name in ("alice", "bob"):
             self._ask(f"browser: {name}", lambda name=name: self._browser(name))
+            self._ask(f"token: {name}", lambda name=name: self._proved_at(name))
+            self._ask(f"token of an ended session: {name}", lambda name=name: self._outlives(name))
             self._ask(f"profile: {name}", lambda name=name: profiles.of(world.accounts.find(name).id))
             self._ask(f"link: {name}", lambda name=name: invitations.find(self._known.links[name]))
+
+    # ── the audit log
+    def _log(self) -> None:
+        """Each entry for itself: one that was altered is not shown."""
+        world = self._world
+        trail = AuditTrail(world.database, world.keyring, world.audit)
+        self._ask("audit: head", trail.head)
+        self._ask("audit: all", lambda: _shown(trail.latest(Search(), limit=100)))
+        self._ask("audit: alice", lambda: _shown(trail.own(world.accounts.find("alice"), limit=100)))
+        log = AuditLog(world.database, world.keyring, world.clock, world.audit)
+        self._ask("audit: record", lambda: log.record(AuditEvent.SIGNED_IN, account="alice"))
 
     def _browser(self, name: str) -> object:
         session = make_sessions(self._world).open(self._known.browsers[name])
@@ -210,6 +232,23 @@ class Questions:
         who = session.principal
         times = who.authenticated_at, who.totp_at
         return self._shown(who), times, session.admin, session.data, session.row.provider_session
+
+    def _proved_at(self, name: str) -> object:
+        """What a token of this person's session at the provider is good for."""
+        known = make_provider_sessions(self._world)
+        account = self._world.accounts.find(name)
+        proved_at = known.proved_at(account, known.session_id(f"session of {name} at the provider"))
+        if proved_at is None:
+            raise AuthenticationError("nothing was proved")
+        return account.id, proved_at
+
+    def _outlives(self, name: str) -> object:
+        """The same for one that was ended."""
+        known = make_provider_sessions(self._world)
+        session_id = known.session_id(f"session of {name} that was ended")
+        if known.ended_at(self._world.accounts.find(name), session_id) is not None:
+            raise AuthenticationError("ended")
+        return "open"
 
     def _person(self, name: str) -> Principal:
         return make_principal(self._world.accounts.find(name), self._world.clock, fresh_totp=False)
@@ -220,6 +259,20 @@ class Questions:
     def _sign_in(self, name: str, password: str, client: str = INSIDE) -> object:
         sign_in = make_sign_in(self._world)
         return self._shown(sign_in.with_password(name, password, client=client, method=AuthMethod.TERMINAL))
+
+    # ── the identity provider
+    def _confirmed(self, name: str) -> object:
+        """Whether somebody may come in, while the provider itself says nothing."""
+        registry = FakeRegistry()
+        registry.is_down()
+        company, account = Company(self._world, registry), self._world.accounts.find(name)
+        told = company.confirmations.of(account)
+        known = told.built_in, told.confirmed_at, told.left_at, told.reason
+        try:
+            admitted = company.confirmations.admit(account).state
+        except (AuthenticationError, Unconfirmed):
+            admitted = None
+        return known, admitted
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────
     def _writes(self) -> None:
@@ -265,9 +318,16 @@ class Questions:
         return Maintenance(world.database, world.blobs, world.keyring, world.clock, open_access)
 
     def _verify(self) -> set[object]:
-        return set(self._maintenance().verify().problems)
+        world = self._world
+        trail = AuditTrail(world.database, world.keyring, world.audit)
+        return {*self._maintenance().verify().problems, *trail.verify().problems}
 
     def _collect(self) -> None:
         """Hours later, when locks have ended."""
         self._world.clock.advance(hours=2)
         self._maintenance().collect(grace=timedelta(0))
+
+
+def _shown(entries: list[AuditEntry]) -> Answers:
+    """What is believed, by number."""
+    return {str(one.seq): one for one in entries if not one.is_altered}

@@ -7,8 +7,12 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+from davserver.accounts.audit_log import AuditLog
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
+from davserver.accounts.verdicts import News, Standing
+from davserver.audit import AuditEvent
+from davserver.clock import to_seconds
 from davserver.errors import DavserverError
 from davserver.model import AuthMethod, BlobId, NodeId, Scope
 from davserver.rotation import Rotation
@@ -30,7 +34,9 @@ from tests.factories import (
     make_vaults,
     make_world,
 )
+from tests.fake_registry import FakeRegistry
 from tests.fakes import FrozenClock
+from tests.unit.accounts.company import Company
 
 PASSWORD = "a password of a test account"
 INSIDE, OUTSIDE = "192.0.2.7", "198.51.100.7"
@@ -92,9 +98,12 @@ class FullStore:
         world.accounts.suspend("carol")
         self._fail(world)
         self._leave_unfinished(world)
+        self._record(world)
         self._rotate(world)
         again = make_world(self.folder, clock=self.clock)  # under the new master key
         self._browse(again)
+        self._record(again)
+        self._hear(again)
         again.database.dispose()
         self.clock.advance(seconds=30)  # the codes above are used up, and would still be accepted
 
@@ -196,10 +205,21 @@ class FullStore:
     def _rotate(self, world: World) -> None:
         """Another master key, which takes the pepper over."""
         key_file = self.folder / "keys" / "master.key"
-        Rotation(key_file, world.database, self.clock, world.audit, lambda _done, _total: None).run()
+        Rotation(
+            key_file, world.database, self.clock, lambda _: world.audit, lambda _done, _total: None
+        ).run()
+
+    @staticmethod
+    def _record(world: World) -> None:
+        """Entries of the audit log with something in every column, and with nothing in some."""
+        log = AuditLog(world.database, world.keyring, world.clock, world.audit)
+        log.record(AuditEvent.QUOTA_CHANGED, account="alice", actor="bob")
+        log.record(AuditEvent.APP_PASSWORD_REFUSED, account="alice", credential="0123456789", client=OUTSIDE)
+        log.record(AuditEvent.TOTP_RESET, account="bob", actor="alice", client=INSIDE, reason="lost")
+        log.record(AuditEvent.SIGNED_OUT, account="alice")
 
     def _browse(self, world: World) -> None:
-        """Two browsers, two links, two profiles."""
+        """Two browsers, links and profiles; what two sessions at the provider have proved, and two ends."""
         sessions, profiles = make_sessions(world), Profiles(world.database, world.keyring, world.audit)
         for name in ("alice", "bob"):
             account = world.accounts.find(name)
@@ -207,10 +227,25 @@ class FullStore:
             made = sessions.sign_in(
                 None, make_principal(account, self.clock), admin=name == "bob", provider_session=sid
             )
-            self.known.browsers[name] = sessions.remember(made, {"seen": name}).secret
+            made = sessions.remember(made, {"seen": name})
+            self.known.browsers[name] = sessions.prove(
+                made, make_principal(account, self.clock), made.data
+            ).secret
+            sessions.end_at_provider(f"session of {name} that was ended")
             profiles.set_admin(account, admin=name == "alice")
             profiles.set_email(account, f"{name}@example.org")
             self.known.links[name] = make_invitations(world).invite(f"friend-of-{name}", quota=5)
+
+    def _hear(self, world: World) -> None:
+        """Two people whom a provider knows: one may come in, one has left; and who asks about them."""
+        company, now = Company(world, FakeRegistry()), to_seconds(self.clock())
+        dave, erin = (world.accounts.create(name, f"sub-{name}") for name in ("dave", "erin"))
+        here = News(now, standing=Standing.ENABLED, has_role=True, password_at=1000)
+        company.offboarding.learn(dave.id, [here], now=now)
+        gone = [here, News(now + 1, standing=Standing.DISABLED), News(now + 1, password_at=2000)]
+        company.offboarding.learn(erin.id, gone, now=now + 1)
+        company.lease.hold(now)
+        company.lease.note("away", now)
 
     def content(self, blob_id: BlobId) -> bytes:
         """What the blob store holds."""

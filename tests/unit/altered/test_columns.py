@@ -61,6 +61,12 @@ UNAUTHENTICATED: dict[Column, tuple[str, ...]] = {
     ("hidden_tree", "heartbeat_at"): (),
     ("blob", "heartbeat_at"): (),
     ("blob", "unreferenced_at"): (),
+    ("confirmation", "wanted_at"): (),
+    ("lease", "lease_id"): (),
+    ("lease", "holder"): (),
+    ("lease", "until"): (),
+    ("lease", "trouble"): (),
+    ("lease", "trouble_at"): (),
 }
 """Columns that nothing vouches for, and beginnings of the questions whose answers they may change."""
 
@@ -76,6 +82,8 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("lock", "node_id"): ON_LOCKS,
     ("lock", "expires_at"): ON_LOCKS,
     ("profile", "account_id"): ("profile: ",),
+    ("ended_session", "whose"): ("token of an ended session: ",),
+    ("confirmation", "account_id"): ("confirmed: ",),
 }
 """Columns by which rows are searched for. With another value a row is not found, as if it were deleted: a
 name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""

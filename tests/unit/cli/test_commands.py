@@ -319,7 +319,9 @@ def test_gc_and_verify_report(cli: Cli) -> None:
     assert cli("gc", "--json").objects == [{"blobs": 0, "bytes": 0, "leftovers": 0, "copies": 0, "locks": 0}]
     assert "nothing was altered" in cli("verify").out
     report = {"accounts": 1, "nodes": 1, "blobs": 0, "bytes": 0, "problems": 0}
-    assert cli("verify", "--json").objects == [report]
+    (shown,) = cli("verify", "--json").objects
+    assert shown.pop("audit_entries") > 0
+    assert shown == report
 
 
 def test_verify_finds_what_was_altered(cli: Cli) -> None:

@@ -57,7 +57,8 @@ def test_a_device_is_reset_by_name_or_by_identity(cli: Cli) -> None:
     with cli.services() as services:
         assert services.sessions.open(session.secret) is None
         log = (services.settings.log_folder / "app.log").read_text()
-    assert '"reason": "stolen, in the terminal"' in log
+    assert '"actor": "(terminal)"' in log
+    assert '"reason": "stolen"' in log
     assert cli("totp", "reset", "nobody").code == 1
     assert cli("totp", "reset", "alice", "--reason", "because").code == 2
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from davserver.crypto import layout, metadata, properties, tokens
+from davserver.crypto.audit_links import AuditLinks
 from davserver.crypto.keys import Label
 from davserver.crypto.metadata import NodeMetadata
 from davserver.crypto.names import seal_name
@@ -75,6 +76,9 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     )
     property_name = seal_property_name(account, NODE_ID, "{urn:example}colour")
     token = AppToken("0123456789", bytes(range(20)))
+    links = AuditLinks(master.pepper)
+    commitment = links.commitment(bytes(range(0x90, 0xA0)), "192.0.2.1")
+    entry: list[Field] = [7, 1_700_000_000, "signed-in", "alice", "", "0123456789", commitment, ""]
     return {
         "sealed name": name_ct.hex(),
         "sealed name in root": seal_name(account, ROOT_ID, NAME).hex(),
@@ -90,6 +94,8 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "recovery verifier": tokens.recovery_verifier(master.pepper, ACCOUNT_ID, bytes(range(15))).hex(),
         "row, master key": master.row_mac("example", FIELDS).hex(),
         "row, account key": account.row_mac("example", FIELDS).hex(),
+        "audit commitment": commitment.hex(),
+        "audit link": links.link(bytes(range(0x80, 0xA0)), entry).hex(),
     }
 
 

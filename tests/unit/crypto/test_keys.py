@@ -59,7 +59,6 @@ def test_the_keys_of_the_master_key_are_those_of_the_document() -> None:
     assert key.pepper == expand(MASTER_ROOT, "EWD1/master/pepper", 32)
     assert key.sealed_mix == expand(MASTER_ROOT, "EWD1/master/sealed-mix", 32)
     assert key.session == expand(MASTER_ROOT, "EWD1/master/session", 32)
-    assert key.audit == expand(MASTER_ROOT, "EWD1/master/audit", 32)
     assert len(key.key_check) == KEY_CHECK_BYTES
 
 

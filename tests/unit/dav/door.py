@@ -69,6 +69,7 @@ class Door:
             "REMOTE_ADDR": "192.0.2.1",
             "HTTP_HOST": "drive.test",
             "CONTENT_LENGTH": str(len(body)),
+            "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
         }
         if self.authorization is not None:
@@ -84,9 +85,12 @@ class Door:
             if hasattr(blocks, "close"):
                 blocks.close()
         ((status, fields),) = started
-        names = [name.lower() for name, _ in fields]
-        assert len(set(names)) == len(names)
-        return Answer(int(status[:3]), dict(zip(names, (value for _, value in fields), strict=True)), content)
+        headers_sent: dict[str, str] = {}
+        for name, value in fields:
+            before = headers_sent.get(name.lower())
+            assert before is None or name == "WWW-Authenticate", name
+            headers_sent[name.lower()] = value if before is None else f"{before}, {value}"
+        return Answer(int(status[:3]), headers_sent, content)
 
     def ask(
         self, method: str, name: str = "", headers: Mapping[str, str] | None = None, body: bytes = b""

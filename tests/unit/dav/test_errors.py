@@ -81,6 +81,8 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         answer = respond(translate(make(kind)), "PUT")
         assert answer.status.startswith("503")
         assert dict(answer.headers)["Retry-After"].isdigit()
+    answer = respond(translate(ours.Unconfirmed(7)), "PUT")
+    assert (answer.status[:3], dict(answer.headers)["Retry-After"]) == ("503", "7")
 
 
 @pytest.mark.parametrize("kind", [ours.Locked, ours.LockConflict])

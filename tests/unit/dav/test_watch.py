@@ -1,4 +1,4 @@
-"""A credential that is shut while it is in use: checks T43 of the threat model."""
+"""A credential that is shut while it is in use, at the door: checks T43 of the threat model."""
 
 from __future__ import annotations
 
@@ -7,45 +7,15 @@ from typing import Any
 
 import pytest
 
-from davserver.accounts.watch import RECHECK_SECONDS, Watch
+from davserver.accounts.watch import RECHECK_SECONDS, Transfers
+from davserver.dav.app import DavApp
+from davserver.dav.put import Digests
 from davserver.errors import AuthenticationError
-from tests.unit.dav.door import Door
+from davserver.model import AccountState
+from davserver.serving.exchange import CUT_KEY
+from tests.unit.dav.door import Door, Doorkeeper
 
 CONTENT = bytes(3_000_000)
-
-
-class _Time:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_asks_again_only_after_a_while() -> None:
-    """A look-up per interval, not per block; the answer counts from then on."""
-    time, open_ = _Time(), [True]
-    asked: list[float] = []
-
-    def still_open() -> bool:
-        asked.append(time.now)
-        return open_[0]
-
-    watch = Watch(still_open, time)
-    for _ in range(1000):
-        watch.check()
-    assert asked == []
-    time.now += RECHECK_SECONDS
-    watch.check()
-    watch.check()
-    assert len(asked) == 1
-    open_[0] = False
-    watch.check()
-    time.now += RECHECK_SECONDS
-    with pytest.raises(AuthenticationError):
-        watch.check()
 
 
 def test_suspension_ends_a_running_download(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +52,37 @@ def test_suspension_ends_a_running_upload(door: Door, monkeypatch: pytest.Monkey
     assert door.call("PUT", "/dav/file", environ=environ).status == 401
     door.world.accounts.resume("alice")
     assert door.get("file").body == b"old"
+
+
+def test_a_stalled_download_is_cut_off(door: Door) -> None:
+    """Its client reads nothing, so that no block is asked for; every request ends being looked after."""
+    time = [0.0]
+    transfers, cuts = Transfers(lambda: time[0]), []
+    alice = door.world.accounts.find("alice")
+    keeper = Doorkeeper(door.world, {"alice": alice})
+    app = DavApp(keeper, door.vaults, door.world.audit, Digests(), transfers=transfers)
+    door.put("file", CONTENT)
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "REQUEST_URI": "/dav/file",
+        "HTTP_AUTHORIZATION": door.authorization,
+        "wsgi.input": io.BytesIO(),
+        CUT_KEY: lambda: cuts.append(time[0]),
+    }
+    answer = app(environ, lambda _status, _fields: None)
+    next(iter(answer))
+    door.world.accounts.suspend("alice")
+    assert door.world.accounts.find("alice").state is AccountState.SUSPENDED
+    time[0] += RECHECK_SECONDS + 1
+    transfers.look()
+    assert cuts == [time[0]]
+    answer.close()  # type: ignore[attr-defined]  # as above
+    door.world.accounts.resume("alice")
+    for method, target in (("PUT", "file"), ("GET", "missing"), ("PROPFIND", ""), ("GET", "file")):
+        other = Door(app, door.world, door.vaults).ask(method, target, body=b"" if method == "GET" else b"x")
+        assert other.status
+    cuts.clear()
+    door.world.accounts.suspend("alice")
+    time[0] += 60
+    transfers.look()
+    assert cuts == []

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from davserver.bootstrap import Services, build_services
 from davserver.identity import local
+from davserver.identity.base import Registry
 from davserver.settings import load_settings
 from enroll_web.app import create_app
 from tests.factories import make_code
@@ -182,7 +183,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     yield from made_site(tmp_path)
 
 
-def made_site(folder: Path, **sections: Mapping[str, object]) -> Iterator[Site]:
+def made_site(
+    folder: Path, registry: Registry | None = None, **sections: Mapping[str, object]
+) -> Iterator[Site]:
     """A site on a store in `folder`, with settings that differ from the usual ones."""
     flags: dict[str, Mapping[str, object]] = {
         "storage": {"data_dir": str(folder / "data"), "durability": "relaxed"},
@@ -190,7 +193,7 @@ def made_site(folder: Path, **sections: Mapping[str, object]) -> Iterator[Site]:
         **sections,
     }
     clock = FrozenClock()
-    with closing(build_services(load_settings(flags=flags), clock=clock)) as services:
+    with closing(build_services(load_settings(flags=flags), clock=clock, registry=registry)) as services:
         app = create_app(services)
         app.logger.disabled = True
         yield Site(app, services, clock)

@@ -19,7 +19,7 @@ PAGES = (
     *("/start", "/security", "/confirm", "/sign-out", "/password", "/my-data", "/my-data/notices"),
     *("/app-passwords", "/app-passwords/new", "/app-passwords/stolen", "/people", "/people/invite"),
     *("/people/alice/reset", "/my-data/delete", "/second-factor/set-up", "/second-factor/lost"),
-    *("/second-factor/new-recovery-codes", "/broken", "/no-such-page"),
+    *("/second-factor/new-recovery-codes", "/people/audit", "/my-data/activity", "/broken", "/no-such-page"),
 )
 
 FIRST_PAGE_BYTES = 100 * 1024

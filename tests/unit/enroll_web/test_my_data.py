@@ -11,7 +11,7 @@ from pathlib import PureWindowsPath
 import pytest
 
 from davserver.audit import AuditEvent
-from davserver.errors import AuthenticationError, NotFound
+from davserver.errors import AuthenticationError, NotFound, StorageFull
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
 from tests.factories import make_principal
@@ -56,6 +56,7 @@ def test_everything_is_in_the_archive(site: Site, filled: Browser) -> None:
     names = archive.namelist()
     assert {name for name in names if not name.endswith("/")} == {
         "account.json",
+        "audit.json",
         *(f"files/{name}" for name in FILES),
     }
     assert {"files/Fotos/", "files/Fotos/Zürich/"} <= set(names)
@@ -119,7 +120,7 @@ def begun(site: Site, browser: Browser) -> Generator[bytes]:
 def test_a_download_ends_with_its_session(
     site: Site, alice: Browser, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """Within the half minute of a download from the drive: the archive breaks off in the middle."""
+    """As soon as a download from the drive: the archive breaks off in the middle."""
     monkeypatch.setattr("davserver.accounts.watch.RECHECK_SECONDS", 0)
     account = site.services.accounts.find("alice")
     download = begun(site, alice)
@@ -165,6 +166,20 @@ def test_one_download_at_a_time(site: Site, alice: Browser) -> None:
     assert "being downloaded already" in refused.text
     assert bob.post("/my-data/download", page="/my-data").status_code == 200
     download.close()
+    assert alice.post("/my-data/download", page="/my-data").status_code == 200
+
+
+def test_a_download_that_cannot_be_recorded_is_none(
+    site: Site, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it in the way of the next one."""
+
+    def refuse(*_args: object, **_values: object) -> None:
+        raise StorageFull("no space left for the database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(site.services.audit), "record", refuse)
+        assert alice.post("/my-data/download", page="/my-data").status_code == 507
     assert alice.post("/my-data/download", page="/my-data").status_code == 200
 
 

@@ -23,6 +23,7 @@ from davserver.errors import (
 )
 from davserver.identity.base import Identity, LogoutNotice, Pending
 from enroll_web.app import create_app
+from tests.fake_registry import FakeRegistry
 from tests.unit.enroll_web.conftest import Browser, Site, made_site
 
 ISSUER = "http://127.0.0.1:9/realms/test"
@@ -80,10 +81,11 @@ class StandIn:
 
 @dataclass
 class Company:
-    """The site of a company, and its provider."""
+    """The site of a company, its provider, and who is asked there about people."""
 
     site: Site
     provider: StandIn
+    registry: FakeRegistry
 
     def signed_in(self) -> Browser:
         """Somebody back from the provider."""
@@ -96,7 +98,13 @@ class Company:
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     """Alice, who is known there and has just typed her password."""
-    made = made_site(tmp_path, identity=KEYCLOAK)
+    yield from made_company(tmp_path, KEYCLOAK)
+
+
+def made_company(folder: Path, settings: Mapping[str, object]) -> Iterator[Company]:
+    """The site with these settings of `[identity]`; alice has just signed in at the provider."""
+    registry = FakeRegistry(known=lambda _subject: True)
+    made = made_site(folder, registry, identity=settings)
     site = next(made)
     identity = Identity(
         subject="f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
@@ -113,7 +121,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
     services = replace(site.services, single_sign_on=provider)
     app = create_app(services)
     app.logger.disabled = True
-    yield Company(Site(app, services, site.clock), provider)
+    yield Company(Site(app, services, site.clock), provider, registry)
     next(made, None)
 
 
@@ -270,8 +278,8 @@ def test_t45_a_notice_ends_the_session(company: Company, by: str) -> None:
             base_url="http://drive.example",
         )
     assert told.status_code == 200
-    recorded = [(line["event"], line["account"], line["reason"]) for line in lines]
-    assert recorded == [("signed-out", "alice", "identity provider")]
+    recorded = [(line["event"], line["account"], line["actor"]) for line in lines]
+    assert recorded == [("signed-out", "alice", "(identity provider)")]
     assert told.headers["Cache-Control"] == "no-store"
     assert browser.get("/sign-out").request.path == "/sign-in"
     assert bob.get("/sign-out").request.path == "/sign-out"

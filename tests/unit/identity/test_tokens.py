@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -14,8 +15,15 @@ from davserver.errors import ClockMismatch, ProviderUnavailable, TokenRefused
 from davserver.identity.base import LogoutNotice
 from davserver.identity.jwks import POLICY, SigningKeys, parse_keys
 from davserver.identity.remembered import Remembered
-from davserver.identity.tokens import LOGOUT_EVENT, LOGOUT_SECONDS, MAX_TOKEN_CHARS, SeenHere, TokenVerifier
-from tests.fake_keycloak import CLIENT, SECRET, SESSION, SUBJECT, FakeKeycloak, private_key, public_jwk
+from davserver.identity.tokens import (
+    LOGOUT_EVENT,
+    LOGOUT_SECONDS,
+    MAX_ACCESS_SECONDS,
+    MAX_TOKEN_CHARS,
+    SeenHere,
+    TokenVerifier,
+)
+from tests.fake_keycloak import CLI, CLIENT, SECRET, SESSION, SUBJECT, FakeKeycloak, private_key, public_jwk
 from tests.fakes import START, FrozenClock
 from tests.unit.identity.conftest import Seconds
 
@@ -270,3 +278,131 @@ def test_a_logout_while_the_keys_cannot_be_had(fake: FakeKeycloak, verifier: Tok
     fake.status = 503
     with pytest.raises(ProviderUnavailable):
         verifier.logout_token(logout_token(fake))
+
+
+# ── bearer tokens (T39)
+def test_a_good_bearer_token(fake: FakeKeycloak, verifier: TokenVerifier) -> None:
+    """One of the program's client, and one of our own if the realm makes it out for us."""
+    assert verifier.bearer_token(fake.bearer())["sid"] == SESSION
+    assert verifier.bearer_token(fake.bearer(azp=CLIENT, aud=["account", CLIENT]))["sub"] == SUBJECT
+    assert verifier.bearer_token(fake.sign(fake.bearer_claims(), typ="JWT"))["sub"] == SUBJECT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "http://127.0.0.1:1/realms/other"},
+        {"iss": None},
+        {"aud": "account"},
+        {"aud": ["account", "another client"]},
+        {"aud": CLI},
+        {"aud": None},
+        {"azp": "another client"},
+        {"azp": [CLI]},
+        {"azp": ""},
+        {"azp": None},
+        {"typ": "ID"},
+        {"typ": "Refresh"},
+        {"typ": "Logout"},
+        {"typ": "DPoP"},
+        {"typ": None},
+        {"cnf": {"x5t#S256": "of a certificate"}},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 7},
+        {"sid": None},
+        {"sid": ""},
+        {"sid": 7},
+        {"sid": "s" * 256},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"iat": None},
+        {"nbf": "now"},
+        {"exp": NOW - 31},
+        {"exp": NOW + MAX_ACCESS_SECONDS + 1},
+    ],
+)
+def test_bearer_tokens_that_are_refused(
+    fake: FakeKeycloak, verifier: TokenVerifier, changes: dict[str, object]
+) -> None:
+    """T39: one claim is wrong, the signature is right."""
+    with pytest.raises(TokenRefused):
+        verifier.bearer_token(fake.bearer(**changes))
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_bearer_tokens_with_a_bad_signature(fake: FakeKeycloak, verifier: TokenVerifier, kind: str) -> None:
+    """T39: right claims, but no signature by a key of the provider as it must be."""
+    with pytest.raises(TokenRefused):
+        verifier.bearer_token(FORGERIES[kind](fake.bearer_claims()))
+
+
+@pytest.mark.parametrize("kind", ["logout+jwt", "", "at+jws", "dpop+jwt"])
+def test_other_types_of_header(fake: FakeKeycloak, verifier: TokenVerifier, kind: str) -> None:
+    """T39: a token that says of itself that it is something else is believed to be just that."""
+    with pytest.raises(TokenRefused):
+        verifier.bearer_token(fake.sign(fake.bearer_claims(), typ=kind))
+
+
+def test_other_tokens_open_nothing(fake: FakeKeycloak, verifier: TokenVerifier) -> None:
+    """T39: ID tokens and logout tokens of the same provider, also with the right audience and client."""
+    for claims in (
+        fake.id_claims(azp=CLI),
+        fake.logout_claims(azp=CLI),
+        fake.bearer_claims(aud=None),
+    ):
+        for kind in ("JWT", "at+jwt", "logout+jwt"):
+            with pytest.raises(TokenRefused):
+                verifier.bearer_token(fake.sign(claims, typ=kind))
+
+
+@pytest.mark.parametrize("changes", [{"iat": NOW + 31, "exp": NOW + 331}, {"nbf": NOW + 31}])
+def test_bearer_tokens_from_the_future(
+    fake: FakeKeycloak, verifier: TokenVerifier, changes: dict[str, object]
+) -> None:
+    """T39: told apart from a wrong token, since a clock is wrong."""
+    with pytest.raises(ClockMismatch, match="31 seconds"):
+        verifier.bearer_token(fake.bearer(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"iat": NOW + 30, "exp": NOW + 330}, {"exp": NOW - 30}, {"nbf": NOW + 30}, {"nbf": NOW - 99}]
+)
+def test_bearer_tokens_within_the_skew(
+    fake: FakeKeycloak, verifier: TokenVerifier, changes: dict[str, object]
+) -> None:
+    """Clocks may be 30 seconds apart."""
+    verifier.bearer_token(fake.bearer(**changes))
+
+
+def test_a_bearer_token_is_good_more_than_once(
+    fake: FakeKeycloak, verifier: TokenVerifier, clock: FrozenClock
+) -> None:
+    """Unlike a logout token; until it has expired."""
+    token = fake.bearer()
+    for _ in range(3):
+        verifier.bearer_token(token)
+    clock.advance(seconds=300 + 30)
+    verifier.bearer_token(token)
+    clock.advance(seconds=1)
+    with pytest.raises(TokenRefused, match="expired"):
+        verifier.bearer_token(token)
+
+
+def test_without_a_client_for_programs(fake: FakeKeycloak, clock: FrozenClock, seconds: Seconds) -> None:
+    """With an empty `cli_client_id` tokens of no program are taken, nor any that name none."""
+    provider = replace(fake.provider, cli_client_id="")
+    keys = parse_keys({"keys": [public_jwk("first")]})
+    known = SigningKeys(Remembered(lambda: keys, POLICY, seconds, lambda work: work()))
+    strict = TokenVerifier(provider, known, clock, SeenHere())
+    strict.bearer_token(fake.bearer(azp=CLIENT))
+    for azp in (CLI, ""):
+        with pytest.raises(TokenRefused):
+            strict.bearer_token(fake.bearer(azp=azp))
+
+
+def test_a_logout_of_the_program(fake: FakeKeycloak, verifier: TokenVerifier) -> None:
+    """T45: Keycloak tells the client for programs as well, at the same address; nobody else's client."""
+    assert verifier.logout_token(logout_token(fake, aud=CLI)).sid == SESSION
+    with pytest.raises(TokenRefused):
+        verifier.logout_token(logout_token(fake, aud=["account"]))
