@@ -163,13 +163,16 @@ def _run(  # noqa: PLR0913 - parts
 
 
 def collector_of(services: Services, *, collects: bool) -> Collector:
-    """What collects garbage as the settings say, if this is the process that does."""
+    """What collects garbage as the settings say, if this is the process that does.
+
+    In any other one it records what that one has counted of strangers, and nobody else knows.
+    """
     gc = services.settings.gc
     return Collector(
-        services.maintenance,
-        interval=timedelta(minutes=gc.interval_minutes if collects else 0),
+        services.maintenance if collects else None,
+        interval=timedelta(minutes=gc.interval_minutes),
         grace=timedelta(minutes=gc.grace_minutes),
-        besides=services.upkeep.run,
+        besides=services.upkeep.run if collects else services.audit_log.settle,
     )
 
 
@@ -207,12 +210,13 @@ class Collector(threading.Thread):
     """Collects garbage beside the server, every `interval`; never if that is zero.
 
     Args:
+        maintenance: None: another process collects.
         besides: what else is done each time.
     """
 
     def __init__(
         self,
-        maintenance: Maintenance,
+        maintenance: Maintenance | None,
         *,
         interval: timedelta,
         grace: timedelta,
@@ -227,15 +231,19 @@ class Collector(threading.Thread):
         self._log = get_logger("sealdav.gc")
 
     def run(self) -> None:
-        """Collect after each interval; a failure is logged, and the next time is another chance."""
+        """Collect after each interval."""
         while self._interval and not self._stopping.wait(self._interval.total_seconds()):
-            try:
+            self.collect()
+
+    def collect(self) -> None:
+        """Do once what is done each time; a failure is logged, and the next time is another chance."""
+        try:
+            if self._maintenance is not None:
                 report = self._maintenance.collect(grace=self._grace)
-                self._besides()
-            except DavserverError:
-                self._log.exception("collection failed")
-            else:
                 self._log.info("collected", count=report.blobs, freed=report.bytes)
+            self._besides()
+        except DavserverError:
+            self._log.exception("collection failed")
 
     def stop(self) -> None:
         """End after what is being done."""

@@ -34,7 +34,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _REQUEST_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/([0-9])\.([0-9])")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-_~%!$&'()*+,;=]*)(?::[0-9]*)?")
-_ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
+# With a host that is not empty (RFC 9110, 4.2.1).
+_ABSOLUTE = re.compile(r"https?://(?!:)([^/?]+)(.*)", re.IGNORECASE)
 
 
 class Refused(Exception):

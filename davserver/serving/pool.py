@@ -56,10 +56,8 @@ class Pool(Patience):
         """Let a thread work on it, as soon as there is one."""
         with self._lock:
             self._free -= 1
-            thread = self._another()
+            self._grow()
         self._jobs.put(connection)
-        if thread is not None:
-            thread.start()
 
     @property
     def is_calm(self) -> bool:
@@ -67,14 +65,14 @@ class Pool(Patience):
         return self._free >= 0
 
     def relieve(self) -> None:
-        """If connections wait and every thread waits for its client, cut as many of these off.
+        """If connections wait and no thread can be added that is not at work, cut as many silent ones off.
 
-        To be called now and then: nobody else may do anything any more.
+        To be called now and then: nobody else may do anything any more, and a system that had no thread to
+        give may have one now.
         """
         with self._lock:
-            if self._free >= 0 or len(self._threads) < self._most:
-                return
-            self._cut_waiting(self._waiting, -self._free, WAITED_ENOUGH_SECONDS)
+            if self._free < 0 and not self._grow() and self._working < self._size:
+                self._cut_waiting(self._waiting, -self._free, WAITED_ENOUGH_SECONDS)
 
     def cut_silent(self, connections: Collection[Connection], count: int, seconds: float) -> None:
         """Cut so many of these off whose clients have been waited for so long, the longest first."""
@@ -107,9 +105,7 @@ class Pool(Patience):
         """See `Patience`."""
         with self._lock:
             self._waiting[wire] = time.monotonic()
-            thread = self._another()
-        if thread is not None:
-            thread.start()
+            self._grow()
 
     def end(self, wire: Wire) -> None:
         """See `Patience`."""
@@ -123,15 +119,24 @@ class Pool(Patience):
             wire.cut()
 
     # ── threads
-    def _another(self) -> threading.Thread | None:
-        """One thread more, if a job waits for one and there may be more. The lock is held."""
-        working = len(self._threads) - len(self._waiting)
-        if self._free >= 0 or working >= self._size or len(self._threads) >= self._most or self._stopping:
-            return None
+    @property
+    def _working(self) -> int:
+        """Threads that do not wait for their clients."""
+        return len(self._threads) - len(self._waiting)
+
+    def _grow(self) -> bool:
+        """Start one thread more, if a job waits for one and there may be more. The lock is held."""
+        full = self._working >= self._size or len(self._threads) >= self._most
+        if self._free >= 0 or full or self._stopping:
+            return False
         thread = threading.Thread(target=self._run, name="request", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has none to give: jobs wait for those that there are
+            return False
         self._threads.add(thread)
         self._free += 1
-        return thread
+        return True
 
     def _run(self) -> None:
         me = threading.get_ident()

@@ -119,6 +119,7 @@ class Supervisor:
         self._ready = False
         self._awaited: dict[int, int] = {}
         self._reload_until = 0.0
+        self._looked_at = time.monotonic()
 
     def run(self) -> int:
         """Serve until a signal asks for a stop; only in the main thread.
@@ -159,7 +160,12 @@ class Supervisor:
 
     def _look_after(self) -> None:
         now = time.monotonic()
+        stood_still = max(
+            now - self._looked_at - TURN_SECONDS, 0.0
+        )  # the machine has, or was frozen: nobody hangs
+        self._looked_at = now
         for worker in self._workers:
+            worker.beaten += stood_still
             self._check_beats(worker, now)
         if not self._ready and all(worker.seat.readies for worker in self._workers):
             self._ready = True
@@ -182,16 +188,21 @@ class Supervisor:
             worker.beaten = now
 
     def _replace_ended(self) -> int | None:
-        """Decide when the next one comes for whoever has ended; gives the exit code of one of them."""
-        now, ended = time.monotonic(), self._reap()
+        """Put the next one off for whoever has ended; gives the exit code of one of them."""
+        ended = self._reap()
         for worker, _ in ended:
             self._board.clear(worker.seat.number)
-            worker.failures = 0 if now - worker.started > STEADY_SECONDS else worker.failures
-            worker.due = now + min(2.0**worker.failures - 1, LONGEST_DELAY_SECONDS)
-            worker.failures = min(worker.failures + 1, MANY_FAILURES)
+            self._put_off(worker)
             if self._ready:
                 self._fault("a worker process has ended and is replaced")
         return ended[-1][1] if ended else None
+
+    def _put_off(self, worker: _Worker) -> None:
+        """Decide when the next one comes, the later the oftener this has happened."""
+        now = time.monotonic()
+        worker.failures = 0 if now - worker.started > STEADY_SECONDS else worker.failures
+        worker.due = now + min(2.0**worker.failures - 1, LONGEST_DELAY_SECONDS)
+        worker.failures = min(worker.failures + 1, MANY_FAILURES)
 
     def _reap(self, *, wait: bool = False) -> list[tuple[_Worker, int]]:
         """Who has ended since the last call, or ends now, with their exit codes."""
@@ -211,7 +222,11 @@ class Supervisor:
             if not worker.pid and worker.due <= now:
                 worker.started = worker.beaten = now
                 worker.beats = 0
-                worker.pid = self._fork(worker.seat)
+                try:
+                    worker.pid = self._fork(worker.seat)
+                except OSError:  # the system has no process to give now: the others go on
+                    self._fault("a worker process could not be started")
+                    self._put_off(worker)
 
     def _fork(self, seat: Seat) -> int:
         sys.stdout.flush()

@@ -56,9 +56,18 @@ class Certificate:
 
 
 def _load(certificate: Path, key: Path) -> ssl.SSLContext:
-    _require_pem(certificate, "server.tls_certificate", b"-----BEGIN CERTIFICATE-----")
-    _require_pem(key, "server.tls_key", b"PRIVATE KEY-----")
-    _require_guarded(key)
+    try:
+        _require_pem(certificate, "server.tls_certificate", b"-----BEGIN CERTIFICATE-----")
+        _require_pem(key, "server.tls_key", b"PRIVATE KEY-----")
+        _require_guarded(key)
+        return _context(certificate, key)
+    except OSError as error:
+        raise ConfigError(
+            f"{certificate} and {key} are being replaced ({error.strerror}); reload again when that is done"
+        ) from None
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # it would let a client ask for work in the middle of a body

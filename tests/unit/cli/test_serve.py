@@ -8,6 +8,9 @@ from datetime import timedelta
 import pytest
 import qrcode
 
+from davserver.accounts.audit_flood import MOST_A_MINUTE
+from davserver.accounts.audit_trail import Search
+from davserver.audit import AuditEvent
 from davserver.cli.connect import base_url
 from davserver.cli.enrol import draw_qr
 from davserver.cli.processes import Collector, application, collector_of
@@ -50,6 +53,13 @@ def test_collecting_goes_on_after_a_failure() -> None:
     assert set(maintenance.graces) == {timedelta(hours=3)}
 
 
+def test_where_another_process_collects_the_rest_is_done() -> None:
+    """Nobody's garbage is looked for, and nobody complains."""
+    done = threading.Event()
+    Collector(None, interval=timedelta(hours=1), grace=timedelta(0), besides=done.set).collect()
+    assert done.is_set()
+
+
 def test_an_interval_of_zero_collects_never() -> None:
     """The setting's way to leave it to a timer."""
     maintenance = Failing()
@@ -61,14 +71,14 @@ def test_an_interval_of_zero_collects_never() -> None:
 
 
 def test_only_one_of_several_processes_collects(cli: Cli) -> None:
-    """The others have a thread for it that ends at once."""
+    """The others only record what each has counted of strangers, which nobody else could."""
     with cli.services() as services:
-        idle, collecting = (collector_of(services, collects=collects) for collects in (False, True))
-        for collector in (idle, collecting):
-            collector.start()
-        idle.join(PATIENCE)
-        assert (idle.is_alive(), collecting.is_alive()) == (False, True)
-        collecting.stop()
+        for _ in range(MOST_A_MINUTE + 3):
+            services.audit.record(AuditEvent.TOKEN_REFUSED)
+        cli.clock.advance(minutes=2)
+        collector_of(services, collects=False).collect()
+        (entry,) = services.audit_trail.follow(Search(event=AuditEvent.AUDIT_SKIPPED), after=0)
+    assert entry.reason == "3 more token-refused"
 
 
 def test_the_drive_can_be_served_without_the_site(cli: Cli) -> None:

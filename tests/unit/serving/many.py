@@ -7,6 +7,7 @@ process id, `/hold` once its body has ended, `/die` ends the process.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import threading
@@ -42,6 +43,18 @@ def say(text: str) -> None:
     os.write(1, f"{text}\n".encode())
 
 
+def failing(fork: Callable[[], int], times: int) -> Callable[[], int]:
+    """A fork that fails so often, as where a limit of processes is reached."""
+    left = [BlockingIOError(errno.EAGAIN, "no more processes")] * times
+
+    def fork_or_fail() -> int:
+        if left:
+            raise left.pop()
+        return fork()
+
+    return fork_or_fail
+
+
 def main() -> int:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser()
@@ -50,10 +63,12 @@ def main() -> int:
     parser.add_argument("--hung", type=float, default=60, help="HUNG_SECONDS")
     parser.add_argument("--tls", type=Path, nargs=2)
     parser.add_argument("--fails", type=int, help="exit code of every process, at once")
+    parser.add_argument("--barren", type=int, default=0, help="how many times no process can be made")
     parser.add_argument("--mortal", type=int, help="seat whose processes end when they have begun")
     parser.add_argument("--thread", action="store_true", help="have a second thread at the fork")
     chosen = parser.parse_args()
     supervisor.HUNG_SECONDS = chosen.hung
+    os.fork = failing(os.fork, chosen.barren)
     certificate = Certificate(*chosen.tls) if chosen.tls else None
 
     def work(place: Place, attendant: Attendant) -> int:

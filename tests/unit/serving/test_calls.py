@@ -51,17 +51,18 @@ def test_a_request_takes_as_few_calls_as_can_be(sent: bytes, calls: list[str]) -
 
 def test_a_thread_stays_for_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """While nobody else wants it: the client answers an answer with a request, on the same call."""
-    monkeypatch.setattr(connections, "STAY_SECONDS", 5)
+    monkeypatch.setattr(connections, "STAY_SECONDS", 60)
     connection, far = served(give, is_calm=True)
-    answers = []
+    answers: list[bytes] = []
 
-    def ask() -> None:
-        for _ in range(5):
-            far.sendall(request("GET", "/small"))
+    def ask_again() -> None:
+        while len(answers) < 5:
             answers.append(far.recv(MIB))
+            far.sendall(request("GET", "/small"))
         far.close()
 
-    client = threading.Thread(target=ask)
+    far.sendall(request("GET", "/small"))
+    client = threading.Thread(target=ask_again)
     client.start()
     assert connection.communicate() is Next.END
     client.join()

@@ -85,6 +85,25 @@ def test_a_reload_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert certificate.context is before
 
 
+class Passing(type(Path())):  # type: ignore[misc]  # the class of paths of this system
+    """A file that somebody replaces: it can be read once, and is not there for a moment."""
+
+    def read_bytes(self) -> bytes:
+        """What is in it."""
+        content: bytes = super().read_bytes()
+        self.unlink()
+        return content
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_file_that_is_replaced_meanwhile_is_told(tmp_path: Path, which: int) -> None:
+    """A program that renews certificates may be at work just then: a server that runs goes on."""
+    files = list(write_pair(tmp_path, one_pair()))
+    files[which] = Passing(files[which])
+    with pytest.raises(ConfigError, match="reload again"):
+        Certificate(*files)
+
+
 @contextmanager
 def wires(folder: Path) -> Iterator[tuple[ssl.SSLSocket, TlsWire]]:
     """A client and our end of its connection, after the handshake."""

@@ -158,6 +158,49 @@ def test_nobody_is_cut_who_has_just_begun_to_wait(make: Make) -> None:
     assert late.done.wait(PATIENCE)
 
 
+def test_a_system_without_threads_is_waited_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an error nor a loss: the job waits, and begins when there is one, or another thread is free."""
+    pool, start = make(2), threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "request":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    jobs = [Job(works) for _ in range(3)]
+    put(pool, *jobs)
+    pool.relieve()
+    assert not pool.is_calm
+    monkeypatch.undo()
+    pool.relieve()
+    assert jobs[0].begun.wait(PATIENCE)
+    pool.relieve()
+    assert jobs[1].begun.wait(PATIENCE)
+    jobs[0].go_on.set()
+    assert jobs[2].begun.wait(PATIENCE)
+    for job in jobs:
+        job.go_on.set()
+
+
+def test_without_another_thread_the_longest_silence_ends(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has fewer threads to give than we would take, too."""
+    monkeypatch.setattr(pools, "WAITED_ENOUGH_SECONDS", 0)
+    pool = make(2)
+    silent, late = Job(waits_in(pool)), Job(lambda _job: None)
+    put(pool, silent)
+    assert silent.begun.wait(PATIENCE)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    put(pool, late)
+    pool.relieve()
+    assert late.done.wait(PATIENCE)
+    assert silent.is_cut.is_set()
+
+
 def test_a_stop_lets_what_runs_end_and_leaves_no_thread(make: Make) -> None:
     """Within the grace nothing is cut; what was queued is done too."""
     pool = make(1)

@@ -41,6 +41,15 @@ def pid_that_answers(connection: Connection) -> int:
     return int(connection.ask("GET", "/").body)
 
 
+def connections_of_all(many: Many, clients: contextlib.ExitStack) -> dict[int, Connection]:
+    """A connection to each process; on a busy machine one may get several before another gets its first."""
+    found: dict[int, Connection] = {}
+    while set(found) != many.workers:
+        client = clients.enter_context(many.connect())
+        found.setdefault(pid_that_answers(client), client)
+    return found
+
+
 # ── sharing the port
 def test_connections_are_spread_evenly(begin: Begin) -> None:
     """Whoever has fewer takes the next one, as far as a busy machine lets it be quick enough."""
@@ -65,12 +74,12 @@ def test_a_process_that_is_busy_keeps_nobody_waiting(begin: Begin) -> None:
 def test_a_process_that_crashes_is_replaced(begin: Begin) -> None:
     """Its own connections end; those of the others, and new ones, notice nothing."""
     many = begin("--processes=2").ready()
-    before = many.workers
-    with many.connect() as one, many.connect() as other:
-        crashed, serving = pid_that_answers(one), pid_that_answers(other)
-        assert {crashed, serving} == before
+    with contextlib.ExitStack() as clients:
+        of = connections_of_all(many, clients)
+        crashed, serving = sorted(of)
+        other = of[serving]
         with pytest.raises((Closed, ConnectionError)):
-            one.ask("GET", "/die")
+            of[crashed].ask("GET", "/die")
         many.hear("a worker process has ended and is replaced")
         wait_until(lambda: len(many.workers) == 2)
         assert pid_that_answers(other) == serving
@@ -99,6 +108,29 @@ def test_a_process_that_hangs_is_replaced(begin: Begin) -> None:
     many.hear("a worker process hangs and is killed")
     many.hear("a worker process has ended and is replaced")
     wait_until(lambda: len(many.workers) == 2 and hanging not in many.workers)
+
+
+def test_nobody_hangs_while_everything_stands_still(begin: Begin) -> None:
+    """A machine or container that was frozen goes on where it was: no process is killed, no request ends."""
+    many = begin("--processes=2", "--hung=4").ready()
+    before = many.workers
+    with many.connect() as client:
+        pid = pid_that_answers(client)
+        os.killpg(many.process.pid, signal.SIGSTOP)
+        time.sleep(5)  # Longer than a process may be silent.
+        os.killpg(many.process.pid, signal.SIGCONT)
+        for _ in range(20):
+            assert pid_that_answers(client) == pid
+            time.sleep(0.05)  # The supervisor has looked around meanwhile.
+    assert many.workers == before
+
+
+def test_a_system_that_has_no_process_to_give_ends_nothing(begin: Begin) -> None:
+    """The server goes on with what it has, and tries again."""
+    many = begin("--processes=2", "--barren=3")
+    many.hear("a worker process could not be started")
+    with many.ready().connect() as client:
+        assert pid_that_answers(client) in many.workers
 
 
 def test_a_process_that_ends_again_and_again_is_given_time(begin: Begin) -> None:
