@@ -79,6 +79,7 @@ class Driver:
         self._connections = connections
         self._engine = connections.engine
         self._hearing = tuple(self._engine.dispatch.before_cursor_execute)
+        self._is_spent = False
         self._pooled = connections.take()
         self._raw: Any = self._pooled.driver_connection
         try:
@@ -119,6 +120,11 @@ class Driver:
         self._tell(sql, ())
         self._raw.execute(sql)
 
+    def wipe_freed(self) -> None:
+        """Overwrite with zeros what is deleted from here on; nobody else gets a connection that does."""
+        self.script("PRAGMA secure_delete = ON")
+        self._is_spent = True
+
     def commit(self) -> None:
         """Make the changes durable as the connection is set up to.
 
@@ -143,7 +149,10 @@ class Driver:
         except BaseException:
             self._pooled.invalidate()
             raise
-        self._connections.give_back(self._pooled)
+        if self._is_spent:
+            self._pooled.invalidate()
+        else:
+            self._connections.give_back(self._pooled)
 
     def _run(self, statement: Prepared, values: Values) -> sqlite3.Cursor:
         arguments = statement.arguments(values)

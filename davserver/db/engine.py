@@ -145,15 +145,11 @@ class Transaction:
 
     def _end_write(self, writer: Writer) -> None:
         try:
-            if not self._committed:  # else it is over already, and only to be made durable
-                self._driver.end()
+            self._driver.end()  # first, because the next writer uses the same connection
         finally:
             writer.give()
         if self._committed:
-            try:
-                writer.wait_until_durable()
-            finally:
-                self._driver.end()
+            writer.wait_until_durable()
             for call in self._afterwards:
                 call()
 
@@ -173,7 +169,7 @@ class Transaction:
 
     def wipe_freed(self) -> None:
         """From here on overwrite with zeros what is deleted: else it stays on pages that become free."""
-        self._driver.script("PRAGMA secure_delete = ON")
+        self._driver.wipe_freed()
 
     @cached_property
     def instance(self) -> Instance:
@@ -299,12 +295,14 @@ class Database:
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(self.engine, "connect", _prepare_connection)
-        self._connections = Connections(self.engine, POOL_SIZE)
+        self._readers = Connections(self.engine, POOL_SIZE)
+        # All writers use one connection: what it keeps of the database stays true until another one writes.
+        self._writers = Connections(self.engine, 1)
         self._writer = Writer(Path(self.engine.url.database or ""), durability)
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
-        return Transaction(self._connections, None)
+        return Transaction(self._readers, None)
 
     def write(self) -> AbstractContextManager[Transaction]:
         """The only writer of this process; waits for writers of other processes.
@@ -312,7 +310,7 @@ class Database:
         Raises:
             RuntimeError: this thread is writing already, and would wait for itself for ever.
         """
-        return Transaction(self._connections, self._writer)
+        return Transaction(self._writers, self._writer)
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.
@@ -331,7 +329,8 @@ class Database:
 
     def dispose(self) -> None:
         """Close every pooled connection. To be called before a fork: no connection may cross one."""
-        self._connections.close()
+        self._readers.close()
+        self._writers.close()
         self._writer.close()
 
 

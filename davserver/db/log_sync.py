@@ -8,12 +8,16 @@ before it, whichever process wrote them. It must never return to anybody without
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from davserver.errors import StorageUnavailable
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+"""What `open` fails with when this process or the machine has no descriptor left; `fdatasync` never does."""
 
 SUFFIX = "-wal"
 """Of the log's name, behind the database's (https://sqlite.org/walformat.html)."""
@@ -40,8 +44,8 @@ class LogSync:
         """Return when all that was committed before this call is durable. A connection must stay open.
 
         Raises:
-            StorageUnavailable: a sync has failed, this one or one before. What was committed is visible, and
-                nobody can tell whether it will survive.
+            StorageUnavailable: a sync has failed, this one or one before, or could not be tried. What was
+                committed is visible, and nobody can tell whether it will survive.
         """
         with self._changed:
             self._asked += 1
@@ -69,13 +73,19 @@ class LogSync:
             )
 
     def _sync_for_all(self) -> None:
-        """Sync for those who have asked by now; called with the lock, which is given up meanwhile."""
+        """Sync for those who have asked by now; called with the lock, which is given up meanwhile.
+
+        Raises:
+            StorageUnavailable: nothing could be tried. The next sync covers what this one was for.
+        """
         self._running, covered, durable = True, self._asked, False
         self._changed.release()
         try:
             self._sync_log()
             durable = True
-        except OSError:
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise StorageUnavailable("no file is left to make the database's log durable with") from None
             self._broken = True
         finally:
             self._changed.acquire()

@@ -5,7 +5,7 @@ Made by `Vaults.open` after it has checked the principal; lives as long as one r
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class Access:
     keyring: Keyring
     clock: Clock
     limits: Limits
-    hashers: ThreadPoolExecutor
+    helpers: Executor
 
     @property
     def account_id(self) -> AccountId:

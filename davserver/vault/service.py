@@ -43,8 +43,9 @@ from davserver.vault.upload import Announced, Upload, admit_upload
 RequestReads = Reads
 """What a door takes along from authentication to the vault, so that a request reads in one transaction."""
 
-HASH_THREADS = 4
-"""Threads that compute digests beside sealing; hashing gives up the interpreter lock."""
+HELPERS = 4
+"""Threads beside those of transfers: they compute digests of what arrives, and open what is to be sent next.
+Both give up the interpreter lock."""
 
 
 class Vaults:
@@ -65,7 +66,7 @@ class Vaults:
         self._keyring = keyring
         self._clock = clock
         self._limits = limits or Limits()
-        self._hashers = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
+        self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="helper")
 
     def reads(self) -> Reads:
         """What a request may share from authentication on; to be closed when its status is given."""
@@ -101,7 +102,7 @@ class Vaults:
             keyring=self._keyring,
             clock=self._clock,
             limits=self._limits,
-            hashers=self._hashers,
+            helpers=self._helpers,
         )
 
     def plant_root(self, tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
@@ -109,8 +110,8 @@ class Vaults:
         tx.nodes.insert([root_row(key, now_ns=to_nanoseconds(self._clock()))])
 
     def close(self) -> None:
-        """Let running digests finish and end their threads."""
-        self._hashers.shutdown()
+        """Let what the helpers are doing finish, and end them."""
+        self._helpers.shutdown()
 
 
 class Vault:

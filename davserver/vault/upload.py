@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -34,6 +34,7 @@ from davserver.errors import (
 )
 from davserver.model import ID_BYTES, BlobId, Content, Node
 from davserver.vault.access import Access
+from davserver.vault.beside import Beside
 from davserver.vault.garbage import retire
 from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
@@ -101,9 +102,10 @@ class Upload:
         self._room = room
         self._demands = demands
         self._received = 0
-        self._plain = bytearray()
+        self._plain, self._spare = bytearray(), bytearray()
         self._filled = 0
         self._sealed = bytearray()
+        self._under_way: list[Beside[None]] = []
         names = set(announced.checksums or ()) | announced.keep
         self._hashes: dict[str, _Hash] = {name: CHECKSUMS[name](usedforsecurity=False) for name in names}
         self._blob_id = BlobId(random_bytes(ID_BYTES))
@@ -172,6 +174,8 @@ class Upload:
         if self._done:
             return
         self._done = True
+        for each in self._under_way:
+            each.drop()
         try:
             if self._writer is not None:
                 self._writer.abort()
@@ -224,23 +228,36 @@ class Upload:
         return memoryview(self._plain)[self._filled :]
 
     def _flush_run(self) -> None:
-        """Seal and store one run; what is behind it moves to the front."""
-        filled, self._filled = self._filled, RUN_BYTES
-        self._flush(final=False)
-        self._filled = filled - RUN_BYTES
-        self._plain[: self._filled] = self._plain[RUN_BYTES:filled]
+        """Have one run sealed, stored and hashed while the next one arrives; what is behind it begins that."""
+        self._settle()
+        run, behind = memoryview(self._plain)[:RUN_BYTES], memoryview(self._plain)[RUN_BYTES : self._filled]
+        self._spare[: behind.nbytes] = behind
+        store = partial(self._store, self._open_writer(), run, final=False)
+        self._under_way = [Beside(self._access.helpers, store), *self._hash_beside(run)]
+        self._plain, self._spare, self._filled = self._spare, self._plain, behind.nbytes
 
-    def _flush(self, *, final: bool) -> None:
-        """Seal what is in the buffer and hand it to the store, hashing beside it."""
+    def _flush_last(self, plain: memoryview) -> None:
+        """Seal and store what is left, hashing beside it."""
+        self._settle()
         writer = self._open_writer()
-        plain = memoryview(self._plain)[: self._filled]
-        hashing = [self._access.hashers.submit(each.update, plain) for each in self._hashes.values()]
-        try:
-            writer.write(self._seal(plain, final=final))
+        self._under_way = self._hash_beside(plain)
+        self._store(writer, plain, final=True)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until what is done beside is done; its error is raised here."""
+        for each in self._under_way:
+            each.result()
+        self._under_way = []
+        if self._staged is not None:
             self._beat()
-        finally:
-            _wait(hashing)
-        self._filled = 0
+
+    def _hash_beside(self, plain: memoryview) -> list[Beside[None]]:
+        helpers = self._access.helpers
+        return [Beside(helpers, partial(each.update, plain)) for each in self._hashes.values()]
+
+    def _store(self, writer: BlobWriter, plain: memoryview, *, final: bool) -> None:
+        writer.write(self._seal(plain, final=final))
 
     def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
         if not self._sealed:
@@ -286,7 +303,7 @@ class Upload:
             self._sealer.seal_into(plain, body, final=True)
             data = self._sealer.header.pack() + body
         else:
-            self._flush(final=True)
+            self._flush_last(plain)
         for name, expected in (self._announced.checksums or {}).items():
             if not constant_time_equal(self._hashes[name].digest(), expected):
                 raise ChecksumMismatch("the content does not have the announced checksum; nothing was stored")
@@ -405,8 +422,3 @@ def place_empty(access: Access, tx: Transaction, moment: Moment, path: VaultPath
         As `admit_upload`.
     """
     return Upload(access, path, Announced(size=0), None, demands).place_empty(tx, moment)
-
-
-def _wait(futures: list[Future[None]]) -> None:
-    for future in futures:
-        future.result()

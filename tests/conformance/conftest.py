@@ -1,8 +1,8 @@
 """One server for the whole run and an empty collection for each test.
 
 `--server=ours` (default) is Sealdav with all its services, listening in this process; `--server=tls` is the
-same over TLS, `--server=serve` the command `sealdav serve` with several processes; `--server=stock` is WsgiDAV
-on cheroot as they come. A test that takes `ours` needs what only the first two have; else it is left out.
+same over TLS; `--server=serve` is the command `sealdav serve` with several processes; `--server=stock` is
+WsgiDAV on cheroot as they come. A test that takes `ours` is left out where only the first two have enough.
 """
 
 from __future__ import annotations

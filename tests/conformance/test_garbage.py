@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from tests.conformance.http import Connection
 from tests.conformance.ours import OurServer
 from tests.fuzz.streams import Streams
 
@@ -23,7 +23,7 @@ SERVERS_OWN = {505}
 def answers(server: OurServer, stream: bytes) -> list[int]:
     """The status codes that come back, until the connection ends; each a valid answer, or none."""
     codes: list[int] = []
-    with Connection(server.client.address, PATIENCE) as connection:
+    with replace(server.client, patience=PATIENCE).connect() as connection:
         connection.send(stream)
         connection.finish()
         while not connection.ended():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from davserver.cli.exits import ExitCode
+from tests.conformance.http import head
 from tests.e2e.drive import Device, Drive
 
 pytestmark = pytest.mark.e2e
@@ -109,6 +113,89 @@ def test_a_crashed_process_is_replaced_and_takes_up_its_work(many: Drive) -> Non
     said = events(many)
     assert said.count("a worker process has ended and is replaced") == PROCESSES
     assert (said.count("server-started"), said.count("server-stopped")) == (1, 1)
+
+
+def test_what_was_acknowledged_outlives_the_process_that_did(many: Drive) -> None:
+    """Processes are killed under twenty uploads at once: each is whole, or was not acknowledged."""
+    device = many.enrol("alice")
+    bodies = {f"file{number}": os.urandom(2 * MIB) for number in range(60)}
+
+    def store(name: str) -> int | None:
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            return many.request("PUT", name, device, bodies[name])[0]
+        return None
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = threads.map(store, bodies)
+        for pid in sorted(wait_for_workers(many)):
+            os.kill(pid, signal.SIGKILL)
+            wait_for_workers(many, gone=pid)
+        stored = {name for name, status in zip(bodies, answers, strict=True) if status == 201}
+    assert stored
+    for name, body in bodies.items():
+        found = many.request("GET", name, device)
+        assert found == (200, body) or (name not in stored and found[0] == 404)
+    assert many.stop() == ExitCode.OK
+    assert many.run("verify").returncode == ExitCode.OK
+
+
+def test_a_stop_commits_no_half_in_either_process(tmp_path: Path) -> None:
+    """Of uploads that run in both: those that end within the grace are stored; else the old file stays."""
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES), SERVER__STOP_SECONDS="2")
+    drive.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(drive.close)
+        device = drive.enrol("alice")
+        wait_for_workers(drive)
+        names = [f"file{number}" for number in range(8)]
+        for name in names:
+            assert drive.request("PUT", name, device, b"old")[0] == 201
+        uploads = [stack.enter_context(begin_upload(drive, device, name)) for name in names]
+        os.kill(drive.pid, signal.SIGTERM)
+        for upload in uploads[::2]:
+            upload.sendall(bytes(MIB))
+        statuses = [answer_of(upload) for upload in uploads]
+        assert drive.wait() == ExitCode.OK
+        assert statuses[::2] == [b"204"] * 4
+        assert b"204" not in statuses[1::2]
+        drive.start()
+        for number, name in enumerate(names):
+            assert drive.request("GET", name, device)[1] == (b"old" if number % 2 else bytes(2 * MIB))
+
+
+def begin_upload(drive: Drive, device: Device, name: str) -> socket.socket:
+    """Half of a PUT of two MiB."""
+    line = socket.create_connection(("127.0.0.1", drive.port), timeout=PATIENCE)
+    fields = {"Authorization": device.authorization, "Content-Length": str(2 * MIB)}
+    line.sendall(head("PUT", f"/dav/{name}", fields) + bytes(MIB))
+    return line
+
+
+def answer_of(upload: socket.socket) -> bytes:
+    """The status code, or nothing if the connection ends without one."""
+    try:
+        return upload.recv(MIB)[len("HTTP/1.1 ") :][:3]
+    except ConnectionError:
+        return b""
+
+
+def test_writing_goes_on_after_the_files_ran_out(tmp_path: Path) -> None:
+    """Stalled uploads take every descriptor of both processes: when they are gone all is as before."""
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES))
+    drive.start("prlimit", "--nofile=64:64")
+    with contextlib.ExitStack() as stack:
+        stack.callback(drive.close)
+        device = drive.enrol("alice")
+        wait_for_workers(drive)
+        with contextlib.ExitStack() as uploads:
+            for number in range(100):
+                with contextlib.suppress(ConnectionError):
+                    uploads.enter_context(begin_upload(drive, device, f"file{number}"))
+            assert drive.request("PROPFIND", "", device, headers={"Depth": "0"})[0] == 207
+        deadline = time.monotonic() + PATIENCE
+        while [drive.request("PUT", "file", device, bytes(MIB))[0] for _ in range(8)].count(204) < 8:
+            assert time.monotonic() < deadline
+        assert drive.request("GET", "file", device) == (200, bytes(MIB))
 
 
 def test_what_cannot_begin_says_why_once(tmp_path: Path) -> None:

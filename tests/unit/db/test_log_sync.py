@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,22 @@ def test_a_log_that_is_gone_is_a_failure(tmp_path: Path, disk: Disk) -> None:
     log = LogSync(tmp_path / "test.db", disk)
     with pytest.raises(StorageUnavailable):
         log.wait()
+
+
+def test_a_process_without_descriptors_is_told_and_goes_on_later(log: LogSync, disk: Disk) -> None:
+    """Many connections must not end all writing for good: nothing was tried, so nothing is lost."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(StorageUnavailable, match="no file is left"):
+            log.wait()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert disk.syncs == 0
+    log.require_sound()
+    disk.let_on.release()
+    log.wait()
+    assert disk.syncs == 1
 
 
 def test_an_interrupt_ends_one_wait_and_no_other(log: LogSync, disk: Disk) -> None:
