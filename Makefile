@@ -63,7 +63,7 @@ coverage: setup  ## Say which lines and branches no test inside this process rea
 fuzz: setup  ## Fuzz what reads requests, SECONDS=600 for each parser; keeps what leads to code that nothing else led to
 	@for target in head stream chunks if destination range; do \
 	    echo "== $$target"; found=$$(mktemp -d); \
-	    $(BIN)/python -m tests.fuzz.run $$target $(SECONDS) $$found; \
+	    $(BIN)/python -m tests.fuzz.run $$target $(SECONDS) $$found || exit 1; \
 	    $(BIN)/python -m tests.fuzz.keep $$target $$found; rm -r $$found; \
 	done
 

@@ -51,8 +51,8 @@ FRESH_SECONDS = 5.0
 RELOAD_SECONDS = 10.0
 """How long the processes may take to read again before the supervisor says that it is done."""
 
-KILL_SECONDS = 10
-"""How much longer than the grace a stop may take before what is left is killed."""
+KILL_SECONDS = 45
+"""How much longer than the grace a stop may take before what is left is killed: mails are sent in it."""
 
 CRASHED = 70
 """Exit code of a process that ends by an error that nobody expected (sysexits.h, EX_SOFTWARE)."""
@@ -148,7 +148,7 @@ class Supervisor:
         """Until a stop is asked for, or a process cannot begin."""
         while True:
             self._start_due()
-            number = self._wait(eager=not self._ready or bool(self._awaited))
+            number = self._wait(eager=not self._ready or self._reload_until > 0)
             if number in {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}:
                 return 0
             if number == signal.SIGHUP:
@@ -170,7 +170,7 @@ class Supervisor:
         if not self._ready and all(worker.seat.readies for worker in self._workers):
             self._ready = True
             self._attendant.ready()
-        if self._awaited:
+        if self._reload_until:
             self._end_reload()
         if any(one.pid and one.seat.readies and now - one.beaten < FRESH_SECONDS for one in self._workers):
             self._attendant.alive()
@@ -252,7 +252,8 @@ class Supervisor:
 
     # ── reloading
     def _begin_reload(self) -> None:
-        self._attendant.reloading()
+        if self._ready:
+            self._attendant.reloading()
         self._reload()
         self._awaited = {one.pid: one.seat.readies for one in self._workers if one.pid}
         self._tell_all(signal.SIGHUP)
@@ -263,8 +264,9 @@ class Supervisor:
         late = [one for one in self._workers if self._awaited.get(one.pid) == one.seat.readies]
         if late and time.monotonic() < self._reload_until:
             return
-        self._awaited.clear()
-        self._attendant.ready()
+        self._reload_until = 0.0
+        if self._ready:
+            self._attendant.ready()
 
     # ── stopping
     def _end_all(self) -> None:

@@ -228,7 +228,7 @@ class Upload:
         return memoryview(self._plain)[self._filled :]
 
     def _flush_run(self) -> None:
-        """Have one run sealed, stored and hashed while the next one arrives; what is behind it begins that."""
+        """Have one run sealed, stored and hashed while the next arrives, which begins with what is behind."""
         self._settle()
         run, behind = memoryview(self._plain)[:RUN_BYTES], memoryview(self._plain)[RUN_BYTES : self._filled]
         self._spare[: behind.nbytes] = behind

@@ -85,6 +85,14 @@ class Many:
             self.process.stdout.close()
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Until another process has done something of which only the result can be seen."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def halt(pid: int) -> None:
     """Stop a process where it is, every thread of it, and wait until it is."""
     os.kill(pid, signal.SIGSTOP)

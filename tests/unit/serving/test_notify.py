@@ -13,7 +13,7 @@ import pytest
 
 from davserver.serving.notify import Manager, Notifier
 from davserver.settings import notify_socket, watchdog_seconds
-from tests.unit.serving.several import PATIENCE, Begin, Many, halt
+from tests.unit.serving.several import PATIENCE, Begin, Many, halt, wait_until
 
 
 class FakeManager:
@@ -120,6 +120,22 @@ def test_the_server_as_a_whole_is_ready_reloads_and_stops(begin: Begin, manager:
     many.signal(signal.SIGTERM)
     assert manager.hear() == {"STOPPING": "1"}
     assert many.process.wait(PATIENCE) == 0
+
+
+def test_a_reload_while_no_process_lives_ends_too(begin: Begin, manager: FakeManager) -> None:
+    """Those that come next read what there is then: the manager is not left waiting."""
+    many = watched(begin, manager).ready()
+    manager.hear_of("READY")
+    for _ in range(2):
+        wait_until(lambda: len(many.workers) == 2)
+        for pid in many.workers:
+            os.kill(pid, signal.SIGKILL)
+        for _ in range(2):
+            many.hear("a worker process has ended and is replaced")
+    assert many.workers == set()
+    many.signal(signal.SIGHUP)
+    assert "RELOADING" in manager.hear_of("RELOADING")
+    assert manager.hear() == {"READY": "1"}
 
 
 def test_a_server_that_cannot_answer_does_not_feed_the_watchdog(begin: Begin, manager: FakeManager) -> None:

@@ -10,22 +10,13 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import make_pair, write_pair
 from tests.conformance.http import Closed, Connection, head
-from tests.unit.serving.several import PATIENCE, Begin, Many, halt
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Until another process has done something of which only the result can be seen."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.unit.serving.several import PATIENCE, Begin, Many, halt, wait_until
 
 
 def is_alive(pid: int) -> bool:
