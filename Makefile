@@ -12,6 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo -n)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 VENV ?= .venv
+SECONDS ?= 600
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
@@ -21,7 +22,8 @@ THOROUGH := tests/unit/altered tests/unit/test_rotation.py tests/unit/test_delet
     tests/unit/crypto/test_stream_attacks.py tests/unit/dav/test_xml_text.py tests/unit/vault/test_copying.py \
     $(wildcard tests/unit/vault/test_failures*.py tests/unit/vault/test_races.py)
 
-.PHONY: help run keycloak setup test check lint unit fmt coverage bench bench-quick bench-peers soak screenshots lock clean
+.PHONY: help run keycloak setup test check lint unit fmt coverage fuzz bench bench-quick bench-peers soak screenshots \
+    lock clean
 
 help:  ## Print this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +60,13 @@ fmt: setup  ## Format the code and apply the lint rules' own fixes
 
 coverage: setup  ## Say which lines and branches no test inside this process reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term tests/unit tests/contract tests/property tests/conformance
+
+fuzz: setup  ## Fuzz what reads requests, SECONDS=600 for each parser; keeps what leads to code that nothing else led to
+	@for target in head stream chunks if destination range; do \
+	    echo "== $$target"; found=$$(mktemp -d); \
+	    $(BIN)/python -m tests.fuzz.run $$target $(SECONDS) $$found || exit 1; \
+	    $(BIN)/python -m tests.fuzz.keep $$target $$found; rm -r $$found; \
+	done
 
 bench: bench-peers  ## Measure everything beside real peers (an hour) and write docs/performance.md anew; ARGS="--disk FOLDER"
 	@$(BIN)/python -m benchmarks everything $(ARGS)

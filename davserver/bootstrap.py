@@ -44,6 +44,7 @@ from davserver.accounts.second_factor import ProvedHere, ProvedThere, ProviderSe
 from davserver.accounts.service import Accounts, read_account
 from davserver.accounts.sessions import Sessions
 from davserver.accounts.sign_in import SignIn
+from davserver.accounts.taken import TakenNames
 from davserver.accounts.throttle import Throttle
 from davserver.accounts.totp import Totp
 from davserver.accounts.upkeep import Upkeep
@@ -55,7 +56,7 @@ from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database
 from davserver.errors import ConfigError, StorageFull
 from davserver.identity.base import AccessTokens, Directory, Provider, Registry, SingleSignOn
-from davserver.identity.local import LocalIdentity
+from davserver.identity.local import MAX_HASHES_AT_ONCE, LocalIdentity
 from davserver.identity.step_up import StepUp
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
@@ -150,11 +151,12 @@ def store_state(settings: Settings) -> StoreState:
     return StoreState.KEY_ONLY if settings.keys.master_key_file.exists() else StoreState.NEW
 
 
-def build_services(
+def build_services(  # noqa: PLR0913 - what differs between those who call it
     settings: Settings,
     *,
     clock: Clock = utc_now,
     needs_space: bool = True,
+    is_current: bool = False,
     actor: str = "",
     registry: Registry | None = None,
 ) -> Services:
@@ -164,6 +166,7 @@ def build_services(
         settings: all options.
         clock: what tells the time.
         needs_space: refuse to begin on a full disk; not for what makes room there.
+        is_current: see `open_keyring`.
         actor: who acts, for the audit log, where nobody is named; "" is the owner of the account.
         registry: who is asked about people in the place of the Keycloak that the settings name.
 
@@ -179,7 +182,11 @@ def build_services(
     try:
         open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
         keyring = open_keyring(
-            settings.keys.master_key_file, database, clock, prepare=lambda: open_blobs(create=True)
+            settings.keys.master_key_file,
+            database,
+            clock,
+            prepare=lambda: open_blobs(create=True),
+            is_current=is_current,
         )
         if settings.identity.provider == "keycloak":
             require_issuer(database, settings.identity.issuer, settings.identity.former_issuer)
@@ -260,9 +267,10 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         max_live=login.app_passwords_per_account,
         fresh_for=fresh_for,
     )
-    identity = LocalIdentity(database, keyring, clock, audit)
+    at_once = max(1, MAX_HASHES_AT_ONCE // settings.server.processes)
+    identity = LocalIdentity(database, keyring, clock, audit, hashes_at_once=at_once)
     step_up = _step_up(settings)
-    keycloak = _keycloak(settings, clock, step_up)
+    keycloak = _keycloak(settings, clock, step_up, TakenNames(database, keyring, "logout-token"))
     single_sign_on, tokens, directory = keycloak or (None, None, identity)
     throttle = Throttle(keyring, clock)
     totp = Totp(
@@ -355,7 +363,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
             accounts, identity, profiles, app_passwords, sessions, totp, administrators, confirmations
         ),
         roster=Roster(database, keyring, audit_trail),
-        exports=Exports(),
+        exports=Exports(TakenNames(database, keyring, "export"), clock),
         deletion=AccountDeletion(database, keyring, throttle, audit, administrators),
         shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
@@ -382,7 +390,7 @@ def _second_factor(
 
 
 def _keycloak(
-    settings: Settings, clock: Clock, step_up: StepUp | None
+    settings: Settings, clock: Clock, step_up: StepUp | None, seen: TakenNames
 ) -> tuple[SingleSignOn, AccessTokens, Registry] | None:
     """Where people sign in, who they are, and whose tokens are whose; None with built-in accounts.
 
@@ -404,7 +412,7 @@ def _keycloak(
         post_logout_url=chosen.post_logout_url,
         cli_client_id=chosen.cli_client_id,
     )
-    sign_on = KeycloakSignOn(provider, clock, step_up)
+    sign_on = KeycloakSignOn(provider, clock, step_up, seen=seen)
     return sign_on, sign_on, KeycloakDirectory(provider)
 
 

@@ -38,6 +38,7 @@
     ├── ConfigError
     │   ├── MasterKeyError          missing, unreadable or wrong
     │   └── ProviderMisconfigured   the identity provider does not know our realm, client or secret
+    ├── TooBusy                     too many requests of the same account are running
     ├── ProviderUnavailable         the identity provider cannot be reached right now
     │   └── Unconfirmed             and has not said lately that somebody may still come in
     └── StorageUnavailable          database or blob store cannot be reached right now
@@ -214,6 +215,10 @@ class MasterKeyError(ConfigError):
 
 class ProviderMisconfigured(ConfigError):
     """The identity provider does not know our realm, client, address or secret. The message says which."""
+
+
+class TooBusy(DavserverError):
+    """Too many requests of the same account are running: try again later."""
 
 
 class ProviderUnavailable(DavserverError):

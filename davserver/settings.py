@@ -55,6 +55,9 @@ CONFIG_NAME = "davserver.toml"
 MASTER_KEY_NAME = "master.key"
 TOKEN_NAME = "token.json"  # noqa: S105 - the name of a file
 
+MAX_PROCESSES = 8
+"""Unless asked for, no more processes than this serve: one writes to the database at a time."""
+
 Tables = dict[str, Any]
 """Sections of a TOML file."""
 
@@ -128,6 +131,18 @@ def is_journal(descriptor: int) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
+def notify_socket() -> str:
+    """Where the service manager that started this process wants to be told how it is; "" if there is none."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def watchdog_seconds() -> float:
+    """How long this process may be silent before the service manager ends it; 0 if it does not watch."""
+    meant_for = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    text = os.environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdecimal() and meant_for == str(os.getpid()) else 0.0
+
+
 def _is_checkout(folder: Path) -> bool:
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
@@ -146,6 +161,11 @@ def _master_key_file() -> Path:
 def _unit_log_folder() -> Path | None:
     logs = os.environ.get("LOGS_DIRECTORY")
     return Path(logs.split(":")[0]) if logs else None
+
+
+def _one_a_core() -> int:
+    """Of those that this process may run on."""
+    return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
 
 
 # ── sections ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,11 +193,25 @@ class ServerSettings(Section):
         "", description="PEM file of the TLS certificate and its chain; empty: plain http is spoken."
     )
     tls_key: str = Field("", description="PEM file of the certificate's key, readable by its owner only.")
+    plain_http: bool = Field(
+        default=False,
+        description="Speak plain http with the network too: anybody on the way reads passwords and files.",
+    )
     trusted_proxies: Networks = Field(
         (),
         description='Networks of reverse proxies whose X-Forwarded-* is believed, like ["127.0.0.1/32"].',
     )
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Requests that run at once.")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default_factory=_one_a_core,
+        description="Processes that serve requests; 1 does without one that looks after the others.",
+        json_schema_extra={"default_text": "one a processor core, at most 8"},
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        32, description="Requests that are worked on at once in each process."
+    )
+    connections_per_address: Positive = Field(
+        512, description="Connections that one address may have; trusted proxies are not counted."
+    )
     idle_seconds: Positive = Field(
         30, description="How long a silent connection is kept, and one read or write may stall."
     )

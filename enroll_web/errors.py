@@ -93,6 +93,7 @@ TABLE: dict[type[DavserverError], Answer] = {
         "Its address, realm or client is set wrongly here; the log says what. Tell whoever runs this server.",
     ),
     ours.ConfigError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Something is set up wrongly here", _SERVER),
+    ours.TooBusy: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too much at once"),
     ours.ProviderUnavailable: Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The sign-in server does not answer",

@@ -7,7 +7,7 @@ Used by the pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, cast
@@ -133,12 +133,17 @@ class Visit:
             raise AuthenticationError("nobody is signed in")
         self._take(services().sessions.prove(self.session, principal, data))
 
-    def guarded(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """A long answer, as long as this session would still open it."""
+    def guarded(self, blocks: Iterable[bytes], going_on: Callable[[], None]) -> Iterator[bytes]:
+        """A long answer, as long as this session would still open it; `going_on` is called now and then."""
         if self.session is None:
             raise AuthenticationError("nobody is signed in")
         still_open = partial(services().sessions.still_open, self.session)
-        return services().transfers.guard(blocks, still_open, request.environ.get(CUT_KEY, lambda: None))
+
+        def ask() -> bool:
+            going_on()
+            return still_open()
+
+        return services().transfers.guard(blocks, ask, request.environ.get(CUT_KEY, lambda: None))
 
     def ending_others(self) -> partial[int]:
         """What signs every other browser of the account out, within the transaction of what is the reason."""

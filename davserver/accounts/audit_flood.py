@@ -13,7 +13,8 @@ from davserver.audit import AuditEvent
 from davserver.clock import Clock, to_seconds
 
 MOST_A_MINUTE = 20
-"""Entries of one kind: at about 300 bytes each, at most 9 MB a day, should somebody go on for so long."""
+"""Entries of one kind, in each process: at about 300 bytes each, at most 9 MB a day for each, should somebody
+go on for so long."""
 
 MINUTE_SECONDS = 60
 

@@ -1,12 +1,14 @@
 """Who is asking: a user name and an app password become a `Principal`, or nothing does.
 
 Whatever is wrong, the answer is the same `AuthenticationError`, and whatever reached the database took the
-same time. No slow hash and no cache: revoking counts from the next request on. Called by the WebDAV door.
+same time. No slow hash. Rows are read for every request, so revoking counts from the next one on; what is
+remembered of them is that they were checked as they are. Called by the WebDAV door.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from davserver.accounts.app_passwords import read_networks
 from davserver.accounts.clients import client_address, client_network
@@ -22,6 +24,7 @@ from davserver.crypto.tokens import AppToken
 from davserver.db.accounts import AccountRow
 from davserver.db.credentials import AppPasswordRow
 from davserver.db.engine import Database
+from davserver.db.reads import Reads
 from davserver.errors import AuthenticationError, CorruptRow
 from davserver.keyring import Keyring
 from davserver.model import (
@@ -38,6 +41,9 @@ from davserver.model import (
 
 NO_VERIFIER = bytes(32)
 """Stands in where an app password was revoked: the same comparison is made, and nothing matches it."""
+
+KNOWN_CREDENTIALS = 4096
+"""App passwords whose rows are remembered as they were when they were last checked."""
 
 
 class Authenticator:
@@ -65,8 +71,11 @@ class Authenticator:
         self._gate = gate or OpenGate()
         self._refusals = RefusalCounter()
         self._nobody = _nobody(keyring)
+        self._known: dict[str, _Known] = {}
 
-    def authenticate(self, username: str, secret: str, client: str, agent: str = "") -> Principal:
+    def authenticate(
+        self, username: str, secret: str, client: str, agent: str = "", reads: Reads | None = None
+    ) -> Principal:
         """Who signs in with an app password over Basic (RFC 7617).
 
         Args:
@@ -74,6 +83,7 @@ class Authenticator:
             secret: the app password as the client sent it.
             client: address of the peer.
             agent: what the program calls itself; noted for the owner.
+            reads: shared with what the request reads next; None: a transaction of its own.
 
         Raises:
             AuthenticationError: malformed, unknown, wrong, expired, revoked, not from this address, not this
@@ -85,7 +95,7 @@ class Authenticator:
             token = tokens.parse(secret)
         except AuthenticationError:  # never reaches the database: it carries check digits
             raise self._refused(client, None, "malformed") from None
-        found, row, account = self._look_up(token.id)
+        found, row, account = self._look_up(token.id, reads)
         now = self._clock()
         right = self._keyring.verify_token(row.account_id, token, row.verifier or NO_VERIFIER)
         if not found:
@@ -93,7 +103,7 @@ class Authenticator:
         reason = _why_shut(row, account, now) or (None if right else "wrong secret")
         reason = reason or _why_not_here(row, account, username, client)
         if reason is None:  # whatever is not right is not worth asking anybody about
-            account, reason = self._admitted(account)
+            account, reason = self._admitted(account, reads)
         if reason is not None:
             raise self._refused(client, token.id, reason, account.username)
         self._uses.note(Use(token.id, to_seconds(now), client, agent))
@@ -106,33 +116,45 @@ class Authenticator:
             Unconfirmed: nobody can tell whether the owner may still come in.
             CorruptRow: a row was altered.
         """
-        found, row, account = self._look_up(principal.credential_id or "")
+        found, row, account = self._look_up(principal.credential_id or "", None)
         if not found or account.id != principal.account.id:
             return False
         if account.state is not AccountState.ACTIVE or _why_shut(row, account, self._clock()) is not None:
             return False
-        return self._admitted(account)[1] is None
+        return self._admitted(account, None)[1] is None
 
-    def _admitted(self, account: Account) -> tuple[Account, str | None]:
+    def _admitted(self, account: Account, reads: Reads | None) -> tuple[Account, str | None]:
         """The account as it is now, and why its owner may not come in, if so."""
         try:
-            account = self._gate.admit(account)
+            account = self._gate.admit(account, reads)
         except AuthenticationError:
             return account, "not confirmed by the identity provider"
         return account, None if account.state is AccountState.ACTIVE else "account suspended"
 
-    def _look_up(self, app_id: str) -> tuple[bool, AppPasswordRow, Account]:
+    def _look_up(self, app_id: str, reads: Reads | None) -> tuple[bool, AppPasswordRow, Account]:
         """Both rows, checked, in one statement; for an unknown id those of nobody, at the same cost."""
-        with self._database.read() as tx:
-            found = tx.credentials.with_account(app_id)
-        row, account_row = found or self._nobody
+        with (reads or self._database).read() as tx:
+            found = tx.credentials.stored(app_id)
+            known = self._known.get(app_id)
+            if known is not None and known.found == found:
+                return True, known.row, known.account
+            row, account_row = self._nobody if found is None else tx.credentials.rows(found)
         try:
-            return found is not None, self._keyring.checked(row), read_account(self._keyring, account_row)
+            row, account = self._keyring.checked(row), read_account(self._keyring, account_row)
         except CorruptRow:
             self._audit.record(
                 AuditEvent.INTEGRITY_FAILED, credential=app_id, reason="app password or account altered"
             )
             raise
+        if found is not None:
+            self._remember(app_id, _Known(found, row, account))
+        return found is not None, row, account
+
+    def _remember(self, app_id: str, known: _Known) -> None:
+        """What was read need not be built and checked anew as long as it stays the same, to the byte."""
+        if len(self._known) >= KNOWN_CREDENTIALS:
+            self._known.clear()
+        self._known[app_id] = known
 
     def _refused(
         self, client: str, app_id: str | None, reason: str, account: str | None = None
@@ -147,6 +169,14 @@ class Authenticator:
                 reason=reason,
             )
         return AuthenticationError("the user name or the app password is not right")
+
+
+class _Known(NamedTuple):
+    """Both rows of an app password as they are stored, and what they have been found to say."""
+
+    found: tuple[object, ...]
+    row: AppPasswordRow
+    account: Account
 
 
 def _why_shut(row: AppPasswordRow, account: Account, now: datetime) -> str | None:

@@ -1,7 +1,8 @@
 """Whether the identity provider has lately said that the owner of an account may still come in.
 
 Asked with every request, it must cost nothing: a process remembers until when it need not look again. That is
-safe because an account that is shut meanwhile says so in its own row, which every request reads anyway.
+safe because an account that is shut meanwhile says so in its own row, which every request reads anyway. Where
+a new password suspends devices, which is not in that row, nothing is remembered: each process has to see it.
 Whoever was not confirmed lately is asked about before anything is served. Accounts that are built in are
 their own word. Called by whatever lets somebody in; `bootstrap` hands it on.
 """
@@ -22,6 +23,7 @@ from davserver.audit import get_logger
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.db.confirmations import ConfirmationRow
 from davserver.db.engine import Database, Transaction
+from davserver.db.reads import Reads
 from davserver.errors import AuthenticationError, ConfigError, ProviderUnavailable, Unconfirmed
 from davserver.model import Account, AccountId, AccountState
 
@@ -98,15 +100,16 @@ class Confirmations:
         self._lock = threading.Lock()
 
     # ── for whatever lets people in
-    def admit(self, account: Account) -> Account:
+    def admit(self, account: Account, reads: Reads | None = None) -> Account:
         """See `Gate.admit`."""
         if account.subject.startswith(LOCAL):
             return account
         now = to_seconds(self._clock())
         self._note(account.id, now)
-        if account.state is AccountState.ACTIVE and self._is_good(self._good.get(account.id, 0), now):
+        is_good = not self._suspends and self._is_good(self._good.get(account.id, 0), now)
+        if is_good and account.state is AccountState.ACTIVE:
             return account
-        known = self._ask(account, now)
+        known = self._ask(account, now, reads)
         if self._waits_for_proof(known.row):
             raise AuthenticationError("the password was reset: sign in on the site first")
         self._remember(known.row)
@@ -184,13 +187,15 @@ class Confirmations:
         return self._offboarding.left_to(tx, account)
 
     # ── private
-    def _ask(self, account: Account, now: int) -> Known:
+    def _ask(self, account: Account, now: int, reads: Reads | None = None) -> Known:
         """The account and its row, in which its owner is confirmed."""
-        known = self._offboarding.known(account.id)
+        known = self._offboarding.known(account.id, reads)
         if known.account.state not in ASKED:
             raise AuthenticationError("this account is suspended")
         if self._is_confirmed(known, now):
             return known
+        if reads is not None:
+            reads.pause()
         if not has_left(known.row) or not 0 <= now - judged_at(known.row) < KNOCK_SECONDS:
             known = self._desk.ask(known.account)
         if self._is_confirmed(known, to_seconds(self._clock())):

@@ -5,13 +5,15 @@ It must never be made twice at once for one account: it reads and decrypts every
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
+from contextlib import suppress
 
 from davserver.accounts.audit_trail import AuditEntry
 from davserver.accounts.overview import Overview
 from davserver.accounts.profiles import Profile
-from davserver.errors import LimitExceeded
+from davserver.accounts.taken import TakenNames
+from davserver.clock import Clock, to_seconds
+from davserver.errors import LimitExceeded, StorageUnavailable
 from davserver.model import AccountId
 
 NAMES = (
@@ -21,12 +23,20 @@ NAMES = (
 """What the archive says of its own names."""
 
 
-class Exports:
-    """The archives that are being sent by this process."""
+LEASE_SECONDS = 120
+"""How long after the last `go_on` an archive counts as broken off: a process that crashed says nothing."""
 
-    def __init__(self) -> None:
-        self._running: set[AccountId] = set()
-        self._lock = threading.Lock()
+
+class Exports:
+    """The archives that are being sent, by any process.
+
+    Args:
+        taken: the accounts that are sent one.
+    """
+
+    def __init__(self, taken: TakenNames, clock: Clock) -> None:
+        self._taken = taken
+        self._clock = clock
 
     def begin(self, account_id: AccountId) -> None:
         """An archive of this account is about to be sent; `end` has to follow.
@@ -34,15 +44,18 @@ class Exports:
         Raises:
             LimitExceeded: there is one already.
         """
-        with self._lock:
-            if account_id in self._running:
-                raise LimitExceeded("your data is being downloaded already: wait for its end, or cancel it")
-            self._running.add(account_id)
+        now = to_seconds(self._clock())
+        if not self._taken.first_time(account_id, now, now + LEASE_SECONDS):
+            raise LimitExceeded("your data is being downloaded already: wait for its end, or cancel it")
+
+    def go_on(self, account_id: AccountId) -> None:
+        """It is still being sent; to be said more often than every `LEASE_SECONDS`."""
+        with suppress(StorageUnavailable):  # a disk that is full now must not end it
+            self._taken.keep(account_id, to_seconds(self._clock()) + LEASE_SECONDS)
 
     def end(self, account_id: AccountId) -> None:
         """It was sent, or broken off."""
-        with self._lock:
-            self._running.discard(account_id)
+        self._taken.give_back(account_id)
 
 
 def about(overview: Overview, profile: Profile) -> dict[str, object]:

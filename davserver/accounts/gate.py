@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from davserver.db.reads import Reads
 from davserver.model import Account
 
 
 class Gate(Protocol):
     """What lets people in asks this of each of them."""
 
-    def admit(self, account: Account) -> Account:
+    def admit(self, account: Account, reads: Reads | None = None) -> Account:
         """Let a device of somebody in, whose credential is right.
+
+        Args:
+            account: whose.
+            reads: what the request reads in; it is let go of before anybody is waited for.
 
         Returns:
             The account as it is now: it may have been opened again by this very question.
@@ -51,7 +56,7 @@ class Gate(Protocol):
 class OpenGate:
     """The gate of built-in accounts: nobody is asked anything."""
 
-    def admit(self, account: Account) -> Account:
+    def admit(self, account: Account, reads: Reads | None = None) -> Account:  # noqa: ARG002 - nobody is waited for
         """See `Gate.admit`."""
         return account
 

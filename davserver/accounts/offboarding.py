@@ -18,6 +18,7 @@ from davserver.audit import OFFBOARDING, AuditEvent, AuditSink, get_logger
 from davserver.db.accounts import AccountRow
 from davserver.db.confirmations import ConfirmationRow, Pair
 from davserver.db.engine import Database, Transaction
+from davserver.db.reads import Reads
 from davserver.errors import CorruptRow, NotFound, StorageUnavailable
 from davserver.keyring import Keyring
 from davserver.model import Account, AccountId, AccountState
@@ -46,14 +47,14 @@ class Offboarding:
         self._audit = audit
         self._log = get_logger("sealdav.accounts")
 
-    def known(self, account_id: AccountId) -> Known:
-        """An account as it is now.
+    def known(self, account_id: AccountId, reads: Reads | None = None) -> Known:
+        """An account as it is now, or as the request sees it that reads in `reads`.
 
         Raises:
             NotFound: it is gone.
             CorruptRow: a row was altered.
         """
-        with self._database.read() as tx:
+        with (reads or self._database).read() as tx:
             account_row, row = self._rows(tx, account_id)
         return Known(read_account(self._keyring, account_row), row)
 

@@ -112,8 +112,9 @@ def tail(  # noqa: PLR0913, PLR0917 - options
     wanted = Search(None if account is None else account.casefold(), event, since)
     with session.services() as services:
         trail = services.audit_trail
+        last = trail.head().seq  # first: what is added now is shown now or followed, but never missed
         shown = trail.latest(wanted, limit=lines)[::-1]
-        last = trail.head().seq
+        last = max([last, *(entry.seq for entry in shown)])
         for entry in shown:
             console.result(_values(entry), _line(entry))
         for entry in _following(trail, wanted, last) if follow else ():

@@ -52,6 +52,7 @@ class Session:
         level: str = "error",
         create: bool = False,
         needs_space: bool = True,
+        is_current: bool = False,
         actor: str = TERMINAL,
     ) -> Iterator[Services]:
         """Open the store and the log; close both afterwards.
@@ -60,10 +61,13 @@ class Session:
             level: least important message that the terminal shows.
             create: make database, folders and master key where there is no database.
             needs_space: refuse to begin on a full disk.
+            is_current: the process that this one comes from has just opened the store.
             actor: who acts, for the audit log, where nobody is named.
         """
         settings = self.prepare(level=level, create=create)
-        services = build_services(settings, clock=self.clock, needs_space=needs_space, actor=actor)
+        services = build_services(
+            settings, clock=self.clock, needs_space=needs_space, is_current=is_current, actor=actor
+        )
         try:
             log_in_folder(settings)
             yield services

@@ -15,9 +15,12 @@ from cryptography import exceptions
 from cryptography.hazmat.primitives.ciphers import aead
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 Buffer = bytes | bytearray | memoryview
+
+HASH_BYTES = 32
+"""Length of SHA-256."""
 
 TAG_BYTES = 16
 """Length of the authenticator that both ciphers add (GCM: behind, SIV: in front)."""
@@ -110,11 +113,13 @@ def random_bytes(count: int) -> bytes:
 
 def hkdf_extract(salt: bytes, secret: bytes) -> bytes:
     """HKDF-Extract with SHA-256 (RFC 5869, 2.2): a 32-byte pseudorandom key."""
-    return HKDF.extract(SHA256(), salt, secret)
+    return hmac.digest(salt, secret, "sha256")
 
 
 def hkdf_expand(key: bytes, info: bytes, length: int) -> bytes:
     """HKDF-Expand with SHA-256 (RFC 5869, 2.3): `length` bytes, at most 8160."""
+    if length <= HASH_BYTES:  # the first block alone, for every file that is opened
+        return hmac.digest(key, info + b"\x01", "sha256")[:length]
     return HKDFExpand(SHA256(), length, info).derive(key)
 
 

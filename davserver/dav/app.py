@@ -8,6 +8,7 @@ error. Built by `davserver.cli` and by tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from davserver.bootstrap import Services
 from davserver.dav import errors
 from davserver.dav.bearer import BearerTokens, is_metadata, metadata
 from davserver.dav.body import RequestBody
-from davserver.dav.domain_controller import DomainController
+from davserver.dav.domain_controller import READS_KEY, DomainController
 from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
 from davserver.dav.put import Digests
@@ -29,8 +30,8 @@ from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
 from davserver.errors import DavserverError, IntegrityError
 from davserver.model import AuthMethod, Principal
-from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY, Environ
-from davserver.vault.service import Vaults
+from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY, TURN_KEY, Environ
+from davserver.vault.service import RequestReads, Vaults
 
 
 def build_app(services: Services) -> DavApp:
@@ -65,7 +66,9 @@ def _tokens(services: Services) -> BearerTokens | None:
 class Doorkeeper(Protocol):
     """What the door needs of `Authenticator`."""
 
-    def authenticate(self, username: str, secret: str, client: str, agent: str) -> Principal:
+    def authenticate(
+        self, username: str, secret: str, client: str, agent: str, reads: RequestReads | None
+    ) -> Principal:
         """Who it is; raises AuthenticationError."""
         ...
 
@@ -114,10 +117,14 @@ class DavApp(WsgiDAVApp):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Blocks:
         """Answer one request (PEP 3333). The status is given before this returns, so every error has one."""
-        start = _Start(start_response)
+        with closing(self._vaults.reads()) as reads:
+            environ[READS_KEY] = reads
+            return self._respond(environ, reads, _Start(start_response))
+
+    def _respond(self, environ: Environ, reads: RequestReads, start: _Start) -> Blocks:
         try:
-            start.body = RequestBody(environ)
-            return self._answer(environ, start.body, start)
+            start.body = RequestBody(environ, reads.pause)
+            return self._answer(environ, start.body, reads, start)
         except DavserverError as error:
             self._note(error, environ)
             scope: RequestScope | None = environ.get(SCOPE_KEY)
@@ -134,17 +141,21 @@ class DavApp(WsgiDAVApp):
         start(response.status, [*challenges, *response.headers])
         return [response.body]
 
-    def _answer(self, environ: Environ, body: RequestBody, start_response: StartResponse) -> Blocks:
+    def _answer(
+        self, environ: Environ, body: RequestBody, reads: RequestReads, start_response: StartResponse
+    ) -> Blocks:
         if is_metadata(environ):
             return metadata(self._tokens, environ, start_response)
         principal = self.domain_controller.principal(environ)
         environ[ACCOUNT_KEY] = principal.account.username
+        if TURN_KEY in environ:
+            environ[TURN_KEY](principal.account.username)
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
             return self._server.do_OPTIONS(environ, start_response)
         still_open = partial(self._still_open_for(principal), principal)
         watch = self._transfers.watch(still_open, environ.get(CUT_KEY, _stay))
         try:
-            environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal), body, watch)
+            environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal, reads), body, watch)
             environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
             blocks = self._server(environ, start_response)
         except BaseException:

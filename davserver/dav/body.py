@@ -5,7 +5,7 @@ Never holds more than one block, except a small XML document. Called by the disp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
@@ -23,6 +23,10 @@ MAX_XML_BYTES = 128 * 1024
 class RequestBody:
     """What `wsgi.input` holds for one request, and no byte of the next one.
 
+    Args:
+        environ: the WSGI environ.
+        before_reading: called before anything is waited for.
+
     Attributes:
         length: announced length in bytes; None for chunked.
         expected: whether there is a body at all.
@@ -31,8 +35,9 @@ class RequestBody:
         DAVError: 400 if Content-Length is not a number.
     """
 
-    def __init__(self, environ: Environ) -> None:
+    def __init__(self, environ: Environ, before_reading: Callable[[], None] = lambda: None) -> None:
         self._input = environ["wsgi.input"]
+        self._before_reading = before_reading
         self.length = None if environ.get("HTTP_TRANSFER_ENCODING") else _content_length(environ)
         self.expected = self.length != 0
         self._received = 0
@@ -43,20 +48,27 @@ class RequestBody:
         """Whether bytes may follow that are not the next request."""
         return not self._ended
 
-    def blocks(self) -> Iterator[memoryview]:
-        """The content, block by block; each is valid only until the next one is asked for.
+    def fill(self, buffer: memoryview) -> int:
+        """Put the next bytes into the front of `buffer`; returns how many, and 0 at the end.
 
         A body that is shorter than announced just ends, unless the server raises: the vault counts.
         """
+        if self._ended:
+            return 0
+        self._before_reading()
+        wanted = len(buffer) if self.length is None else min(len(buffer), self.length - self._received)
+        count = self._read_into(buffer[:wanted])
+        self._received += count
+        if self._received == self.length or (not count and self.length is None):
+            self._ended = True
+        return count
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The content, block by block; each is valid only until the next one is asked for."""
+        if self._ended:
+            return
         buffer = memoryview(bytearray(BLOCK_BYTES if self.length is None else min(self.length, BLOCK_BYTES)))
-        while not self._ended:
-            wanted = len(buffer) if self.length is None else min(len(buffer), self.length - self._received)
-            count = self._read_into(buffer[:wanted])
-            self._received += count
-            if self._received == self.length or (not count and self.length is None):
-                self._ended = True
-            if not count:
-                return
+        while count := self.fill(buffer):
             yield buffer[:count]
 
     def read_xml(self) -> bytes:

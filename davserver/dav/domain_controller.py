@@ -16,9 +16,10 @@ from davserver.dav.bearer import SCHEME, BearerTokens
 from davserver.errors import AuthenticationError
 from davserver.model import Principal
 from davserver.serving.exchange import Environ
+from davserver.vault.service import RequestReads
 
-Authenticate = Callable[[str, str, str, str], Principal]
-"""`Authenticator.authenticate`: user name, secret, client address, name of the program."""
+Authenticate = Callable[[str, str, str, str, RequestReads | None], Principal]
+"""`Authenticator.authenticate`: user name, secret, client address, name of the program, shared reads."""
 
 REALM = "Sealdav"
 
@@ -26,6 +27,9 @@ BASIC_CHALLENGE = ("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'
 
 PRINCIPAL_KEY = "sealdav.principal"
 """Where WsgiDAV's interface, which can only say yes or no, leaves the principal."""
+
+READS_KEY = "sealdav.reads"
+"""Where the environ carries what the request reads in one transaction (`Vaults.reads`)."""
 
 MAX_CREDENTIAL_CHARS = 4096
 """Longer ones are not even decoded."""
@@ -99,7 +103,8 @@ class DomainController(BaseDomainController):
         """
         client = environ.get("REMOTE_ADDR", "")
         agent = environ.get("HTTP_USER_AGENT", "")
-        environ[PRINCIPAL_KEY] = self._authenticate(user_name, password, client, agent)
+        reads = environ.get(READS_KEY)
+        environ[PRINCIPAL_KEY] = self._authenticate(user_name, password, client, agent, reads)
         return True
 
     def _basic(self, credential: str, environ: Environ) -> Principal:

@@ -88,6 +88,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.MasterKeyError: _SERVER_FAULT,
     ours.ProviderMisconfigured: _SERVER_FAULT,
     ours.ConfigError: _SERVER_FAULT,
+    ours.TooBusy: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.ProviderUnavailable: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.Unconfirmed: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "sufficient-disk-space"),  # RFC 4331, 6

@@ -114,6 +114,9 @@ LIVE: Mapping[str, Property] = {
 }
 """Every property that is computed from nodes, by "{namespace}name". `facts` makes those without a value."""
 
+ETAG = f"{DAV}getetag"
+"""Costs as much as all the rest of a row."""
+
 LOCKDISCOVERY = f"{DAV}lockdiscovery"
 """Looked up, not computed, and never for the client to set."""
 

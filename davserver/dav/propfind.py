@@ -7,9 +7,9 @@ is not looked at: it is about content. Called by `RequestServer`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Self
 
 from wsgidav.dav_error import HTTP_FORBIDDEN, DAVError, PRECONDITION_CODE_PropfindFiniteDepth
@@ -18,7 +18,7 @@ from davserver.dav import multistatus
 from davserver.dav.conditions import Depth, parse_depth
 from davserver.dav.lockdiscovery import discovery
 from davserver.dav.multistatus import RowWriter
-from davserver.dav.properties import LOCKDISCOVERY, PROTECTED, QUOTA, facts
+from davserver.dav.properties import ETAG, LOCKDISCOVERY, PROTECTED, QUOTA, facts
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import wants_minimal
 from davserver.dav.resources import CollectionResource
@@ -43,6 +43,7 @@ class Plan:
     Attributes:
         writer: None if it needs quota numbers, which are those of the moment.
         asks_locks, asks_dead: whether locks and dead properties have to be looked up.
+        asks_tags: whether entity tags have to be computed.
     """
 
     wanted: Propfind
@@ -51,6 +52,7 @@ class Plan:
     writer: RowWriter | None
     asks_locks: bool
     asks_dead: bool
+    asks_tags: bool
 
     @classmethod
     def of(cls, body: bytes, scopes: Scope, *, minimal: bool) -> Self:
@@ -65,7 +67,8 @@ class Plan:
         writer = None if asks_quota else RowWriter(wanted, facts(scopes, None), minimal=minimal)
         asks_locks = everything or LOCKDISCOVERY in wanted.names
         asks_dead = everything or not PROTECTED.issuperset(wanted.names)
-        return cls(wanted, scopes, minimal, writer, asks_locks, asks_dead)
+        asks_tags = everything or ETAG in wanted.names
+        return cls(wanted, scopes, minimal, writer, asks_locks, asks_dead, asks_tags)
 
     def writer_for(self, vault: Vault) -> RowWriter:
         """The writer, with the numbers of this moment if they are asked for."""
@@ -108,14 +111,14 @@ def _rows(scope: RequestScope, resource: Resource, asked: Plan, *, members: bool
     locks = _Locks(scope, members=members) if asked.asks_locks else None
     own, node = scope.target.href(collection=resource.is_collection), resource.node
     dead = scope.vault.dead_properties(node) if asked.asks_dead else NO_PROPERTIES
-    shown = node if node.name else replace(node, name=scope.username)
+    shown = node if node.name else node._replace(name=scope.username)
     yield writer.row(own, shown, dead if locks is None else {**dead, LOCKDISCOVERY: locks.own})
     if not members or not isinstance(resource, CollectionResource):
         return
     found = (
         resource.members_with_properties()
         if asked.asks_dead
-        else ((member, NO_PROPERTIES) for member in resource.members())
+        else zip(resource.members(tagged=asked.asks_tags), repeat(NO_PROPERTIES), strict=False)
     )
     for node, dead in found:
         href = f"{own}{encode(node.name)}/" if node.is_collection else own + encode(node.name)

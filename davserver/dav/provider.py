@@ -28,10 +28,7 @@ class VaultProvider(DAVProvider):
         Raises:
             PathError: a name that cannot be stored.
         """
-        node = RequestScope.of(environ).node(VaultPath.parse(path))
-        if node is None:
-            return None
-        return (CollectionResource if node.is_collection else FileResource)(path, environ, node)
+        return _resource(VaultPath.parse(path), environ)
 
     def existing(self, environ: Environ) -> Resource:
         """The resource that the request addresses.
@@ -40,7 +37,14 @@ class VaultProvider(DAVProvider):
             NotFound: there is none.
         """
         target = RequestScope.of(environ).target
-        resource = self.get_resource_inst(str(target.path), environ)
+        resource = _resource(target.path, environ)
         if resource is None or (target.slash and not resource.is_collection):
             raise NotFound("there is no such file or collection")
         return resource
+
+
+def _resource(path: VaultPath, environ: Environ) -> Resource | None:
+    node = RequestScope.of(environ).node(path)
+    if node is None:
+        return None
+    return (CollectionResource if node.is_collection else FileResource)(str(path), environ, node)

@@ -47,9 +47,9 @@ def respond(scope: RequestScope, digests: Digests, start_response: StartResponse
         demands=scope.demands(),
     )
     with upload:
-        for block in scope.body.blocks():
+        while scope.body.unread and (count := scope.body.fill(upload.space())):
             scope.watch.check()
-            upload.write(block)
+            upload.advance(count)
         result = upload.commit()
     headers = [("ETag", f'"{result.node.etag}"'), *times.acknowledgements]
     return placed(start_response, created=result.created, headers=headers)

@@ -61,9 +61,9 @@ class CollectionResource(DAVCollection):
         super().__init__(path, environ)
         self.node = node
 
-    def members(self) -> Iterator[Node]:
+    def members(self, *, tagged: bool = True) -> Iterator[Node]:
         """The members as nodes, read as they are consumed; resources would cost more than their rows."""
-        return RequestScope.of(self.environ).vault.listing(self.node)
+        return RequestScope.of(self.environ).vault.listing(self.node, tagged=tagged)
 
     def members_with_properties(self) -> Iterator[tuple[Node, Values]]:
         """The members with their dead properties."""

@@ -26,7 +26,7 @@ FILES_ALIAS = ("remote.php", "dav", "files")
 HREF_SAFE = "!$'()*,:=@~"
 """Besides letters, digits and `-._`, what stands for itself in an href: neither XML nor any client minds."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9._ -]+")
 _SEGMENT = re.compile(
     r"(?:%[0-9A-Fa-f]{2}|[!$&-;=?-~])*"
 )  # printable ASCII; neither space, quotes, `#` nor `<>`
@@ -61,7 +61,9 @@ def href(tree: str, names: Iterable[str], *, collection: bool) -> str:
 
 def encode(name: str) -> str:
     """Percent-encode one name for an href."""
-    return name if _PLAIN.fullmatch(name) else quote(name, HREF_SAFE)
+    if _PLAIN.fullmatch(name):
+        return name.replace(" ", "%20")
+    return quote(name, HREF_SAFE)
 
 
 def parse_target(target: str, username: str) -> Target:
@@ -132,6 +134,8 @@ def _prefix_length(names: tuple[str, ...], username: str) -> int:
 def _decode(segment: str) -> str:
     if not _SEGMENT.fullmatch(segment):
         raise PathError("the path holds something that is not percent-encoded (RFC 3986, 2)")
+    if "%" not in segment:
+        return segment
     try:
         name = unquote_to_bytes(segment).decode("utf-8")
     except UnicodeDecodeError:

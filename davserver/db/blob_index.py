@@ -15,7 +15,10 @@ from typing import ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.dialects import sqlite
 
+from davserver.db.driver import Driver
+from davserver.db.prepared import Prepared
 from davserver.db.rows import AuthenticatedRow, build, columns_of
 from davserver.db.schema import blob, inline_blob, node, node_version
 from davserver.model import AccountId, BlobId
@@ -56,13 +59,28 @@ class BlobRow(AuthenticatedRow):
 
 _COLUMNS = columns_of(BlobRow, blob)
 _THIS = blob.c.blob_id == bindparam("id")
-_FETCH = (
+_FETCH = Prepared(
     sa.select(*_COLUMNS, inline_blob.c.data)
     .select_from(blob.outerjoin(inline_blob, inline_blob.c.blob_id == blob.c.blob_id))
     .where(_THIS, blob.c.account_id == bindparam("account"))
 )
-_INSERT = sa.insert(blob)
-_INSERT_INLINE = sa.insert(inline_blob)
+_INSERT = Prepared(sa.insert(blob))
+_INSERT_INLINE = Prepared(sa.insert(inline_blob))
+
+
+def _insert_instead() -> Prepared:
+    """Add a row, and in the same step write down of another one since when it is worth a look.
+
+    The other row, as it is, conflicts with itself, and only its time is updated; if it is gone, so be it.
+    """
+    new = sa.select(*(bindparam(column.name, type_=column.type) for column in blob.c))
+    other = sa.select(blob).where(blob.c.blob_id == bindparam("old"))
+    insert = sqlite.insert(blob).from_select(list(blob.c), sa.union_all(new, other))
+    time = {"unreferenced_at": bindparam("now", type_=sa.BigInteger)}
+    return Prepared(insert.on_conflict_do_update(index_elements=[blob.c.blob_id], set_=time))
+
+
+_INSERT_INSTEAD = _insert_instead()
 _CHANGE_STATE = (
     sa.update(blob)
     .where(_THIS, blob.c.version == bindparam("expected"), blob.c.state == bindparam("old_state"))
@@ -79,53 +97,69 @@ _REFERENCED = sa.or_(
     sa.exists().where(node.c.blob_id == blob.c.blob_id),
     sa.exists().where(node_version.c.blob_id == blob.c.blob_id),
 )
+_PUBLISH = Prepared(_CHANGE_STATE)
 _CLAIM = _CHANGE_STATE.where(
     sa.not_(_REFERENCED),
     sa.or_(blob.c.state == BlobState.STAGING, blob.c.unreferenced_at <= bindparam("before")),
 )
-_HEARTBEAT = (
+_HEARTBEAT = Prepared(
     sa.update(blob)
     .where(_THIS, blob.c.state == BlobState.STAGING)
     .values(heartbeat_at=bindparam("now", type_=sa.BigInteger))
 )
-_MARK = sa.update(blob).where(_THIS).values(unreferenced_at=bindparam("now", type_=sa.BigInteger))
+_MARK = Prepared(sa.update(blob).where(_THIS).values(unreferenced_at=bindparam("now", type_=sa.BigInteger)))
 _UNMARK = sa.update(blob).where(_THIS, _REFERENCED).values(unreferenced_at=None)
 
 
 class BlobIndex:
     """The tables `blob` and `inline_blob`."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
 
     def fetch(self, account: AccountId, blob_id: BlobId) -> tuple[BlobRow, bytes | None] | None:
         """The row, and the sealed bytes if they are kept inline."""
-        found = self._connection.execute(_FETCH, {"account": account, "id": blob_id}).one_or_none()
+        found = self._driver.one(_FETCH, {"account": account, "id": blob_id})
         return None if found is None else (build(BlobRow, found[:-1]), found[-1])
 
-    def insert(self, row: BlobRow, *, now: int, data: bytes | None = None) -> None:
-        """Add a blob; `data` are its sealed bytes if it is kept inline."""
-        self._connection.execute(_INSERT, {**row.columns(), "heartbeat_at": now, "unreferenced_at": None})
+    def insert(
+        self, row: BlobRow, *, now: int, data: bytes | None = None, instead_of: BlobId | None = None
+    ) -> None:
+        """Add a blob.
+
+        Args:
+            row: as it is to be.
+            now: when.
+            data: the sealed bytes if it is kept inline.
+            instead_of: a blob that a node is about to give up for it, for garbage collection to look at.
+        """
+        values = {**row.columns(), "heartbeat_at": now, "unreferenced_at": None}
+        if instead_of is None:
+            self._driver.change(_INSERT, values)
+        else:
+            self._driver.change(_INSERT_INSTEAD, {**values, "old": instead_of, "now": now})
         if data is not None:
-            self._connection.execute(_INSERT_INLINE, {"blob_id": row.blob_id, "data": data})
+            self._driver.change(_INSERT_INLINE, {"blob_id": row.blob_id, "data": data})
 
     def heartbeat(self, blob_id: BlobId, *, now: int) -> bool:
         """Say that a staging blob is still being written; False if garbage collection has claimed it."""
-        return self._connection.execute(_HEARTBEAT, {"id": blob_id, "now": now}).rowcount == 1
+        return self._driver.change(_HEARTBEAT, {"id": blob_id, "now": now}) == 1
 
     def publish(self, row: BlobRow, *, now: int) -> bool:
         """Turn a staging blob live; `row` is as it will be. False if garbage collection has claimed it."""
-        return self._connection.execute(_CHANGE_STATE, _change(row, BlobState.STAGING, now)).rowcount == 1
+        return self._driver.change(_PUBLISH, _change(row, BlobState.STAGING, now)) == 1
 
     def mark_unreferenced(self, blob_id: BlobId, *, now: int) -> None:
         """Let garbage collection have a look at this blob: a node that named it no longer does."""
-        self._connection.execute(_MARK, {"id": blob_id, "now": now})
+        self._driver.change(_MARK, {"id": blob_id, "now": now})
 
     def add_reference(self, blob_ids: Sequence[BlobId]) -> bool:
         """Keep live blobs for a COPY; False if one of them is no longer live."""
         distinct = set(blob_ids)
         statement = sa.update(blob).where(blob.c.blob_id.in_(distinct), blob.c.state == BlobState.LIVE)
-        return self._connection.execute(statement.values(unreferenced_at=None)).rowcount == len(distinct)
+        return self._driver.sqlalchemy.execute(statement.values(unreferenced_at=None)).rowcount == len(
+            distinct
+        )
 
     def collectable(self, *, live_before: int, staging_before: int, limit: int) -> list[BlobRow]:
         """Blobs that look like garbage: unreferenced, abandoned while staging, or already dead."""
@@ -141,7 +175,7 @@ class BlobIndex:
                 blob.c.state == BlobState.DEAD,
             )
         )
-        return [build(BlobRow, found) for found in self._connection.execute(statement.limit(limit))]
+        return [build(BlobRow, found) for found in self._driver.sqlalchemy.execute(statement.limit(limit))]
 
     def claim(self, row: BlobRow, *, old_state: str, before: int) -> bool:
         """Turn a blob dead if nothing has named it since `before`; `row` is as it will be.
@@ -149,27 +183,27 @@ class BlobIndex:
         Returns False if something does or did, and then forgets a mark that is out of date.
         """
         parameters = {**_change(row, old_state, before), "before": before}
-        if self._connection.execute(_CLAIM, parameters).rowcount == 1:
+        if self._driver.sqlalchemy.execute(_CLAIM, parameters).rowcount == 1:
             return True
-        self._connection.execute(_UNMARK, {"id": row.blob_id})
+        self._driver.sqlalchemy.execute(_UNMARK, {"id": row.blob_id})
         return False
 
     def forget(self, blob_ids: Sequence[BlobId]) -> None:
         """Remove dead blobs, wrapped keys and inline bytes; their bytes in the store are gone already."""
         dead = sa.delete(blob).where(blob.c.blob_id.in_(blob_ids), blob.c.state == BlobState.DEAD)
-        self._connection.execute(dead)
+        self._driver.sqlalchemy.execute(dead)
 
     def scan(self, *, after: BlobId | None, limit: int) -> list[BlobRow]:
         """At most `limit` blobs of all accounts in order of their ids, for `verify`; `after` None starts."""
         statement = sa.select(*_COLUMNS).order_by(blob.c.blob_id).limit(limit)
         if after is not None:
             statement = statement.where(blob.c.blob_id > after)
-        return [build(BlobRow, found) for found in self._connection.execute(statement)]
+        return [build(BlobRow, found) for found in self._driver.sqlalchemy.execute(statement)]
 
     def known(self, blob_ids: Sequence[BlobId]) -> set[BlobId]:
         """Which of these ids have a row."""
         statement = sa.select(blob.c.blob_id).where(blob.c.blob_id.in_(blob_ids))
-        return {BlobId(found) for (found,) in self._connection.execute(statement)}
+        return {BlobId(found) for (found,) in self._driver.sqlalchemy.execute(statement)}
 
 
 def _change(row: BlobRow, old_state: str, now: int) -> dict[str, object]:

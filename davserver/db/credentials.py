@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from davserver.db.accounts import AccountRow
+from davserver.db.driver import Driver
+from davserver.db.prepared import Found, Prepared
 from davserver.db.rows import AuthenticatedRow, build, column_names, columns_of
 from davserver.db.schema import account, app_password, totp_device
 from davserver.errors import VersionConflict
@@ -75,7 +77,7 @@ class TotpDeviceRow(AuthenticatedRow):
 _ACCOUNT = bindparam("account", type_=sa.LargeBinary)
 _APP_COLUMNS = len(column_names(AppPasswordRow))
 _APP_PASSWORDS = sa.select(*columns_of(AppPasswordRow, app_password))
-_WITH_ACCOUNT = (
+_WITH_ACCOUNT = Prepared(
     sa.select(*columns_of(AppPasswordRow, app_password), *columns_of(AccountRow, account))
     .join_from(app_password, account, app_password.c.account_id == account.c.account_id)
     .where(app_password.c.app_id == bindparam("app_id"))
@@ -111,24 +113,31 @@ _DELETE_DEVICES = sa.delete(totp_device).where(totp_device.c.account_id == _ACCO
 class Credentials:
     """The tables `app_password` and `totp_device`."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
 
     def with_account(self, app_id: str) -> tuple[AppPasswordRow, AccountRow] | None:
         """An app password, revoked or not, and the account that it belongs to, in one statement."""
-        found = self._connection.execute(_WITH_ACCOUNT, {"app_id": app_id}).one_or_none()
-        if found is None:
-            return None
+        found = self.stored(app_id)
+        return None if found is None else self.rows(found)
+
+    def stored(self, app_id: str) -> Found | None:
+        """What `with_account` gives, as it comes: to compare with what was read before."""
+        return self._driver.one(_WITH_ACCOUNT, {"app_id": app_id})
+
+    @staticmethod
+    def rows(found: Found) -> tuple[AppPasswordRow, AccountRow]:
+        """What `stored` has found."""
         return build(AppPasswordRow, found[:_APP_COLUMNS]), build(AccountRow, found[_APP_COLUMNS:])
 
     def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
         """Every app password of an account, revoked ones too, oldest first."""
-        found = self._connection.execute(_OF_ACCOUNT, {"account": account_id})
+        found = self._driver.sqlalchemy.execute(_OF_ACCOUNT, {"account": account_id})
         return [build(AppPasswordRow, one) for one in found]
 
     def insert_app_password(self, row: AppPasswordRow) -> None:
         """Add an app password."""
-        self._connection.execute(_INSERT_APP_PASSWORD, row.columns())
+        self._driver.sqlalchemy.execute(_INSERT_APP_PASSWORD, row.columns())
 
     def replace_app_password(self, row: AppPasswordRow, *, expected_version: int) -> None:
         """Write the covered columns of `row` over the app password with its id.
@@ -137,13 +146,13 @@ class Credentials:
             VersionConflict: it has another version than expected.
         """
         change = {**row.covered_columns(), "this": row.app_id, "expected": expected_version}
-        if self._connection.execute(_REPLACE_APP_PASSWORD, change).rowcount != 1:
+        if self._driver.sqlalchemy.execute(_REPLACE_APP_PASSWORD, change).rowcount != 1:
             raise VersionConflict("the app password was changed by somebody else in between")
 
     def record_use(self, app_id: str, *, now: int, client: str, agent: str = "") -> None:
         """Note when, from where and by which program an app password was used, unless it is revoked."""
         use = {"this": app_id, "now": now, "client": client, "agent": agent or None}
-        self._connection.execute(_RECORD_USE, use)
+        self._driver.sqlalchemy.execute(_RECORD_USE, use)
 
     def forget_uses(self, *, before: int) -> int:
         """Drop addresses and programs of uses before this moment; returns how many app passwords had some."""
@@ -151,19 +160,20 @@ class Credentials:
             app_password.c.last_used_at < before,
             sa.or_(app_password.c.last_used_from.is_not(None), app_password.c.last_used_client.is_not(None)),
         )
-        return self._connection.execute(
+        return self._driver.sqlalchemy.execute(
             statement, {"last_used_from": None, "last_used_client": None}
         ).rowcount
 
     def devices(self, account_id: AccountId) -> list[TotpDeviceRow]:
         """The account's TOTP devices: at most one that is confirmed and one that is pending."""
         return [
-            build(TotpDeviceRow, one) for one in self._connection.execute(_DEVICES, {"account": account_id})
+            build(TotpDeviceRow, one)
+            for one in self._driver.sqlalchemy.execute(_DEVICES, {"account": account_id})
         ]
 
     def insert_device(self, row: TotpDeviceRow) -> None:
         """Add a TOTP device."""
-        self._connection.execute(_INSERT_DEVICE, row.columns())
+        self._driver.sqlalchemy.execute(_INSERT_DEVICE, row.columns())
 
     def consume_step(self, row: TotpDeviceRow, *, expected_version: int) -> bool:
         """Write `row` over its device if that raises `last_step` (RFC 6238, 5.2: a code is good once).
@@ -177,7 +187,7 @@ class Credentials:
             "expected": expected_version,
             "step": row.last_step,
         }
-        return self._connection.execute(_CONSUME_STEP, change).rowcount == 1
+        return self._driver.sqlalchemy.execute(_CONSUME_STEP, change).rowcount == 1
 
     def delete_devices(
         self, account_id: AccountId, *, confirmed: bool | None = None, keep: bytes = b""
@@ -186,4 +196,4 @@ class Credentials:
         statement = _DELETE_DEVICES.where(totp_device.c.device_id != keep)
         if confirmed is not None:
             statement = statement.where(totp_device.c.confirmed.is_(confirmed))
-        self._connection.execute(statement, {"account": account_id})
+        self._driver.sqlalchemy.execute(statement, {"account": account_id})

@@ -10,11 +10,12 @@ Leaving the block without `commit()` rolls back. Nothing above this package sees
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -26,6 +27,7 @@ from davserver.db.blob_index import BlobIndex
 from davserver.db.confirmations import ConfirmationsTable
 from davserver.db.credentials import Credentials
 from davserver.db.deletion import Deletion
+from davserver.db.driver import Connections, Driver
 from davserver.db.ended import EndedTable
 from davserver.db.instance import Instance
 from davserver.db.invitations import InvitationsTable
@@ -42,11 +44,13 @@ from davserver.db.roster import RosterTables
 from davserver.db.sessions import SessionsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
+from davserver.db.writer import Writer
 from davserver.errors import CorruptRow, StorageFull, StorageUnavailable, VersionConflict
 from davserver.model import AccountId, Durability
 
 BUSY_TIMEOUT_MS = 30_000
-"""How long a writer of another process is waited for before the request fails with StorageUnavailable."""
+"""How long a writer is waited for that takes no turns, such as another program, before the request fails with
+StorageUnavailable."""
 
 PAGE_BYTES = 8192
 """SQLite page size: a node row of about 400 bytes then packs well in its clustered table."""
@@ -54,47 +58,119 @@ PAGE_BYTES = 8192
 JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 """The write-ahead log is cut back to this after a checkpoint."""
 
+Made = TypeVar("Made")
+
 POOL_SIZE = 32
 """Connections kept open: one for each request that may run at once."""
 
 
+FOREIGN = (sqlite3.Error, DBAPIError, StatementError)
+"""What the driver and SQLAlchemy raise."""
+
+
+def translated(error: sqlite3.Error | StatementError) -> StorageUnavailable | VersionConflict | CorruptRow:
+    """One of our errors instead; the driver's text may hold values and is not passed on."""
+    cause = error.orig if isinstance(error, StatementError) else error
+    if not isinstance(cause, sqlite3.Error):  # an id that a row gave, of a type that only SQLite allows there
+        return CorruptRow("a row names another one by something that is no id")
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None and isinstance(
+        cause, sqlite3.OperationalError
+    ):  # no error of SQLite's, but of the driver
+        return CorruptRow("a text in the database is not encoded as such")
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFull("no space left for the database")
+    if isinstance(cause, sqlite3.IntegrityError):
+        return VersionConflict("somebody else changed the same rows in between")
+    reason = getattr(cause, "sqlite_errorname", type(cause).__name__)
+    return StorageUnavailable(f"the database refused ({reason})")
+
+
+class _lazy(Generic[Made]):  # noqa: N801 - used like `cached_property`
+    """`cached_property` without its lock, for objects that belong to one thread."""
+
+    def __init__(self, make: Callable[[Transaction], Made]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __get__(self, owner: Transaction, _type: type[Transaction]) -> Made:
+        made = owner.__dict__[self._make.__name__] = self._make(owner)
+        return made
+
+
 class Transaction:
-    """One unit of work: every table family over one connection.
+    """One unit of work: every table family over one connection. To be used as a context, once.
+
+    Args:
+        connections: where its connection comes from and goes to.
+        writer: for one that writes: whose turn it is; None for one that only reads.
 
     Attributes:
         writes: whether it may change anything.
     """
 
-    def __init__(self, connection: sa.Connection, *, writes: bool) -> None:
-        self.writes = writes
-        self._connection = connection
-        self._transaction = connection.begin()
+    _driver: Driver
+
+    def __init__(self, connections: Connections, writer: Writer | None) -> None:
+        self.writes = writer is not None
+        self._connections = connections
+        self._writer = writer
         self._afterwards: list[Callable[[], None]] = []
         self._committed = False
 
+    def __enter__(self) -> Self:
+        if self._writer is not None:
+            self._writer.take()
+        try:
+            self._driver = Driver(self._connections, writes=self.writes)
+        except BaseException as error:
+            if self._writer is not None:
+                self._writer.give()
+            if isinstance(error, FOREIGN):
+                raise translated(error) from None
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._writer is None:
+                self._driver.end()
+            else:
+                self._end_write(self._writer)
+        except FOREIGN as another:
+            raise translated(another) from None
+        if isinstance(error, FOREIGN):
+            raise translated(error) from None
+
+    def _end_write(self, writer: Writer) -> None:
+        try:
+            self._driver.end()  # first, because the next writer uses the same connection
+        finally:
+            writer.give()
+        if self._committed:
+            writer.wait_until_durable()
+            for call in self._afterwards:
+                call()
+
+    @property
+    def _connection(self) -> sa.Connection:
+        """For statements that are built on the spot."""
+        return self._driver.sqlalchemy
+
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call this once the changes are durable and the writer lock is given back; never if they are not."""
+        """Call this once the changes are durable and others may write; never if they are not."""
         self._afterwards.append(call)
 
     def commit(self) -> None:
-        """Make the changes durable as the setting `durability` says. May be called once."""
-        try:
-            self._transaction.commit()
-        except BaseException:
-            # SQLAlchemy would take the connection back into its pool with the transaction, and with it the
-            # write lock, still open: closing it rolls back.
-            self._connection.invalidate()
-            raise
+        """Make the changes visible; durable, as the setting says, they are when the block is left. Once."""
+        self._driver.commit()
         self._committed = True
-
-    def tell(self) -> None:
-        """Make the calls that waited for the commit; for `Database` alone."""
-        for call in self._afterwards if self._committed else ():
-            call()
 
     def wipe_freed(self) -> None:
         """From here on overwrite with zeros what is deleted: else it stays on pages that become free."""
-        self._connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        self._driver.wipe_freed()
 
     @cached_property
     def instance(self) -> Instance:
@@ -106,10 +182,10 @@ class Transaction:
         """Accounts, their wrapped keys, quota and built-in identities."""
         return Accounts(self._connection)
 
-    @cached_property
+    @_lazy
     def credentials(self) -> Credentials:
         """App passwords and TOTP devices."""
-        return Credentials(self._connection)
+        return Credentials(self._driver)
 
     @cached_property
     def recovery_codes(self) -> RecoveryCodesTable:
@@ -181,30 +257,30 @@ class Transaction:
         """Failure counters."""
         return ThrottleTable(self._connection)
 
-    @cached_property
+    @_lazy
     def nodes(self) -> Nodes:
         """The tree."""
-        return Nodes(self._connection)
+        return Nodes(self._driver)
 
-    @cached_property
+    @_lazy
     def locks(self) -> Locks:
         """Write locks."""
-        return Locks(self._connection)
+        return Locks(self._driver)
 
     @cached_property
     def properties(self) -> Properties:
         """Dead properties."""
-        return Properties(self._connection)
+        return Properties(self._driver)
 
-    @cached_property
+    @_lazy
     def quota(self) -> Quota:
         """Bytes stored, per account."""
-        return Quota(self._connection)
+        return Quota(self._driver)
 
-    @cached_property
+    @_lazy
     def blobs(self) -> BlobIndex:
         """Which blobs exist, in which state, and the small ones themselves."""
-        return BlobIndex(self._connection)
+        return BlobIndex(self._driver)
 
 
 Within = Callable[[Transaction, AccountId], object]
@@ -215,52 +291,32 @@ class Database:
     """SQLite in write-ahead mode: any number of readers beside one writer."""
 
     def __init__(self, url: str, *, durability: Durability = "full") -> None:
-        self._durability = durability
-        self._writer = threading.Lock()
-        self._writing: int | None = None
         self.engine = sa.create_engine(
             url,
             poolclass=sa.QueuePool,
-            pool_size=POOL_SIZE,
+            pool_size=1,  # `Connections` keeps them
             max_overflow=-1,
+            pool_reset_on_return=None,
             hide_parameters=True,  # else an error's text would hold verifiers and sealed names
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
-        event.listen(self.engine, "connect", self._prepare_connection)
-        event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "connect", _prepare_connection)
+        self._readers = Connections(self.engine, POOL_SIZE)
+        # All writers use one connection: what it keeps of the database stays true until another one writes.
+        self._writers = Connections(self.engine, 1)
+        self._writer = Writer(Path(self.engine.url.database or ""), durability)
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""
-        with _translated(), self.engine.connect() as connection:
-            yield Transaction(connection, writes=False)
+        return Transaction(self._readers, None)
 
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> AbstractContextManager[Transaction]:
         """The only writer of this process; waits for writers of other processes.
 
         Raises:
             RuntimeError: this thread is writing already, and would wait for itself for ever.
         """
-        if self._writing == threading.get_ident():
-            raise RuntimeError("this thread has a write transaction: hand that one down")
-        tx: Transaction | None = None
-        try:
-            with _translated(), self._writer, self._marked(), self.engine.connect() as connection:
-                tx = Transaction(connection.execution_options(sealdav_write=True), writes=True)
-                yield tx
-        finally:
-            if tx is not None:
-                tx.tell()
-
-    @contextmanager
-    def _marked(self) -> Iterator[None]:
-        """Note which thread holds the writer lock."""
-        self._writing = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._writing = None
+        return Transaction(self._writers, self._writer)
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the database and cut it to nothing: it holds older versions of pages.
@@ -268,53 +324,33 @@ class Database:
         Waits for readers as long as a writer would; False if one of them held it longer. The log is then
         emptied when the last process closes the database.
         """
-        with _translated(), closing(self.engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            cursor.close()
+        try:
+            with closing(self.engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor.close()
+        except FOREIGN as error:
+            raise translated(error) from None
         return not busy
 
     def dispose(self) -> None:
         """Close every pooled connection. To be called before a fork: no connection may cross one."""
-        self.engine.dispose()
-
-    def _prepare_connection(self, connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # `_begin` decides how a transaction starts, not the driver
-        cursor = connection.cursor()
-        for pragma in (
-            f"page_size = {PAGE_BYTES}",
-            "journal_mode = WAL",
-            f"synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}",
-            "foreign_keys = ON",
-            "temp_store = MEMORY",  # names and metadata are sealed, but nothing of a query belongs on disk
-            "secure_delete = FAST",
-            f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        self._readers.close()
+        self._writers.close()
+        self._writer.close()
 
 
-def _begin(connection: sa.Connection) -> None:
-    """Take the write lock at once where a write is meant: an upgrade in the middle could fail as 'busy'."""
-    writes: Any = connection.get_execution_options().get("sealdav_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's errors into ours; the driver's text may hold values and is not passed on."""
-    try:
-        yield
-    except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-            raise StorageFull("no space left for the database") from None
-        if isinstance(error, sa.exc.IntegrityError):
-            raise VersionConflict("somebody else changed the same rows in between") from None
-        raise StorageUnavailable(f"the database refused ({_reason(error)})") from None
-    except StatementError:  # an id that a row gave, of a type that only SQLite allows there
-        raise CorruptRow("a row names another one by something that is no id") from None
-
-
-def _reason(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlite_errorname", type(error.orig).__name__))
+def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # `Driver` decides how a transaction starts, not the library
+    cursor = connection.cursor()
+    for pragma in (
+        f"page_size = {PAGE_BYTES}",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",  # commits are synced by `LogSync`, checkpoints by SQLite
+        "foreign_keys = ON",
+        "temp_store = MEMORY",  # names and metadata are sealed, but nothing of a query belongs on disk
+        "secure_delete = FAST",
+        f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -13,6 +13,8 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from davserver.db.driver import Driver
+from davserver.db.prepared import Prepared
 from davserver.db.rows import AuthenticatedRow, build, columns_of
 from davserver.db.schema import account as accounts
 from davserver.db.schema import lock, node
@@ -80,7 +82,8 @@ _FIND_BELOW_TOO = _LOCKS.where(_LIVE, sa.or_(_ON_WAY, _below()))
 _OF_CHILDREN = _LOCKS.join_from(
     lock, node, sa.and_(node.c.account_id == lock.c.account_id, node.c.node_id == lock.c.node_id)
 ).where(_LIVE, node.c.parent_id == bindparam("parent", type_=sa.LargeBinary))
-_COUNT = sa.select(sa.func.count()).select_from(lock).where(_LIVE)
+_COUNT = Prepared(sa.select(sa.func.count()).select_from(lock).where(_LIVE))
+_INSERT = Prepared(sa.insert(lock))
 _THIS = sa.and_(_ACCOUNT, lock.c.lock_id == bindparam("this", type_=sa.LargeBinary))
 _REPLACE = sa.update(lock).where(_THIS, lock.c.version == bindparam("expected"))
 _DELETE = sa.delete(lock).where(_THIS)
@@ -89,29 +92,40 @@ _DELETE = sa.delete(lock).where(_THIS)
 class Locks:
     """The table `lock`."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
 
     def find(
         self, account: AccountId, way: Collection[NodeId], tops: Collection[NodeId] = (), *, now: int
     ) -> list[LockRow]:
-        """Live locks whose roots are among `way`, or are one of `tops` or lie below it; the oldest first."""
+        """Live locks whose roots are among `way`, or are one of `tops` or lie below it; the oldest first.
+
+        Nothing is looked up if this transaction has just seen that the account has none.
+        """
+        if not self.may_exist(account):
+            return []
         parameters: dict[str, object] = {"account": account, "way": list(way), "now": now}
         if not tops:
             return self._rows(_FIND, parameters)
         return self._rows(_FIND_BELOW_TOO, {**parameters, "tops": list(tops)})
 
     def of_children(self, account: AccountId, parent: NodeId, *, now: int) -> list[LockRow]:
-        """Live locks whose roots are children of `parent`."""
+        """Live locks whose roots are children of `parent`; as for `find`."""
+        if not self.may_exist(account):
+            return []
         return self._rows(_OF_CHILDREN, {"account": account, "parent": parent, "now": now})
 
     def count(self, account: AccountId, *, now: int) -> int:
-        """How many live locks an account has."""
-        return int(self._connection.execute(_COUNT, {"account": account, "now": now}).scalar_one())
+        """How many live locks an account has; as for `find`."""
+        if not self.may_exist(account):
+            return 0
+        ((count,),) = self._driver.all(_COUNT, {"account": account, "now": now})
+        return int(count)
 
     def insert(self, row: LockRow) -> None:
         """Add a lock."""
-        self._connection.execute(sa.insert(lock), row.columns())
+        self._driver.glances.pop(row.account_id, None)
+        self._driver.change(_INSERT, row.columns())
 
     def replace(self, row: LockRow, *, expected_version: int) -> None:
         """Write `row` over the lock with its id.
@@ -119,13 +133,14 @@ class Locks:
         Raises:
             VersionConflict: it is gone or was changed in between.
         """
+        self._driver.glances.pop(row.account_id, None)
         change = {
             **row.covered_columns(),
             "account": row.account_id,
             "this": row.lock_id,
             "expected": expected_version,
         }
-        if self._connection.execute(_REPLACE, change).rowcount != 1:
+        if self._driver.sqlalchemy.execute(_REPLACE, change).rowcount != 1:
             raise VersionConflict("the lock was changed by somebody else in between")
 
     def delete(
@@ -134,7 +149,9 @@ class Locks:
         """Remove locks, or only those whose time is up at `expired_at`; what is gone already is no error."""
         statement = _DELETE if expired_at is None else _DELETE.where(lock.c.expires_at <= expired_at)
         if lock_ids:
-            self._connection.execute(statement, [{"account": account, "this": one} for one in lock_ids])
+            self._driver.sqlalchemy.execute(
+                statement, [{"account": account, "this": one} for one in lock_ids]
+            )
 
     def expired(self, *, now: int, limit: int) -> list[LockRow]:
         """At most `limit` locks whose time is up, of all accounts but those that are being deleted."""
@@ -148,5 +165,10 @@ class Locks:
         """Every lock of an account, expired ones too, for `verify`."""
         return self._rows(_LOCKS.where(_ACCOUNT), {"account": account})
 
+    def may_exist(self, account: AccountId) -> bool:
+        """False if this transaction has just seen that an account has no live lock."""
+        seen = self._driver.glances.get(account)
+        return seen is None or seen.locked
+
     def _rows(self, statement: sa.Executable, parameters: dict[str, object]) -> list[LockRow]:
-        return [build(LockRow, found) for found in self._connection.execute(statement, parameters)]
+        return [build(LockRow, found) for found in self._driver.sqlalchemy.execute(statement, parameters)]

@@ -5,24 +5,28 @@ Names and metadata arrive and leave sealed; this file moves rows and never looks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from davserver.db.schema import blob, hidden_tree, node
-from davserver.errors import AlreadyExists, CorruptRow, VersionConflict
+from davserver.db.driver import Driver, Glance
+from davserver.db.prepared import Found, Prepared
+from davserver.db.schema import account, blob, hidden_tree, lock, node
+from davserver.errors import AlreadyExists, CorruptRow, NotFound, VersionConflict
 from davserver.model import AccountId, BlobId, NodeId
 
 MAX_EXACT_BYTES = 2**53
 """8 PiB: what the database adds up without overflow is exact to here, and no account has so much."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRow:
-    """One row of the table `node` as it is stored; only `NodeCodec` knows whether `kind` is a `NodeKind`."""
+class NodeRow(NamedTuple):
+    """One row of the table `node` as it is stored; only `NodeCodec` knows whether `kind` is a `NodeKind`.
+
+    A tuple, because a listing makes thousands.
+    """
 
     account_id: AccountId
     parent_id: NodeId
@@ -45,18 +49,20 @@ _COLUMNS = (
     node.c.version,
 )
 _ACCOUNT = node.c.account_id == bindparam("account")
-_CHILD = sa.select(*_COLUMNS).where(
-    _ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed == bindparam("name")
+_CHILD = Prepared(
+    sa.select(*_COLUMNS).where(
+        _ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed == bindparam("name")
+    )
 )
-_BY_ID = sa.select(*_COLUMNS).where(_ACCOUNT, node.c.node_id == bindparam("id"))
-_CHILDREN = (
+_BY_ID = Prepared(sa.select(*_COLUMNS).where(_ACCOUNT, node.c.node_id == bindparam("id")))
+_CHILDREN = Prepared(
     sa.select(*_COLUMNS)
     .where(_ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed > bindparam("after"))
     .order_by(node.c.name_sealed)
     .limit(bindparam("limit", type_=sa.Integer))
 )
-_INSERT = sa.insert(node)
-_UPDATE = (
+_INSERT = Prepared(sa.insert(node))
+_UPDATE = Prepared(
     sa.update(node)
     .where(_ACCOUNT, node.c.node_id == bindparam("id"), node.c.version == bindparam("expected"))
     .values(
@@ -89,22 +95,50 @@ def _above() -> sa.CTE:
     )
 
 
+def _at(*, with_parent: bool) -> Prepared:
+    """What is known of an account, and the child of a collection under a name; the collection itself, too.
+
+    From the account outwards: there is a row whether or not there is such a child.
+    """
+    mine, above = account.c.account_id == bindparam("account"), node.alias("above")
+    live = sa.exists().where(
+        lock.c.account_id == account.c.account_id, lock.c.expires_at > bindparam("now", type_=sa.BigInteger)
+    )
+    below = sa.and_(
+        node.c.account_id == account.c.account_id,
+        node.c.parent_id == bindparam("parent"),
+        node.c.name_sealed == bindparam("name"),
+    )
+    found = account.outerjoin(node, below)
+    columns = [account.c.structure_version, account.c.used, account.c.quota, live, *_COLUMNS]
+    if with_parent:
+        itself = sa.and_(above.c.account_id == account.c.account_id, above.c.node_id == bindparam("parent"))
+        found = found.outerjoin(above, itself)
+        columns += [above.c[column.name] for column in _COLUMNS]
+    return Prepared(sa.select(*columns).select_from(found).where(mine))
+
+
+_AT = _at(with_parent=False)
+_AT_CHECKED = _at(with_parent=True)
+_GLANCED = len(Glance._fields)
+
 _IN_TREE = node.c.node_id.in_(sa.select(_below().c.node_id))
-_SUBTREE_BYTES = (
+_SUBTREE_BYTES = Prepared(
     sa.select(sa.func.total(blob.c.plain_size))  # a sum would fail where sizes were altered
     .select_from(node.join(blob, node.c.blob_id == blob.c.blob_id))
     .where(_ACCOUNT, _IN_TREE)
 )
-_SUBTREE_SIZE = sa.select(sa.func.count()).select_from(_below())
-_MARK_BLOBS = (
+_SUBTREE_SIZE = Prepared(sa.select(sa.func.count()).select_from(_below()))
+_MARK_BLOBS = Prepared(
     sa.update(blob)
     .where(
         blob.c.blob_id.in_(sa.select(node.c.blob_id).where(_ACCOUNT, _IN_TREE, node.c.blob_id.is_not(None)))
     )
     .values(unreferenced_at=bindparam("now"))
 )
-_DELETE_TREE = sa.delete(node).where(_ACCOUNT, _IN_TREE)
-_ANCESTORS = sa.select(_above().c.node_id)
+_DELETE_TREE = Prepared(sa.delete(node).where(_ACCOUNT, _IN_TREE))
+_DELETE_ONE = Prepared(sa.delete(node).where(_ACCOUNT, node.c.node_id == bindparam("id")))
+_ANCESTORS = Prepared(sa.select(_above().c.node_id))
 
 
 _parent = node.alias("parent")
@@ -121,11 +155,49 @@ _UNREACHABLE = sa.select(node.c.node_id).where(
 )
 
 
+class At(NamedTuple):
+    """One look at a name in a collection.
+
+    Attributes:
+        child: what has the name; None if nothing has.
+        parent: the collection itself, if it was asked for and exists.
+    """
+
+    glance: Glance
+    child: NodeRow | None
+    parent: NodeRow | None
+
+
 class Nodes:
     """The table `node`, and `hidden_tree` beside it."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def at(self, account_id: AccountId, parent: NodeId, name_sealed: bytes, *, now: int, check: bool) -> At:
+        """The child of `parent` under this sealed name, and with it what else a request needs to know.
+
+        Args:
+            account_id: whose.
+            parent: id of a collection.
+            name_sealed: the child's.
+            now: locks that end by then count as absent.
+            check: also look up the collection itself.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        values = {"account": account_id, "parent": parent, "name": name_sealed, "now": now}
+        found = self._driver.one(_AT_CHECKED if check else _AT, values)
+        if found is None:
+            raise NotFound("no such account")
+        glance = self._driver.glances[account_id] = Glance._make(found[:_GLANCED])
+        child, above = found[_GLANCED : _GLANCED + len(_COLUMNS)], found[_GLANCED + len(_COLUMNS) :]
+        return At(glance, _row_or_none(child), _row_or_none(above))
+
+    def glance(self, account_id: AccountId) -> Glance | None:
+        """What `at` has seen of an account in this transaction, if that still holds."""
+        return self._driver.glances.get(account_id)
 
     def child(self, account: AccountId, parent: NodeId, name_sealed: bytes) -> NodeRow | None:
         """The child of `parent` under this sealed name."""
@@ -138,7 +210,7 @@ class Nodes:
     def children(self, account: AccountId, parent: NodeId, *, after: bytes, limit: int) -> list[NodeRow]:
         """At most `limit` children whose sealed name sorts after `after`, in that order."""
         parameters = {"account": account, "parent": parent, "after": after, "limit": limit}
-        return [_row(found) for found in self._connection.execute(_CHILDREN, parameters)]
+        return list(map(NodeRow._make, self._driver.all(_CHILDREN, parameters)))
 
     def insert(self, rows: Iterable[NodeRow]) -> None:
         """Add nodes.
@@ -146,22 +218,9 @@ class Nodes:
         Raises:
             AlreadyExists: one of the names is taken.
         """
-        values = [
-            {
-                "account_id": row.account_id,
-                "parent_id": row.parent_id,
-                "name_sealed": row.name_sealed,
-                "node_id": row.node_id,
-                "kind": row.kind,
-                "blob_id": row.blob_id,
-                "metadata_sealed": row.metadata_sealed,
-                "version": row.version,
-            }
-            for row in rows
-        ]
         try:
-            self._connection.execute(_INSERT, values)
-        except sa.exc.IntegrityError:
+            self._driver.change_each(_INSERT, (row._asdict() for row in rows))
+        except sqlite3.IntegrityError:
             raise AlreadyExists("the name is taken") from None
 
     def replace(self, row: NodeRow, *, expected_version: int) -> None:
@@ -182,15 +241,15 @@ class Nodes:
             "new_version": row.version,
         }
         try:
-            changed = self._connection.execute(_UPDATE, parameters).rowcount
-        except sa.exc.IntegrityError:
+            changed = self._driver.change(_UPDATE, parameters)
+        except sqlite3.IntegrityError:
             raise AlreadyExists("the name is taken") from None
         if changed != 1:
             raise VersionConflict("the file was changed by somebody else in between")
 
     def ancestors(self, account: AccountId, node_id: NodeId) -> set[NodeId]:
         """Ids of `node_id` and of every collection above it; empty if it does not exist."""
-        found = self._connection.execute(_ANCESTORS, {"account": account, "start": node_id})
+        found = self._driver.all(_ANCESTORS, {"account": account, "start": node_id})
         return {NodeId(one) for (one,) in found}
 
     def subtree_bytes(self, account: AccountId, top: NodeId) -> int:
@@ -199,24 +258,29 @@ class Nodes:
         Raises:
             CorruptRow: so many that a size must have been altered.
         """
-        found = self._connection.execute(_SUBTREE_BYTES, {"account": account, "top": top}).scalar_one()
+        ((found,),) = self._driver.all(_SUBTREE_BYTES, {"account": account, "top": top})
         if found > MAX_EXACT_BYTES:
             raise CorruptRow("the size of a stored content was altered")
         return int(found)
 
     def subtree_size(self, account: AccountId, top: NodeId) -> int:
         """How many nodes `top` and everything below it are."""
-        return int(self._connection.execute(_SUBTREE_SIZE, {"account": account, "top": top}).scalar_one())
+        ((found,),) = self._driver.all(_SUBTREE_SIZE, {"account": account, "top": top})
+        return int(found)
 
     def delete_subtree(self, account: AccountId, top: NodeId, *, now: int) -> None:
         """Remove `top` and everything below it; from `now` on their blobs may be garbage."""
         parameters = {"account": account, "top": top}
-        self._connection.execute(_MARK_BLOBS, {**parameters, "now": now})
-        self._connection.execute(_DELETE_TREE, parameters)
+        self._driver.change(_MARK_BLOBS, {**parameters, "now": now})
+        self._driver.change(_DELETE_TREE, parameters)
+
+    def delete_one(self, account: AccountId, node_id: NodeId) -> None:
+        """Remove a node that has nothing below it; its blob is for the caller to mark."""
+        self._driver.change(_DELETE_ONE, {"account": account, "id": node_id})
 
     def hide(self, account: AccountId, node_id: NodeId, *, now: int) -> None:
         """Note that a COPY is writing nodes below `node_id`, which does not exist yet."""
-        self._connection.execute(
+        self._driver.sqlalchemy.execute(
             sa.insert(hidden_tree), {"account_id": account, "node_id": node_id, "heartbeat_at": now}
         )
 
@@ -225,28 +289,30 @@ class Nodes:
         statement = sa.update(hidden_tree).where(
             hidden_tree.c.account_id == account, hidden_tree.c.node_id == node_id
         )
-        return self._connection.execute(statement.values(heartbeat_at=now)).rowcount == 1
+        return self._driver.sqlalchemy.execute(statement.values(heartbeat_at=now)).rowcount == 1
 
     def unhide(self, account: AccountId, node_id: NodeId) -> bool:
         """Take the note away: the tree is about to be published or deleted. False if it was gone."""
         statement = sa.delete(hidden_tree).where(
             hidden_tree.c.account_id == account, hidden_tree.c.node_id == node_id
         )
-        return self._connection.execute(statement).rowcount == 1
+        return self._driver.sqlalchemy.execute(statement).rowcount == 1
 
     def abandoned(self, *, before: int) -> list[tuple[AccountId, NodeId]]:
         """Hidden trees whose COPY was last heard of at `before` or earlier."""
         statement = sa.select(hidden_tree.c.account_id, hidden_tree.c.node_id)
-        found = self._connection.execute(statement.where(hidden_tree.c.heartbeat_at <= before))
+        found = self._driver.sqlalchemy.execute(statement.where(hidden_tree.c.heartbeat_at <= before))
         return [(AccountId(account), NodeId(node_id)) for account, node_id in found]
 
     def count(self) -> int:
         """How many nodes all accounts have together."""
-        return int(self._connection.execute(sa.select(sa.func.count()).select_from(node)).scalar_one())
+        return int(self._driver.sqlalchemy.execute(sa.select(sa.func.count()).select_from(node)).scalar_one())
 
     def unreachable(self, account: AccountId) -> list[NodeId]:
         """Nodes whose parent does not exist, save for copies that are still hidden."""
-        return [NodeId(found) for (found,) in self._connection.execute(_UNREACHABLE, {"account": account})]
+        return [
+            NodeId(found) for (found,) in self._driver.sqlalchemy.execute(_UNREACHABLE, {"account": account})
+        ]
 
     def scan(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeRow]:
         """At most `limit` nodes of an account in order of their ids, for `verify`; `after` None starts."""
@@ -255,12 +321,13 @@ class Nodes:
         )
         if after is not None:
             statement = statement.where(node.c.node_id > after)
-        return [_row(found) for found in self._connection.execute(statement)]
+        return list(map(NodeRow._make, self._driver.sqlalchemy.execute(statement)))
 
-    def _one(self, statement: sa.Executable, parameters: dict[str, object]) -> NodeRow | None:
-        found = self._connection.execute(statement, parameters).one_or_none()
-        return None if found is None else _row(found)
+    def _one(self, statement: Prepared, parameters: dict[str, object]) -> NodeRow | None:
+        found = self._driver.one(statement, parameters)
+        return None if found is None else NodeRow._make(found)
 
 
-def _row(found: Sequence[Any]) -> NodeRow:
-    return NodeRow(*found)
+def _row_or_none(found: Found) -> NodeRow | None:
+    """The row of an outer join."""
+    return NodeRow._make(found) if found and found[0] is not None else None

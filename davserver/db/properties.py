@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from davserver.db.driver import Driver
+from davserver.db.prepared import Prepared
 from davserver.db.schema import property_ as table
 from davserver.errors import CorruptRow
 from davserver.model import AccountId, NodeId
@@ -42,15 +44,15 @@ _THIS = sa.and_(
     table.c.node_id == bindparam("node", type_=sa.LargeBinary),
     table.c.name_sealed == bindparam("name", type_=sa.LargeBinary),
 )
-_DELETE = sa.delete(table).where(_THIS)
-_INSERT = sa.insert(table)
+_DELETE = Prepared(sa.delete(table).where(_THIS))
+_INSERT = Prepared(sa.insert(table))
 
 
 class Properties:
     """The table `property`."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
 
     def of(self, account: AccountId, nodes: Collection[NodeId]) -> list[PropertyRow]:
         """Every property of these nodes.
@@ -58,7 +60,7 @@ class Properties:
         Raises:
             CorruptRow: one is of a type that only SQLite allows there.
         """
-        found = self._connection.execute(_OF_NODES, {"account": account, "nodes": list(nodes)})
+        found = self._driver.sqlalchemy.execute(_OF_NODES, {"account": account, "nodes": list(nodes)})
         rows = [PropertyRow(*one) for one in found]
         if not all(isinstance(one, bytes) for row in rows for one in (row.name_sealed, row.value_sealed)):
             raise CorruptRow("a property in the database was altered")
@@ -66,7 +68,7 @@ class Properties:
 
     def sizes(self, account: AccountId, nodes: Collection[NodeId]) -> dict[NodeId, int]:
         """Bytes of all values of each of these nodes that has any."""
-        found = self._connection.execute(_SIZES, {"account": account, "nodes": list(nodes)})
+        found = self._driver.sqlalchemy.execute(_SIZES, {"account": account, "nodes": list(nodes)})
         return {NodeId(node_id): int(size) for node_id, size in found}
 
     def nodes(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeId]:
@@ -74,7 +76,7 @@ class Properties:
         statement = sa.select(table.c.node_id).distinct().where(table.c.account_id == account)
         if after is not None:
             statement = statement.where(table.c.node_id > after)
-        found = self._connection.execute(statement.order_by(table.c.node_id).limit(limit))
+        found = self._driver.sqlalchemy.execute(statement.order_by(table.c.node_id).limit(limit))
         return [NodeId(node_id) for (node_id,) in found]
 
     def insert(self, rows: Iterable[PropertyRow]) -> None:
@@ -89,10 +91,10 @@ class Properties:
             for row in rows
         ]
         if values:
-            self._connection.execute(_INSERT, values)
+            self._driver.change_each(_INSERT, values)
 
     def delete(self, account: AccountId, node_id: NodeId, names_sealed: Collection[bytes]) -> None:
         """Remove properties of one node; what is not there is no error (RFC 4918, 14.23)."""
         if names_sealed:
             parameters = [{"account": account, "node": node_id, "name": name} for name in names_sealed]
-            self._connection.execute(_DELETE, parameters)
+            self._driver.change_each(_DELETE, parameters)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
@@ -35,7 +36,11 @@ class AuthenticatedRow:
 
     def covered(self) -> tuple[Field, ...]:
         """The values that `mac` stands for, in their order."""
-        return tuple([getattr(self, name) for name in _covered_names(type(self))])
+        take = _takers.get(type(self))
+        if take is None:
+            take = _takers[type(self)] = attrgetter(*_covered_names(type(self)))
+        values: tuple[Field, ...] = take(self)  # not a value alone: no row has but one
+        return values
 
     def covered_columns(self) -> dict[str, Field]:
         """The columns that a change of the row writes: everything covered, and `mac`."""
@@ -49,6 +54,7 @@ class AuthenticatedRow:
 Row = TypeVar("Row", bound=AuthenticatedRow)
 
 _column_names: dict[type[AuthenticatedRow], tuple[str, ...]] = {}
+_takers: dict[type[AuthenticatedRow], attrgetter[Any]] = {}
 
 
 def column_names(row_type: type[AuthenticatedRow]) -> tuple[str, ...]:
@@ -66,7 +72,8 @@ def columns_of(row_type: type[AuthenticatedRow], table: sa.Table) -> list[sa.Col
 
 def build(row_type: type[Row], values: Iterable[Any]) -> Row:
     """A row from the values of `columns_of`."""
-    return row_type(**dict(zip(column_names(row_type), values, strict=True)))
+    mac, *others = values
+    return row_type(*others, mac=mac)
 
 
 def _covered_names(row_type: type[AuthenticatedRow]) -> tuple[str, ...]:

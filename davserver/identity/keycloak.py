@@ -33,7 +33,7 @@ from davserver.identity.jwks import KeySet, SigningKeys, parse_keys
 from davserver.identity.people import holder_of, identity_of
 from davserver.identity.remembered import Monotonic, Policy, Remembered, in_a_thread
 from davserver.identity.step_up import StepUp
-from davserver.identity.tokens import Claims, TokenVerifier, seconds_of
+from davserver.identity.tokens import Claims, Seen, SeenHere, TokenVerifier, seconds_of
 
 DISCOVERY_POLICY = Policy(lifespan=600, max_stale=86_400, tries=1, window=5)
 """The addresses hardly ever change. While Keycloak is down it is asked every 5 seconds at most."""
@@ -87,16 +87,18 @@ class KeycloakSignOn:
         provider: which realm, and what we are to it.
         clock: what tells the time.
         step_up: what Keycloak has to say of its second factor at a sign-in; None if ours is asked for here.
+        seen: remembers the names of logout tokens; where nobody is given, this process alone does.
         monotonic: seconds since some moment, for what is remembered.
         spawn: runs a function beside the caller.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - parts
         self,
         provider: Provider,
         clock: Clock,
         step_up: StepUp | None = None,
         *,
+        seen: Seen | None = None,
         monotonic: Monotonic = time.monotonic,
         spawn: Callable[[Callable[[], None]], None] = in_a_thread,
     ) -> None:
@@ -106,8 +108,9 @@ class KeycloakSignOn:
         self._endpoints = Remembered(self._discover, DISCOVERY_POLICY, monotonic, spawn)
         # Each asks for keys by itself: strangers can spend the one budget, and people still have to be signed
         # in by what Keycloak itself has answered, even if it has just begun to sign with another key.
-        self._answered = self._verifier(monotonic, spawn)
-        self._brought = self._verifier(monotonic, spawn)
+        seen = seen or SeenHere()
+        self._answered = self._verifier(seen, monotonic, spawn)
+        self._brought = self._verifier(seen, monotonic, spawn)
         self._exchanges, self._fetches = Patience(MAX_EXCHANGES), Patience(MAX_FETCHES)
 
     def begin(self, redirect_uri: str, *, max_age: int | None = None) -> tuple[str, Pending]:
@@ -158,10 +161,12 @@ class KeycloakSignOn:
         """See `AccessTokens.verify_access_token`."""
         return holder_of(self._brought.bearer_token(token))
 
-    def _verifier(self, monotonic: Monotonic, spawn: Callable[[Callable[[], None]], None]) -> TokenVerifier:
+    def _verifier(
+        self, seen: Seen, monotonic: Monotonic, spawn: Callable[[Callable[[], None]], None]
+    ) -> TokenVerifier:
         """Judges tokens by keys that it remembers itself."""
         keys = Remembered(self._fetch_keys, KEYS_POLICY, monotonic, spawn)
-        return TokenVerifier(self._provider, SigningKeys(keys), self._clock)
+        return TokenVerifier(self._provider, SigningKeys(keys), self._clock, seen)
 
     def _code(self, pending: Pending, callback: Mapping[str, str]) -> str:
         """The code that the callback brings, once it is certain that it answers this sign-in."""

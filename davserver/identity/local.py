@@ -60,15 +60,27 @@ COMMON_PASSWORDS = frozenset(
 
 
 class LocalIdentity:
-    """Passwords of built-in accounts; an `IdentityProvider` and a `Directory`."""
+    """Passwords of built-in accounts; an `IdentityProvider` and a `Directory`.
 
-    def __init__(self, database: Database, rows: RowKeeper, clock: Clock, audit: AuditSink) -> None:
+    Args:
+        hashes_at_once: this process's part of `MAX_HASHES_AT_ONCE`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        rows: RowKeeper,
+        clock: Clock,
+        audit: AuditSink,
+        *,
+        hashes_at_once: int = MAX_HASHES_AT_ONCE,
+    ) -> None:
         self._database = database
         self._rows = rows
         self._clock = clock
         self._audit = audit
         self._hasher = PasswordHasher(TIME_COST, MEMORY_KIB, LANES, HASH_BYTES, SALT_BYTES, type=Type.ID)
-        self._slots = threading.BoundedSemaphore(MAX_HASHES_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(hashes_at_once)
         self._nobody = _impossible_hash()
 
     def set_password(

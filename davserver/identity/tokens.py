@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import jwt
 
@@ -49,15 +50,27 @@ _REASONS: dict[type[jwt.InvalidTokenError], str] = {
 }
 
 
-class TokenVerifier:
-    """Verifies the tokens of one provider for one client. Safe to be called from many threads."""
+class Seen(Protocol):
+    """Names that were met before."""
 
-    def __init__(self, provider: Provider, keys: SigningKeys, clock: Clock) -> None:
+    def first_time(self, name: str, now: int, forget_at: int) -> bool:
+        """Remember a name until `forget_at`; whether it was not known yet. Seconds since the Unix epoch."""
+        ...
+
+
+class TokenVerifier:
+    """Verifies the tokens of one provider for one client. Safe to be called from many threads.
+
+    Args:
+        seen: remembers the names of logout tokens; only those of signed ones get in.
+    """
+
+    def __init__(self, provider: Provider, keys: SigningKeys, clock: Clock, seen: Seen) -> None:
         self._provider = provider
         self._clients = frozenset({provider.client_id, provider.cli_client_id} - {""})
         self._keys = keys
         self._clock = clock
-        self._seen = _SeenTokens()
+        self._seen = seen
 
     def id_token(self, token: str, nonce: str) -> Claims:
         """What an ID token says that was issued just now (OpenID Connect Core 1.0, 3.1.3.7).
@@ -215,14 +228,15 @@ class TokenVerifier:
         return now
 
 
-class _SeenTokens:
-    """Names of logout tokens, until they would be refused as too old. Only signed ones get in."""
+class SeenHere:
+    """What one process has met, for where there is no other."""
 
     def __init__(self) -> None:
         self._forget_at: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def first_time(self, name: str, now: int, forget_at: int) -> bool:
+        """See `Seen`."""
         with self._lock:
             self._forget_at = {each: end for each, end in self._forget_at.items() if end > now}
             if name in self._forget_at:

@@ -1,7 +1,7 @@
 """One TCP connection: its requests one after another, its deadlines, and how it ends.
 
-It must never hold a worker thread while a TLS handshake or the head of a request is incomplete: such a
-connection is parked in the selector with what has arrived. Called by cheroot's workers through `communicate`.
+It must never hold a thread while a TLS handshake or the head of a request is incomplete: such a connection is
+parked in the selector with what has arrived. Called by the threads of `pool` through `communicate`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 
 from davserver.errors import DavserverError
+from davserver.serving.board import Seat
 from davserver.serving.exchange import (
     ACCOUNT_KEY,
     CUT_KEY,
+    TURN_KEY,
     Broken,
     Environ,
     Exchange,
@@ -27,7 +31,14 @@ from davserver.serving.exchange import (
 from davserver.serving.head import Head, Refused, parse_head
 from davserver.serving.reader import Disconnected, SocketReader
 from davserver.serving.tls import HANDSHAKE, STRICT_TRANSPORT, Certificate, TlsWire
-from davserver.serving.wire import Block, Wire
+from davserver.serving.turns import TURN_SECONDS, Turns
+from davserver.serving.wire import Block, Patience, Wire
+
+STAY_SECONDS = 0.002
+"""How long a thread stays with a connection for its next request, while nobody else wants the thread."""
+
+REQUESTS_AT_ONCE = 100
+"""How many requests of one connection a thread answers before others have their turn in any case."""
 
 LINGER_SECONDS = 2.0
 """How long the rest of a refused request is read and dropped, so that the client can read the answer."""
@@ -69,6 +80,17 @@ class Observer:
         """Something went wrong, in words of ours; the exception, if any, is being handled."""
 
 
+class Next(Enum):
+    """What becomes of a connection."""
+
+    WAIT = auto()
+    """Something has to arrive."""
+    ASIDE = auto()
+    """Its request waits for its turn (`turns`)."""
+    END = auto()
+    """It is to be closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What every connection of a server shares.
@@ -77,6 +99,9 @@ class Service:
         next_id: makes the id of a request.
         aborting: set when running requests are cut off.
         certificate: what TLS is spoken with; None is plain http.
+        turns: whose turn it is.
+        patience: told when a thread waits for its client.
+        is_calm: whether no connection waits for a thread.
     """
 
     app: WsgiApp
@@ -87,44 +112,71 @@ class Service:
     certificate: Certificate | None
     idle_seconds: float
     head_seconds: float
+    turns: Turns[Connection]
+    patience: Patience
+    is_calm: Callable[[], bool]
 
 
 class Connection:
-    """Duck type of cheroot's HTTPConnection, as far as its workers and its selector use it."""
+    """Duck type of cheroot's HTTPConnection, as far as its selector uses it."""
 
     remote_addr = ""  # set by cheroot's ConnectionManager, as are the next two
     remote_port = 0
     ssl_env: object = None
-    requests_seen = 0
+    account = ""
+    """Whose request waits for its turn; see `turns.Aside`."""
 
-    def __init__(self, service: Service, sock: socket.socket) -> None:
+    def __init__(self, service: Service, sock: socket.socket, seat: Seat) -> None:
         self._service = service
-        self._use(Wire(sock))
+        self._seat = seat
+        self._here = self._may_be_plain = False
+        self._use(Wire(sock, service.patience, service.idle_seconds))
         self._tls: TlsWire | None = None
         self._securing = service.certificate
         self._lingering = False
+        self._aside: Head | None = None
         self._await(service.idle_seconds)
 
-    # ── for cheroot
-    def communicate(self) -> bool:
-        """Answer one request, if its head is there. Returns whether to wait for more on this connection."""
+    # ── for the server
+    def arrive(self) -> None:
+        """It counts from now on, until it is closed. `remote_addr` is known."""
+        self._here = True
+        self._may_be_plain = self._service.host.proxies.may_be_plain(self.remote_addr)
+        self._seat.connected(self.remote_addr)
+
+    def communicate(self) -> Next:
+        """Answer requests while they come one after another and nobody else wants the thread."""
+        for _ in range(REQUESTS_AT_ONCE):
+            then = self._go_on()
+            if then is not Next.WAIT or not self._service.is_calm() or not self._more_is_here():
+                return then
+        return Next.WAIT
+
+    def _more_is_here(self) -> bool:
+        """Whether there is something to go on with, now or in a moment; half a head is not waited for."""
+        return self.reader.has_data() or (not self._begun and self.wire.is_readable(STAY_SECONDS))
+
+    def _go_on(self) -> Next:
+        """Answer one request, if its head is there, or do what else is to be done."""
         if self._lingering:
-            return self._in_time() and self.reader.discard()
+            return _wait_if(self._in_time() and self.reader.discard())
+        if self._aside is not None:
+            return self._exchange(self._aside)
         try:
             if self._securing is not None:
                 return self._secure(self._securing)
-            raw = self.reader.next_head()
-            if raw is None:
-                return self._begin()
-            head = parse_head(raw)
+            head = self._next_head()
         except Disconnected:
-            return False
+            return Next.END
         except Refused as refusal:
             return self._refuse(refusal)
-        return self._exchange(head)
+        return self._begin() if head is None else self._exchange(head)
 
     def close(self) -> None:
         """End the connection."""
+        if self._here:
+            self._here = False
+            self._seat.disconnected(self.remote_addr)
         self.wire.close()
 
     def cut(self) -> None:
@@ -149,15 +201,12 @@ class Connection:
         self.deadline = time.monotonic() + seconds
         self._begun = False
 
-    def _begin(self) -> bool:
-        """Something has begun to arrive: from now on more bytes do not extend the deadline.
-
-        Returns whether to wait for them.
-        """
+    def _begin(self) -> Next:
+        """Something has begun to arrive: from now on more bytes do not extend the deadline."""
         if not self._begun:
             self.deadline = time.monotonic() + self._service.head_seconds
             self._begun = True
-        return self._in_time()
+        return _wait_if(self._in_time())
 
     def _in_time(self) -> bool:
         """The selector looks at deadlines too, but not at a connection that is being worked on when it looks.
@@ -166,8 +215,8 @@ class Connection:
         """
         return time.monotonic() < self.deadline
 
-    def _secure(self, certificate: Certificate) -> bool:
-        """One step of the TLS handshake; it never waits. Returns as `communicate` does.
+    def _secure(self, certificate: Certificate) -> Next:
+        """One step of the TLS handshake; it never waits.
 
         Raises:
             Disconnected: it failed.
@@ -178,7 +227,7 @@ class Connection:
                 first = self.wire.peek()
                 if first not in (HANDSHAKE, b""):
                     raise Refused(HTTPStatus.BAD_REQUEST, "this port speaks TLS: use https")
-                self._tls = TlsWire(self.wire.socket, certificate.context)
+                self._tls = TlsWire(self.wire, certificate.context)
                 self._use(self._tls)
             if not self._tls.secure():
                 return self._begin()
@@ -186,27 +235,55 @@ class Connection:
             raise Disconnected from error
         self._securing = None
         self._await(self._service.idle_seconds)
-        return True
+        return Next.WAIT
 
-    def _exchange(self, head: Head) -> bool:
-        """Run one request; never raises. Returns as `communicate` does."""
+    def _next_head(self) -> Head | None:
+        """The next request; None if it is not complete yet.
+
+        Raises:
+            Disconnected: the peer is gone.
+            Refused: it is malformed, or comes over plain http from where others can listen in; then it is
+                not looked at.
+        """
+        raw = self.reader.next_head()
+        if raw is None:
+            return None
+        if self._tls is None and not self._may_be_plain:
+            raise Refused(HTTPStatus.FORBIDDEN, "plain http is not spoken here: use https")
+        return parse_head(raw)
+
+    def _exchange(self, head: Head) -> Next:
+        """Run one request; never raises."""
         begun = time.monotonic()
         service = self._service
         request_id = service.next_id()
-        exchange = Exchange(self, service.host, head)
+        exchange = Exchange(self, service.host, head, may_wait=self._aside is None or self._in_time())
         client = (self.remote_addr, self.remote_port)
         environ = build_environ(service.host, head, exchange.body, client, request_id)
         environ[CUT_KEY] = self.cut
+        environ[TURN_KEY] = partial(exchange.take_turn, service.turns)
         try:
             self._run(exchange, environ)
         except Disconnected:
-            return False
+            return Next.END
         finally:
-            self._log(head, exchange, environ.get(ACCOUNT_KEY), request_id, time.monotonic() - begun)
+            exchange.end_turn(service.turns)
+            if not exchange.must_wait:
+                self._log(head, exchange, environ.get(ACCOUNT_KEY), request_id, time.monotonic() - begun)
+        return self._after(head, exchange)
+
+    def _after(self, head: Head, exchange: Exchange) -> Next:
+        """What follows on an exchange."""
+        if exchange.must_wait:
+            if self._aside is None:
+                self._aside, self.account = head, exchange.must_wait
+                self.deadline = time.monotonic() + TURN_SECONDS
+            return Next.ASIDE
+        self._aside = None
         if exchange.reusable:
-            self._await(service.idle_seconds)
-            return self._begin() if self.reader.has_partial_head else True
-        return exchange.body.remaining != 0 and self._begin_linger()
+            self._await(self._service.idle_seconds)
+            return self._begin() if self.reader.has_partial_head else Next.WAIT
+        return self._begin_linger() if exchange.body.remaining != 0 else Next.END
 
     def _run(self, exchange: Exchange, environ: Environ) -> None:
         """Run the application. An error becomes 500, or a cut connection once the head is sent.
@@ -233,7 +310,7 @@ class Connection:
             raise Disconnected
         exchange.fail(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _refuse(self, refusal: Refused) -> bool:
+    def _refuse(self, refusal: Refused) -> Next:
         text = f"{refusal.reason}\n".encode()
         strict = "" if self._tls is None else "{}: {}\r\n".format(*STRICT_TRANSPORT)
         head = (
@@ -244,10 +321,10 @@ class Connection:
         try:
             self.send(head.encode("ascii"), text)
         except Disconnected:
-            return False
+            return Next.END
         return self._begin_linger()
 
-    def _begin_linger(self) -> bool:
+    def _begin_linger(self) -> Next:
         """Half-close; what still comes is dropped for a short while, without a thread (RFC 9112, 9.6).
 
         Closing at once would make the kernel send RST, which can destroy the answer before it is read.
@@ -255,11 +332,11 @@ class Connection:
         try:
             self.wire.finish()
         except OSError:
-            return False
+            return Next.END
         self._lingering = True
         self.deadline = time.monotonic() + LINGER_SECONDS
         self.reader.forget()
-        return True
+        return Next.WAIT
 
     def _log(self, head: Head, exchange: Exchange, account: object, request_id: str, seconds: float) -> None:
         self._service.observer.request_answered(
@@ -273,3 +350,7 @@ class Connection:
                 request=request_id,
             )
         )
+
+
+def _wait_if(goes_on: bool) -> Next:  # noqa: FBT001 - what it is about
+    return Next.WAIT if goes_on else Next.END

@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Protocol
 
-from davserver.serving.head import Head
-from davserver.serving.proxies import Proxies
+from davserver.errors import TooBusy
+from davserver.serving.head import REMEMBERED, Head
+from davserver.serving.proxies import TOLD, Proxies
 from davserver.serving.reader import Body, ChunkedBody, SizedBody, SocketReader
 from davserver.serving.tls import STRICT_TRANSPORT
+from davserver.serving.turns import Turns
 from davserver.serving.wire import Block
 
 ACCOUNT_KEY = "sealdav.account"
@@ -28,6 +31,11 @@ REQUEST_KEY = "sealdav.request"
 CUT_KEY = "sealdav.cut"
 """The server puts a function here that ends the connection from another thread, whatever it waits for."""
 
+TURN_KEY = "sealdav.turn"
+"""The server puts a function here. The application calls it with the name of the account, once it knows whose
+request it is and before it reads the body; it may raise `TooBusy`, which is a refusal like any other."""
+
+_UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 _BODILESS = frozenset({204, 304})
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -75,12 +83,19 @@ class Host:
 class Exchange:
     """Runs the application once. Afterwards `reusable` says whether the connection may go on.
 
+    Args:
+        may_wait: whether it may be begun again later, if it has to wait for its turn.
+
     Attributes:
         status: status code that was sent, or None.
         sent: bytes of response body.
+        must_wait: the account that it has to wait for; then nothing was sent, and nothing of the body read.
     """
 
-    def __init__(self, line: Line, host: Host, head: Head) -> None:
+    def __init__(self, line: Line, host: Host, head: Head, *, may_wait: bool = False) -> None:
+        self.must_wait = ""
+        self._may_wait = may_wait
+        self._turn = ""
         self._line = line
         self._host = host
         self._head = head
@@ -92,6 +107,7 @@ class Exchange:
         self._continue_owed = head.expects_continue and head.length != 0
         self._status_line = ""
         self._fields: list[tuple[str, str]] = []
+        self._dated = False
         self._head_sent = False
         self._chunked = False
         self._remaining: int | None = None
@@ -113,6 +129,8 @@ class Exchange:
         self._https = environ["wsgi.url_scheme"] == "https"
         blocks = app(environ, self.start_response)
         try:
+            if self.must_wait:
+                return
             if isinstance(blocks, list | tuple) and len(blocks) == 1:
                 self._announce(len(blocks[0]))
             for block in blocks:
@@ -123,6 +141,25 @@ class Exchange:
             close = getattr(blocks, "close", None)
             if close is not None:
                 close()
+
+    def take_turn(self, turns: Turns[Any], account: str) -> None:
+        """For the application, as `TURN_KEY`.
+
+        Raises:
+            TooBusy: it is not the account's turn. The answer to that is not sent if the request may wait.
+        """
+        if self._turn:
+            return
+        if not turns.take(account, self._line):
+            self.must_wait = account if self._may_wait else ""
+            raise TooBusy("too many requests of this account are running")
+        self._turn = account
+
+    def end_turn(self, turns: Turns[Any]) -> None:
+        """It has ended; as often as one likes."""
+        if self._turn:
+            turns.give_back(self._turn, self._line)
+            self._turn = ""
 
     @property
     def head_sent(self) -> bool:
@@ -146,7 +183,7 @@ class Exchange:
 
     def drain(self) -> None:
         """Drop what is left of a body that has arrived; a thread never waits for one that nobody wants."""
-        if not self._close and self.body.remaining:
+        if not self._close and not self.must_wait and self.body.remaining:
             self.body.read(self.body.remaining)
 
     # ── for the application (PEP 3333)
@@ -163,23 +200,27 @@ class Exchange:
         self._status_line = status
         self._remaining = None
         self._fields = []
+        self._dated = False
         for name, value in headers:
             self._add_field(name, value)
         return self.write
 
     def _add_field(self, name: str, value: str) -> None:
-        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+        key = _key_of(name)
+        if key is None or not _FIELD_VALUE.fullmatch(value):
             raise Broken("the application gave a malformed header field")
-        key = name.lower()
         if key == "connection":
             self._close = self._close or value.strip().lower() == "close"
         elif key == "content-length":
             self._remaining = int(value)
         elif key not in ("transfer-encoding", "keep-alive"):
             self._fields.append((name, value))
+            self._dated = self._dated or key == "date"
 
     def write(self, block: Block) -> None:
         """Send one block; its memory may be reused afterwards."""
+        if self.must_wait:
+            return
         size = len(block)
         first = () if self._head_sent else (self._take_head(),)
         if self._bodiless:
@@ -233,13 +274,13 @@ class Exchange:
             if self._chunked:
                 fields.append(("Transfer-Encoding", "chunked"))
         self._add_own_fields()
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
         return f"HTTP/1.1 {self._status_line}\r\n{lines}\r\n".encode("latin-1")
 
     def _add_own_fields(self) -> None:
         """What is said of every answer, whatever the application is."""
         fields = self._fields
-        if not any(name.lower() == "date" for name, _ in fields):
+        if not self._dated:
             fields.append(("Date", self._host.date()))
         if self._https:
             fields.append(STRICT_TRANSPORT)
@@ -258,6 +299,12 @@ class Exchange:
         return self._continue_owed or remaining is None or remaining > self._line.reader.buffered
 
 
+@lru_cache(REMEMBERED)
+def _key_of(name: str) -> str | None:
+    """The name of a field in lower case; None if it is malformed."""
+    return name.lower() if _FIELD_NAME.fullmatch(name) else None
+
+
 def build_environ(host: Host, head: Head, body: Body, client: tuple[str, int], request_id: str) -> Environ:
     """The environ of PEP 3333, with the raw request target as `REQUEST_URI`, as the client's own request."""
     environ = {
@@ -273,10 +320,22 @@ def build_environ(host: Host, head: Head, body: Body, client: tuple[str, int], r
         "wsgi.input": body,
         REQUEST_KEY: request_id,
     }
+    told = {}
     for name, value in head.fields.items():
-        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if f"HTTP_{name}" in environ:
-            environ[name] = environ.pop(f"HTTP_{name}")
-    host.proxies.apply(environ)
+        key = _environ_key(name)
+        if key:
+            environ[key] = value
+        else:
+            told[name] = value
+    if told:
+        host.proxies.apply(environ, told)
     return environ
+
+
+@lru_cache(REMEMBERED)
+def _environ_key(name: str) -> str:
+    """What PEP 3333 calls a field; "" for those in which proxies tell of their clients."""
+    if name.startswith(TOLD):
+        return ""
+    key = name.upper().replace("-", "_")
+    return key if key in _UNPREFIXED else f"HTTP_{key}"

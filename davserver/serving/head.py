@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,9 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_FIELDS = 100
 MAX_TARGET_BYTES = 8 * 1024
 MAX_METHOD_CHARS = 20
+
+REMEMBERED = 256
+"""Names of fields and hosts of which it is remembered what they are."""
 
 # At most one of each may arrive; two would let two readers disagree.
 _SINGLE = frozenset(
@@ -25,12 +29,13 @@ _SINGLE = frozenset(
         *("if-modified-since", "if-unmodified-since", "timeout", "lock-token", "oc-checksum", "x-oc-mtime"),
     }
 )
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/([0-9])\.([0-9])")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_REQUEST_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/([0-9])\.([0-9])")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-_~%!$&'()*+,;=]*)(?::[0-9]*)?")
-_ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
+# With a host that is not empty (RFC 9110, 4.2.1).
+_ABSOLUTE = re.compile(r"https?://(?!:)([^/?]+)(.*)", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -77,7 +82,7 @@ def parse_head(head: bytes) -> Head:
     Raises:
         Refused: with 400, 414, 417, 431 or 505.
     """
-    line, *lines = head.split(b"\r\n")
+    line, *lines = head.decode("latin-1").split("\r\n")
     method, target, http11 = _request_line(line)
     fields = _fields(lines)
     target = _origin_form(method, target, fields, http11=http11)
@@ -86,7 +91,7 @@ def parse_head(head: bytes) -> Head:
     return Head(
         method=method,
         target=target,
-        path=unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
+        path=unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path,
         query=query,
         http11=http11,
         fields=fields,
@@ -96,6 +101,7 @@ def parse_head(head: bytes) -> Head:
     )
 
 
+@lru_cache(REMEMBERED)
 def is_authority(text: str) -> bool:
     """Whether this is a host with or without a port, or nothing (RFC 9110, 7.2)."""
     return _AUTHORITY.fullmatch(text) is not None
@@ -105,28 +111,26 @@ def _bad(reason: str) -> Refused:
     return Refused(HTTPStatus.BAD_REQUEST, reason)
 
 
-def _request_line(line: bytes) -> tuple[str, str, bool]:
+def _request_line(line: str) -> tuple[str, str, bool]:
     match = _REQUEST_LINE.fullmatch(line)
     if not match or len(match[1]) > MAX_METHOD_CHARS:
         raise _bad("malformed request line")
-    if len(match[2]) > MAX_TARGET_BYTES:
+    method, target, major, minor = match.groups()
+    if len(target) > MAX_TARGET_BYTES:
         raise Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "the request target is too long")
-    if match[3] != b"1":
+    if major != "1":
         raise Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    return match[1].decode("ascii"), match[2].decode("latin-1"), match[4] != b"0"
+    return method, target, minor != "0"
 
 
-def _fields(lines: list[bytes]) -> dict[str, str]:
+def _fields(lines: list[str]) -> dict[str, str]:
     if len(lines) > MAX_FIELDS:
         raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields")
     fields: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN.fullmatch(name) or _CONTROL.search(value):
-            raise _bad("malformed header field")
-        if b"_" in name:
+        key, text = parse_field(line)
+        if "_" in key:
             continue  # in a WSGI environ it could not be told from the same name with "-"
-        key, text = name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
         if key in fields:
             if key in _SINGLE:
                 raise _bad("repeated header field")
@@ -134,6 +138,25 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
         else:
             fields[key] = text
     return fields
+
+
+def parse_field(line: str) -> tuple[str, str]:
+    """The name of a field in lower case, and its value (RFC 9112, 5).
+
+    Raises:
+        Refused: 400, it is none.
+    """
+    name, colon, value = line.partition(":")
+    key = _key_of(name)
+    if not colon or key is None or _CONTROL.search(value):
+        raise _bad("malformed header field")
+    return key, value.strip(" \t")
+
+
+@lru_cache(REMEMBERED)
+def _key_of(name: str) -> str | None:
+    """The name of a field as it is looked up; None if it is none (RFC 9110, 5.1)."""
+    return name.lower() if _TOKEN.fullmatch(name) else None
 
 
 def _origin_form(method: str, target: str, fields: dict[str, str], *, http11: bool) -> str:

@@ -5,7 +5,7 @@ It must never let a client choose its own address, scheme or host. Called by `ex
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -13,7 +13,7 @@ from davserver.serving.head import is_authority
 
 Network = IPv4Network | IPv6Network
 
-_TOLD = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+TOLD = ("x-forwarded-", "forwarded", "x-real-ip")
 """How the fields begin in which a proxy tells of the client; an application never sees them."""
 
 _SCHEMES = frozenset({"http", "https"})
@@ -24,28 +24,44 @@ class Proxies:
 
     Args:
         networks: where they are; every machine in there can pretend to be any client.
+        plain_for_all: whether every client may speak plain http.
     """
 
-    def __init__(self, networks: Collection[Network] = ()) -> None:
+    def __init__(self, networks: Collection[Network] = (), *, plain_for_all: bool = False) -> None:
         self._networks = tuple(networks)
+        self._plain_for_all = plain_for_all
 
-    def apply(self, environ: dict[str, Any]) -> None:
-        """Put the client that a trusted proxy tells of in the place of the proxy; drop what anybody tells.
+    def trusts(self, peer: str) -> bool:
+        """Whether this peer of a connection is a proxy of ours."""
+        return self._trusts(_address(peer))
+
+    def may_be_plain(self, peer: str) -> bool:
+        """Whether nobody else can listen in on plain http with this peer, or nobody cares."""
+        if self._plain_for_all:
+            return True
+        address = _address(peer)
+        return address is not None and (address.is_loopback or self._trusts(address))
+
+    def apply(self, environ: dict[str, Any], told: Mapping[str, str]) -> None:
+        """Put the client that a trusted proxy tells of in the place of the proxy; believe nobody else.
 
         Changes REMOTE_ADDR (X-Forwarded-For), wsgi.url_scheme (X-Forwarded-Proto) and HTTP_HOST
         (X-Forwarded-Host). A malformed field is as good as none.
+
+        Args:
+            environ: that of the peer, without the fields of `TOLD`.
+            told: these fields, by name in lower case.
         """
-        told = {name: environ.pop(name) for name in [name for name in environ if name.startswith(_TOLD)]}
-        if not told or not self._trusts(_address(environ["REMOTE_ADDR"])):
+        if not self._trusts(_address(environ["REMOTE_ADDR"])):
             return
-        client = self._client(told.get("HTTP_X_FORWARDED_FOR", ""))
+        client = self._client(told.get("x-forwarded-for", ""))
         if client is not None:
             environ["REMOTE_ADDR"] = str(client)
             del environ["REMOTE_PORT"]  # the proxy's
-        scheme = told.get("HTTP_X_FORWARDED_PROTO", "").lower()
+        scheme = told.get("x-forwarded-proto", "").lower()
         if scheme in _SCHEMES:
             environ["wsgi.url_scheme"] = scheme
-        host = told.get("HTTP_X_FORWARDED_HOST", "")
+        host = told.get("x-forwarded-host", "")
         if host and is_authority(host):
             environ["HTTP_HOST"] = host
 

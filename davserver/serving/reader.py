@@ -8,13 +8,12 @@ from __future__ import annotations
 import io
 import re
 import threading
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from davserver.errors import LengthMismatch, LimitExceeded, StorageUnavailable
-from davserver.serving.head import MAX_HEAD_BYTES, Refused
+from davserver.serving.head import MAX_HEAD_BYTES, Refused, parse_field
 from davserver.serving.wire import Wire
 
 RECEIVE_BYTES = 256 * 1024
@@ -23,10 +22,6 @@ RECEIVE_BYTES = 256 * 1024
 HEAD_RECEIVE_BYTES = 2 * MAX_HEAD_BYTES
 """Bytes asked of the kernel while a head is awaited."""
 
-BODY_GRACE_SECONDS = 30
-BODY_BYTES_PER_SECOND = 1024
-"""A body may take the grace, and beyond it one second for this many bytes; only time spent waiting counts."""
-
 MAX_UNSIZED_READ = 16 * 1024 * 1024
 """`read()` without a size gives at most this much, or refuses."""
 
@@ -34,12 +29,22 @@ MAX_CHUNK_LINE = 256 + 18
 """Chunk size and extensions, with CR LF."""
 
 MAX_TRAILER_BYTES = 8 * 1024
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Disconnected(Exception):
     """The peer is gone, or took nothing for too long."""
+
+
+class _Scratch(threading.local):
+    """Room that a thread receives into, whoever it is from: what is not needed at once is copied away."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
+
+
+_scratch = _Scratch()
 
 
 class SocketReader:
@@ -50,9 +55,6 @@ class SocketReader:
         self._aborting = aborting
         self._buffer = bytearray()
         self._starved = True
-        self._waited = 0.0
-        self._received = 0
-        self.bytes_read = 0  # read by cheroot's statistics
 
     def has_data(self) -> bool:
         """Whether there is something to work on without waiting for the socket."""
@@ -78,22 +80,24 @@ class SocketReader:
         """
         if self._has_next:
             return self._take_head()
+        view = _scratch.view
         try:
-            data = self._wire.receive_now(HEAD_RECEIVE_BYTES)
+            count = self._wire.receive_now(view[:HEAD_RECEIVE_BYTES])
         except OSError as error:
             raise Disconnected from error
-        if data is None:
+        if count is None:
             return None
-        if not data:
+        if not count:
             raise Disconnected
-        self._buffer += data
+        self._buffer += view[:count]
         return self._take_head()
 
     def _take_head(self) -> bytes | None:
         while self._buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request line
             del self._buffer[:2]
         end = self._buffer.find(_END_OF_HEAD, 0, MAX_HEAD_BYTES + len(_END_OF_HEAD))
-        head = bytes(self._buffer[: end if end >= 0 else MAX_HEAD_BYTES])
+        with memoryview(self._buffer) as buffer:
+            head = bytes(buffer[: end if end >= 0 else MAX_HEAD_BYTES])
         if head.count(b"\n") != head.count(b"\r\n"):
             raise Refused(HTTPStatus.BAD_REQUEST, "lines end in CR LF")
         if end < 0 and len(self._buffer) > MAX_HEAD_BYTES:
@@ -107,8 +111,7 @@ class SocketReader:
     def begin_body(self) -> None:
         """Start the clock of a new body; what is left in the buffer afterwards is another head."""
         self._starved = False
-        self._waited = 0.0
-        self._received = 0
+        self._wire.arriving.begin()
 
     @property
     def buffered(self) -> int:
@@ -149,27 +152,21 @@ class SocketReader:
             self._fill()
 
     def _fill(self) -> None:
-        block = bytearray(RECEIVE_BYTES)
-        with memoryview(block) as view:
-            count = self._receive_into(view)
-            self._buffer += view[:count]
+        view = _scratch.view
+        count = self._receive_into(view)
+        self._buffer += view[:count]
 
     def _receive_into(self, view: memoryview) -> int:
         if self._aborting.is_set():
             raise StorageUnavailable("the server is stopping")
-        begun = time.monotonic()
         try:
             count = self._wire.receive_into(view)
         except OSError:
             count = 0
-        self._waited += time.monotonic() - begun
-        self._received += count
         if self._aborting.is_set():
             raise StorageUnavailable("the server is stopping")
         if not count:
-            raise LengthMismatch("the body ended early or stalled")
-        if self._waited > BODY_GRACE_SECONDS + self._received / BODY_BYTES_PER_SECOND:
-            raise LengthMismatch("the body arrives too slowly")
+            raise LengthMismatch("the body ended early, stalled or crawls")
         return count
 
     def forget(self) -> None:
@@ -179,7 +176,7 @@ class SocketReader:
     def discard(self) -> bool:
         """Drop what the readable socket has; False at its end."""
         try:
-            return self._wire.discard(RECEIVE_BYTES)
+            return self._wire.discard(_scratch.view)
         except OSError:
             return False
 
@@ -241,7 +238,8 @@ class Body(io.RawIOBase):
         """Exactly `size` bytes, fewer only at the end; without a size, all up to `MAX_UNSIZED_READ`."""
         wanted = MAX_UNSIZED_READ + 1 if size is None or size < 0 else size
         blocks = bytearray()
-        with memoryview(bytearray(min(wanted, RECEIVE_BYTES))) as scratch:
+        room = RECEIVE_BYTES if self.remaining is None else self.remaining
+        with memoryview(bytearray(min(wanted, room, RECEIVE_BYTES))) as scratch:
             while len(blocks) < wanted and (count := self.readinto(scratch[: wanted - len(blocks)])):
                 blocks += scratch[:count]
         if len(blocks) > MAX_UNSIZED_READ and wanted == MAX_UNSIZED_READ + 1:
@@ -311,3 +309,12 @@ class ChunkedBody(Body):
             left -= len(line) + 2
             if left <= 0:
                 raise LengthMismatch("the trailers are too long")
+            _require_field(line)
+
+
+def _require_field(line: bytes) -> None:
+    """Nothing else may stand among trailers, lest another reader sees their end where we do not."""
+    try:
+        parse_field(line.decode("latin-1"))
+    except Refused:
+        raise LengthMismatch("the chunked body is malformed") from None

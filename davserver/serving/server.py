@@ -5,52 +5,54 @@ It must never read settings. Called by `davserver.cli` and by tests: `start()`, 
 
 from __future__ import annotations
 
-import errno
-import heapq
 import itertools
 import logging
-import math
-import operator
 import os
 import resource
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
 
 from cheroot import server as cheroot
-from cheroot.connections import ConnectionManager
-from cheroot.workers import threadpool
 
 from davserver.errors import ConfigError
-from davserver.serving.connection import Connection, Observer, Service
+from davserver.serving.board import Board, Seat
+from davserver.serving.connection import Connection, Next, Observer, Service
 from davserver.serving.exchange import Environ, Host, WsgiApp
+from davserver.serving.lifecycle import Attendant, Orders
+from davserver.serving.listening import address_of, listen
+from davserver.serving.pool import Pool
 from davserver.serving.proxies import Network, Proxies
 from davserver.serving.tls import Certificate
-
-BACKLOG = 1024
-"""Connections that the kernel holds until they are accepted."""
+from davserver.serving.turns import Turns
+from davserver.serving.waiting import Waiting
 
 MAX_WAITING_CONNECTIONS = 4096
 """Connections that may wait for a request; beyond it, those whose time is soonest up make room for others."""
 
-SHED_PART = 16
-"""One in so many makes room at once."""
+MAX_CONNECTIONS_PER_ADDRESS = 512
+"""Of one client, or of all that share an address; an IPv6 network of 64 bits is one address."""
 
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""What `accept` fails with when this process or the machine has nothing left for another connection."""
-
-TICK_SECONDS = 0.5
-"""How often deadlines of waiting connections are looked at."""
-
-LOOK_UP_SECONDS = 0.5
-"""How long a signal may wait that another thread than the main one has received."""
+STUCK_SECONDS = 20
+"""A process whose loop has not come round for so long is not well; it does so twice a second."""
 
 SERVER_NAME = "sealdav"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process serves that is one of several.
+
+    Attributes:
+        listener: the socket that all of them accept from.
+        seat: its row on the board that they share.
+    """
+
+    listener: socket.socket
+    seat: Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,15 @@ class Options:
     """How a server runs.
 
     Attributes:
-        threads: requests that run at once.
+        threads: requests that are worked on at once; one that waits for its client does not count.
         idle_seconds: how long a silent connection is kept, and one read or write may stall.
         head_seconds: how long the head of a request may take from its first byte on.
         waiting: connections that may wait for a request; at most half of the files that the process may open.
         certificate: what TLS is spoken with; None is plain http.
         trusted_proxies: networks of proxies that are believed about the client.
+        per_address: connections that one address may have, a trusted proxy's excepted; in all processes.
+        plain_for_all: whether plain http is spoken with others than this machine and trusted proxies.
+        place: in the place of an address of its own, for one of several processes.
     """
 
     threads: int = 32
@@ -72,6 +77,9 @@ class Options:
     waiting: int = MAX_WAITING_CONNECTIONS
     certificate: Certificate | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    per_address: int = MAX_CONNECTIONS_PER_ADDRESS
+    plain_for_all: bool = False
+    place: Place | None = None
 
 
 class Server:
@@ -92,18 +100,22 @@ class Server:
         observer: Observer | None = None,
     ) -> None:
         self._listen_on = (host, port)
+        self._place = options.place
         self._certificate = options.certificate
         self._observer = observer or Observer()
         self._aborting = threading.Event()
         ids = itertools.count(1)
         pid = os.getpid()
+        pool = Pool(self._work, options.threads, self._aborting)
+        turns = Turns(options.threads, pool.put, pool.cut_silent)
+        proxies = Proxies(options.trusted_proxies, plain_for_all=options.plain_for_all)
         service = Service(
             app=app,
             host=Host(
                 environ={},
                 date=_Clock(),
-                keep_alive=lambda: self._http.can_add_keepalive_connection,
-                proxies=Proxies(options.trusted_proxies),
+                keep_alive=lambda: self._http.ready,
+                proxies=proxies,
             ),
             next_id=lambda: f"{pid:x}-{next(ids):x}",
             observer=self._observer,
@@ -111,8 +123,12 @@ class Server:
             certificate=options.certificate,
             idle_seconds=options.idle_seconds,
             head_seconds=options.head_seconds,
+            turns=turns,
+            patience=pool,
+            is_calm=lambda: pool.is_calm,
         )
-        self._http = _Http(service, options)
+        self._turns = turns
+        self._http = _Http(service, options, pool)
         self._loop = threading.Thread(target=self._http.serve, name="accept", daemon=True)
 
     @property
@@ -127,8 +143,8 @@ class Server:
         Raises:
             ConfigError: the address cannot be listened on; says what to do.
         """
-        self._http.listen(*self._listen_on)
-        self._http.prepare()
+        place = self._place or Place(listen(*self._listen_on), Board(1).seat(0))
+        self._http.prepare_at(place, multiprocess=self._place is not None)
         self._loop.start()
 
     def stop(self, grace_seconds: int = 0) -> None:
@@ -142,40 +158,51 @@ class Server:
         self._aborting.set()
         self._http.pool.cut()
 
-    def run(self, grace_seconds: int, on_ready: Callable[[], None]) -> None:
-        """`start`, call `on_ready`, wait for SIGTERM or SIGINT, `stop`. A second signal aborts at once.
+    def run(
+        self, grace_seconds: int, on_ready: Callable[[], None], attendant: Attendant | None = None
+    ) -> None:
+        """`start`, call `on_ready`, serve until a signal asks for a stop (see `Orders`), `stop`.
 
-        With TLS, SIGHUP reads the certificate again, for connections from then on. Only in the main thread.
-        Raises what `start` and `on_ready` raise.
+        SIGHUP reads the certificate again, for connections from then on. Only in the main thread.
+
+        Args:
+            grace_seconds: how long running requests may finish.
+            on_ready: called once requests are answered.
+            attendant: who is told how this process is.
+
+        Raises:
+            Exception: what `start` and `on_ready` raise.
         """
-        asked, renew = threading.Event(), threading.Event()
-
-        def on_signal(_number: int, _frame: object) -> None:
-            if asked.is_set():
-                self.abort()
-            asked.set()
-
-        def on_hangup(_number: int, _frame: object) -> None:
-            renew.set()
-
-        previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        if self._certificate is not None:
-            previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
-        try:
+        attendant = attendant or Attendant()
+        with Orders(self.abort, supervised=self._place is not None) as orders:
             self.start()
             try:
                 on_ready()
-                # The kernel may hand the signal to another thread; Python runs the handler in this one, which
-                # sleeps in a lock and would not notice: so it looks up now and then.
-                while not asked.wait(LOOK_UP_SECONDS):
-                    if renew.is_set():
-                        renew.clear()
+                attendant.ready()
+                while not orders.wait():
+                    if orders.take_reload():
+                        attendant.reloading()
                         self._reload()
+                        attendant.ready()
+                    if self._http.is_well and not attendant.alive():
+                        break
+                attendant.stopping()
             finally:
                 self.stop(grace_seconds)
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+
+    def _work(self, connection: Connection) -> None:
+        """What a thread does with a connection that has something to say; never raises."""
+        then = Next.END
+        try:
+            then = connection.communicate()
+        except Exception:  # noqa: BLE001 - nothing may end the thread; it is logged
+            self._observer.fault("fault in the HTTP server")
+        if then is Next.WAIT:
+            self._http.put_conn(connection)
+        elif then is Next.ASIDE:
+            self._turns.put_aside(connection)
+        else:
+            connection.close()
 
     def _reload(self) -> None:
         """Read the certificate again; with one that is no good the server goes on with the old one."""
@@ -187,138 +214,68 @@ class Server:
 
 
 class _Http(cheroot.HTTPServer):
-    """cheroot's accept loop and thread pool around our connections."""
+    """cheroot's server around our connections, our loop and our threads."""
 
-    def __init__(self, service: Service, options: Options) -> None:
+    def __init__(self, service: Service, options: Options, pool: Pool) -> None:
         super().__init__(("127.0.0.1", 0), gateway=None, server_name=SERVER_NAME)
         self._service = service
-        self.requests = self.pool = _Pool(self, service.aborting, options.threads)
+        self._per_address = options.per_address
+        self.requests = self.pool = pool
         self.timeout = service.idle_seconds  # type: ignore[assignment] # the stub knows only whole seconds
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.keep_alive_conn_limit = min(options.waiting, files // 2)
-        self.expiration_interval = TICK_SECONDS
         self.socket: socket.socket
+        self._seat: Seat
 
     def ConnectionClass(self, _server: object, sock: socket.socket, _makefile: object) -> Connection:  # noqa: N802
         """What cheroot's ConnectionManager makes of an accepted socket."""
-        return Connection(self._service, sock)
+        return Connection(self._service, sock, self._seat)
 
-    def listen(self, host: str, port: int) -> None:
-        """Bind, with an error that says what to do."""
-        try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            dual = family == socket.AF_INET6 and host == "::"
-            self.socket = socket.create_server(
-                address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual
-            )
-        except OSError as error:
-            raise ConfigError(_bind_advice(host, port, error)) from None
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.bind_addr = self.socket.getsockname()[:2]
+    def prepare_at(self, place: Place, *, multiprocess: bool) -> None:
+        """As cheroot's `prepare`, for a socket that is bound, and without a look into the environment."""
+        self.socket = place.listener
+        self.bind_addr = address_of(place.listener)
+        self._seat = place.seat
         scheme = "http" if self._service.certificate is None else "https"
-        self._service.host.environ.update(_constant_environ(self.bind_addr, scheme))
-
-    def prepare(self) -> None:
-        """As cheroot's, for a socket that is already bound and without a look into the environment."""
-        self.socket.settimeout(1)
-        self._connections = _Connections(self)
-        self.requests.start()
+        environ = _constant_environ(self.bind_addr, scheme, multiprocess=multiprocess)
+        self._service.host.environ.update(environ)
+        turns, proxies = self._service.turns, self._service.host.proxies
+        self._connections = Waiting(
+            self,
+            place.seat,
+            may_come=lambda peer: proxies.trusts(peer) or place.seat.of(peer) <= self._per_address,
+            besides=(turns.look, self.pool.relieve),
+        )
         self.ready = True
+
+    def serve(self) -> None:
+        """As cheroot's, without its thread for what does not fit into a queue: ours has room for all."""
+        while self.ready:
+            try:
+                self._connections.run(0)
+            except Exception:  # noqa: BLE001 - nothing may end the loop; it is logged
+                self._service.observer.fault("fault in the HTTP server")
+
+    def stop(self) -> None:
+        """As cheroot's, but at once and without connecting to itself."""
+        if not self.ready:
+            return
+        self.ready = False
+        self._connections.stop()
+        self.socket.close()
+        self._connections.close()
+        self._service.turns.close()
+        self.pool.stop(self.shutdown_timeout)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether new connections and requests are looked after."""
+        return time.monotonic() - self._connections.turned_at < STUCK_SECONDS
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
         """Faults of cheroot itself; its texts may hold anything and are not passed on."""
         if level >= logging.WARNING:
             self._service.observer.fault("fault in the HTTP server")
-
-
-class _Connections(ConnectionManager):
-    """Waiting connections: new ones too, so that a silent one costs no thread; each with its own deadline."""
-
-    _selector: Any
-    _stop_requested: bool
-    _serving: bool
-
-    def stop(self) -> None:
-        """As cheroot's, but at once: a listening socket that is shut down wakes the selector."""
-        self._stop_requested = True
-        self.server.socket.shutdown(socket.SHUT_RDWR)
-        super().stop()
-
-    def put(self, connection: Connection) -> None:
-        """As cheroot's, but what cannot be waited for is closed: an error here would end the server.
-
-        A handshake may wait for room to write.
-        """
-        try:
-            if connection.reader.has_data():
-                self.server.process_conn(connection)
-            else:
-                self._selector.register(connection.wire.fileno(), connection.wire.waits_for, connection)
-        except (OSError, ValueError):  # closed by its peer, or the selector by `stop`
-            connection.close()
-
-    def _from_server_socket(self, server_socket: socket.socket) -> None:
-        """As cheroot's, but a crowd of waiting connections, which is cheap to raise, shuts nobody out."""
-        if self._stop_requested:
-            return
-        if not self.can_add_keepalive_connection:
-            self._shed()
-        try:
-            connection = super()._from_server_socket(server_socket)  # type: ignore[misc]
-        except OSError as error:
-            if error.errno not in EXHAUSTED:
-                raise
-            if not self._shed():
-                time.sleep(TICK_SECONDS)  # running requests have everything: only they can give it back
-            return
-        if connection is not None:
-            self.put(connection)
-
-    def _shed(self) -> bool:
-        """End the connections whose deadlines come first; False if none is waiting.
-
-        They are cut and not closed: this very turn of the selector's loop may still have them in hand.
-        """
-        waiting = [one for _, one in self._selector.connections if one is not self.server]
-        count = -(-len(waiting) // SHED_PART)
-        soonest = heapq.nsmallest(count, waiting, key=operator.attrgetter("deadline"))
-        for connection in soonest:
-            connection.deadline = math.inf
-            connection.cut()
-        return bool(soonest)
-
-    def _expire(self, threshold: float) -> None:  # noqa: ARG002 - ours are per connection
-        now = time.monotonic()
-        for descriptor, connection in list(self._selector.connections):
-            if connection is not self.server and connection.deadline < now:
-                self._selector.unregister(descriptor)
-                connection.close()
-
-
-class _Pool(threadpool.ThreadPool):
-    """Worker threads. cheroot's `stop` waits for them and then calls `_force_close` for each that is busy."""
-
-    def __init__(self, http: _Http, aborting: threading.Event, threads: int) -> None:
-        super().__init__(http, min=threads, max=threads)
-        self._aborting = aborting
-        self._workers: list[threadpool.WorkerThread] = []
-
-    def cut(self) -> None:
-        """End the connections of running requests. The event `aborting` is set before."""
-        for worker in self._workers:
-            connection = worker.conn
-            if connection is not None:
-                connection.cut()
-
-    def _spawn_worker(self) -> threadpool.WorkerThread:
-        worker: threadpool.WorkerThread = super()._spawn_worker()  # type: ignore[misc]
-        self._workers.append(worker)
-        return worker
-
-    def _force_close(self, connection: Connection | None) -> None:
-        self._aborting.set()  # first: the end of a connection must not look like the end of a body
-        if connection is not None:
-            connection.cut()
 
 
 class _Clock:
@@ -350,7 +307,7 @@ class _Nowhere:
         """Nothing to do."""
 
 
-def _constant_environ(address: tuple[str, int], scheme: str) -> Environ:
+def _constant_environ(address: tuple[str, int], scheme: str, *, multiprocess: bool) -> Environ:
     host, port = address
     return {
         "SERVER_NAME": host,
@@ -361,15 +318,6 @@ def _constant_environ(address: tuple[str, int], scheme: str) -> Environ:
         "wsgi.errors": _Nowhere(),
         "wsgi.input_terminated": True,
         "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
+        "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
     }
-
-
-def _bind_advice(host: str, port: int, error: OSError) -> str:
-    where = f"cannot listen on {host} port {port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where}: the port is in use; stop the other program or set another server.port (--port)"
-    if error.errno == errno.EACCES:
-        return f"{where}: not permitted; set server.port (--port) to 1024 or more"
-    return f"{where}: not an address of this machine; set server.host (--host)"

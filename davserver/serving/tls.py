@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import selectors
-import socket
 import ssl
 import stat
 from pathlib import Path
@@ -57,9 +56,18 @@ class Certificate:
 
 
 def _load(certificate: Path, key: Path) -> ssl.SSLContext:
-    _require_pem(certificate, "server.tls_certificate", b"-----BEGIN CERTIFICATE-----")
-    _require_pem(key, "server.tls_key", b"PRIVATE KEY-----")
-    _require_guarded(key)
+    try:
+        _require_pem(certificate, "server.tls_certificate", b"-----BEGIN CERTIFICATE-----")
+        _require_pem(key, "server.tls_key", b"PRIVATE KEY-----")
+        _require_guarded(key)
+        return _context(certificate, key)
+    except OSError as error:
+        raise ConfigError(
+            f"{certificate} and {key} are being replaced ({error.strerror}); reload again when that is done"
+        ) from None
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # it would let a client ask for work in the middle of a body
@@ -108,13 +116,12 @@ class TlsWire(Wire):
     those of the same socket that would then go on in plain text.
     """
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
-        self._timeout = sock.gettimeout()
+    def __init__(self, wire: Wire, context: ssl.SSLContext) -> None:
         self._tls = context.wrap_socket(
-            sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            wire.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
         )
         self._ended = False
-        super().__init__(self._tls)
+        super().__init__(self._tls, wire.patience, wire.timeout)
 
     def secure(self) -> bool:
         """Take the handshake as far as it goes without waiting; returns whether it is done.
@@ -122,7 +129,6 @@ class TlsWire(Wire):
         Raises:
             OSError: it failed, or the peer is gone.
         """
-        self._tls.settimeout(0)
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -132,7 +138,6 @@ class TlsWire(Wire):
             self.waits_for = selectors.EVENT_WRITE
             return False
         self.waits_for = selectors.EVENT_READ
-        self._tls.settimeout(self._timeout)
         return True
 
     # ── receiving
@@ -141,19 +146,12 @@ class TlsWire(Wire):
         """See `Wire`."""
         return not self._ended and self._tls.pending() > 0
 
-    def receive_now(self, size: int) -> bytes | None:
+    def receive_now(self, view: memoryview) -> int | None:
         """See `Wire`. None as well where only a part of a record is there."""
-        self._tls.settimeout(0)
         try:
-            return self._tls.read(size)
+            return self._tls.read(len(view), view)  # type: ignore[return-value]  # as documented; the stub errs
         except ssl.SSLWantReadError:
             return None
-        finally:
-            self._tls.settimeout(self._timeout)
-
-    def receive_into(self, view: memoryview) -> int:
-        """See `Wire`. A whole record has to arrive within the timeout, even one for which `view` is short."""
-        return self._tls.read(len(view), view)  # type: ignore[return-value]  # as documented; the stub errs
 
     # ── sending
     def send(self, *parts: Block) -> None:
@@ -167,12 +165,22 @@ class TlsWire(Wire):
                     record += view[:begin]
                     if len(record) < RECORD_BYTES:
                         continue
-                    self._tls.write(record)
+                    self._write(record)
                     record = bytearray()
                 for start in range(begin, len(view), RECORD_BYTES):
-                    self._tls.write(view[start : start + RECORD_BYTES])
+                    self._write(view[start : start + RECORD_BYTES])
         if record:
-            self._tls.write(record)
+            self._write(record)
+
+    def _write(self, record: bytearray | memoryview) -> None:
+        """One record; a part of it that is on its way already must be followed by the rest of the same."""
+        while True:
+            try:
+                self.leaving.moved += self._tls.write(record)
+            except ssl.SSLWantWriteError:
+                self._wait_for_room()
+            else:
+                return
 
     # ── ends
     def finish(self) -> None:
@@ -194,5 +202,4 @@ class TlsWire(Wire):
             return
         self._ended = True
         with contextlib.suppress(OSError, ValueError):  # it does not wait, and nobody may be there
-            self._tls.settimeout(0)
             self._tls.unwrap()

@@ -5,14 +5,16 @@ Made by `Vaults.open` after it has checked the principal; lives as long as one r
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from davserver.blobs.base import BlobStore
 from davserver.clock import Clock, to_nanoseconds, to_seconds
 from davserver.crypto.keys import AccountKey
 from davserver.crypto.layout import CHUNK_BYTES
-from davserver.db.engine import Database
+from davserver.db.engine import Database, Transaction
+from davserver.db.reads import Reads
 from davserver.errors import NotPermitted
 from davserver.keyring import Keyring
 from davserver.model import AccountId, Principal, Scope
@@ -49,16 +51,26 @@ class Access:
     key: AccountKey
     tree: Tree
     database: Database
+    reads: Reads
     blobs: BlobStore
     keyring: Keyring
     clock: Clock
     limits: Limits
-    hashers: ThreadPoolExecutor
+    helpers: Executor
 
     @property
     def account_id(self) -> AccountId:
         """Whose vault this is."""
         return self.principal.account.id
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A consistent snapshot, shared with what the request has read before if there was no pause."""
+        return self.reads.read()
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A unit of work; what was read before is let go of, because this may have to wait for others."""
+        self.reads.pause()
+        return self.database.write()
 
     def require(self, scope: Scope) -> None:
         """Refuse what the principal's credential does not cover.

@@ -57,7 +57,7 @@ class Copying:
 
     def run(self, *, recursive: bool, modified_ns: int | None, demands: Demands) -> Placed:
         """Copy `source` to `target`; `recursive` is false for Depth 0 (RFC 4918, 9.8.3)."""
-        with self._access.database.read() as tx:
+        with self._access.read() as tx:
             source = self._access.tree.existing(tx, self._source)
             deep = recursive and source.is_collection
             nodes = tx.nodes.subtree_size(self._access.account_id, source.id) if deep else 1
@@ -68,10 +68,9 @@ class Copying:
         return self._publish(_Work(), deep=recursive, modified_ns=modified_ns, demands=demands)
 
     def _in_batches(self, source: Node, modified_ns: int | None, demands: Demands) -> Placed:
-        database, account_id = self._access.database, self._access.account_id
         self._check_beforehand(demands)
-        with database.write() as tx:
-            tx.nodes.hide(account_id, self._top_id, now=self._access.now())
+        with self._access.write() as tx:
+            tx.nodes.hide(self._access.account_id, self._top_id, now=self._access.now())
             tx.commit()
         try:
             work = self._copy_hidden(source)
@@ -84,7 +83,7 @@ class Copying:
 
     def _check_beforehand(self, demands: Demands) -> None:
         """Find out what can be refused before a long copy begins; everything is checked again at its end."""
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             _, source, place = self._admit(tx, demands)
             self._clear(tx, source, place)
             tx.quota.add(self._access.account_id, tx.nodes.subtree_bytes(self._access.account_id, source.id))
@@ -93,7 +92,7 @@ class Copying:
     def _copy_hidden(self, source: Node) -> _Work:
         work = _Work(deque([_Pending(source.id, self._top_id)]))
         while work.pending:
-            with self._access.database.write() as tx:
+            with self._access.write() as tx:
                 if not tx.nodes.touch_hidden(self._access.account_id, self._top_id, now=self._access.now()):
                     raise StorageUnavailable("the copy took too long and was given up")
                 self._copy_some(tx, work)
@@ -111,7 +110,7 @@ class Copying:
     ) -> Placed:
         """Put the copy in its place; `copied_from` is the collection whose content was copied beforehand."""
         access = self._access
-        with access.database.write() as tx:
+        with access.write() as tx:
             moment, source, place = self._admit(tx, demands)
             if copied_from is not None and source.id != copied_from.id:
                 raise VersionConflict("the collection was replaced while it was being copied")
@@ -120,9 +119,9 @@ class Copying:
                 work.pending.append(_Pending(source.id, self._top_id))
                 while work.pending:
                     self._copy_some(tx, work)
-            top = replace(self._copied(source, place.parent.id), id=self._top_id, name=place.name)
+            top = self._copied(source, place.parent.id)._replace(id=self._top_id, name=place.name)
             if modified_ns is not None:
-                top = replace(top, modified_ns=modified_ns)
+                top = top._replace(modified_ns=modified_ns)
             self._insert(tx, [(source, top)], work)
             if copied_from is not None and not tx.nodes.unhide(access.account_id, self._top_id):
                 raise StorageUnavailable("the copy took too long and was given up")
@@ -167,8 +166,8 @@ class Copying:
         return copies
 
     def _copied(self, node: Node, parent_id: NodeId) -> Node:
-        return replace(
-            node, id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1, lock_born=False
+        return node._replace(
+            id=NodeId(random_bytes(ID_BYTES)), parent_id=parent_id, version=1, lock_born=False
         )
 
     def _insert(self, tx: Transaction, pairs: list[tuple[Node, Node]], work: _Work) -> None:
@@ -186,7 +185,7 @@ class Copying:
 
 def remove_hidden(access: Access, top_id: NodeId) -> None:
     """Take back what an unfinished copy has written."""
-    with access.database.write() as tx:
+    with access.write() as tx:
         tx.nodes.delete_subtree(access.account_id, top_id, now=access.now())
         tx.nodes.unhide(access.account_id, top_id)
         tx.commit()

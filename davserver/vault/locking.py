@@ -62,7 +62,7 @@ def grant(access: Access, path: VaultPath, wanted: Wanted, demands: Demands) -> 
     if len(wanted.owner.encode()) > MAX_OWNER_BYTES:
         raise LimitExceeded(f"the owner of a lock must not be longer than {MAX_OWNER_BYTES} bytes")
     codec = LockCodec(access.key, access.keyring)
-    with access.database.write() as tx:
+    with access.write() as tx:
         moment = Moment(access, tx)
         trail = moment.trail(path)
         if trail.node is None:
@@ -93,7 +93,7 @@ def refresh(access: Access, path: VaultPath, seconds: int, demands: Demands) -> 
     """
     access.require(Scope.LOCK)
     codec, seconds = LockCodec(access.key, access.keyring), min(seconds, MAX_SECONDS)
-    with access.database.write() as tx:
+    with access.write() as tx:
         moment = Moment(access, tx)
         trail = moment.trail(path)
         existing(trail)
@@ -122,7 +122,7 @@ def release(access: Access, path: VaultPath, token: str, demands: Demands = NO_D
         NotFound, NotPermitted, PreconditionFailed.
     """
     access.require(Scope.LOCK)
-    with access.database.write() as tx:
+    with access.write() as tx:
         moment = Moment(access, tx)
         trail = moment.trail(path)
         existing(trail)
@@ -133,21 +133,20 @@ def release(access: Access, path: VaultPath, token: str, demands: Demands = NO_D
         tx.commit()
 
 
-def locks_here(access: Access, path: VaultPath, *, members: bool) -> LocksHere:
+def locks_here(
+    access: Access, tx: Transaction, moment: Moment, path: VaultPath, *, members: bool
+) -> LocksHere:
     """The locks that `lockdiscovery` shows of a resource and, if asked, of its members (RFC 4918, 15.8)."""
-    access.require(Scope.LIST)
     codec, now = LockCodec(access.key, access.keyring), access.now()
     of_members: dict[NodeId, tuple[Lock, ...]] = {}
-    with access.database.read() as tx:
-        moment = Moment(access, tx)
-        trail = moment.trail(path)
-        moment.look(trail)
-        covering = tuple(
-            ShownLock(lock, moment.root_of(lock), lock.expires_at - now) for lock in moment.covering(trail)
-        )
-        if members and trail.node is not None:
-            for lock in map(codec.open_lock, tx.locks.of_children(access.account_id, trail.node.id, now=now)):
-                of_members[lock.node_id] = (*of_members.get(lock.node_id, ()), lock)
+    trail = moment.trail(path)
+    moment.look(trail)
+    covering = tuple(
+        ShownLock(lock, moment.root_of(lock), lock.expires_at - now) for lock in moment.covering(trail)
+    )
+    if members and trail.node is not None:
+        for lock in map(codec.open_lock, tx.locks.of_children(access.account_id, trail.node.id, now=now)):
+            of_members[lock.node_id] = (*of_members.get(lock.node_id, ()), lock)
     return LocksHere(covering, of_members, now)
 
 
@@ -156,7 +155,7 @@ def sweep(access: Access, lock_ids: list[bytes], node_ids: set[NodeId]) -> None:
 
     A lock that was refreshed since it was found expired stays: its holder was told so.
     """
-    with access.database.write() as tx:
+    with access.write() as tx:
         tx.locks.delete(access.account_id, lock_ids, expired_at=access.now())
         for node_id in node_ids:
             access.tree.drop_if_lock_born(tx, node_id)

@@ -80,6 +80,10 @@ class Moment:
         self._below: list[Lock] = []
         self._outside: frozenset[NodeId] | None = None
 
+    def is_of(self, tx: Transaction) -> bool:
+        """Whether this is what `tx` sees."""
+        return self._tx is tx
+
     def trail(self, path: VaultPath) -> Trail:
         """The way to `path`."""
         if path not in self._trails:
@@ -166,6 +170,8 @@ class Moment:
     # ── which locks are there? ──────────────────────────────────────────────────────────────────────────────
     def look(self, *trails: Trail, tops: Sequence[Trail] = ()) -> list[Lock]:
         """Look up the locks on the trails; returns those that begin below collections among `tops`."""
+        if not self._tx.locks.may_exist(self._access.account_id):
+            return []
         way = {node.id for trail in trails for node in trail.nodes} | self._above()
         collections = [trail.node.id for trail in tops if trail.node is not None and trail.node.is_collection]
         if way <= self._asked and not collections:
@@ -193,6 +199,8 @@ class Moment:
 
     def _rooted_at_or_above(self, trail: Trail, own: Node | None) -> list[Lock]:
         """Locks that begin at `own`, and infinite ones that begin above the end of the trail."""
+        if not self._locks:
+            return []
         above = {node.id for node in trail.ancestors} | self._above()
         return [
             lock

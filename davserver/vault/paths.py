@@ -22,8 +22,13 @@ MAX_DEPTH = 256
 _FORBIDDEN = re.compile("[\x00-\x1f/\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
+_PLAIN = re.compile(f"[ -.0-~]{{3,{MAX_NAME_BYTES}}}")  # printable ASCII, and longer than ".."
+
+
 def check_name(name: str) -> str:
     """Return `name` if it can be stored, else raise PathError saying what is wrong with it."""
+    if _PLAIN.fullmatch(name):
+        return name
     if name in {"", ".", ".."}:
         raise PathError("a name must not be empty, '.' or '..'")
     if _FORBIDDEN.search(name):

@@ -51,13 +51,13 @@ def fits(name: str, value: str | None) -> bool:
 
 def by_node(access: Access, nodes: Sequence[Node]) -> Iterator[tuple[Node, Values]]:
     """Each node with its dead properties, in the order given; few of them in memory at a time."""
-    with access.database.read() as tx:
+    with access.read() as tx:
         sizes = tx.properties.sizes(access.account_id, [node.id for node in nodes]) if nodes else {}
     for group in _groups(nodes, sizes):
         having = [node.id for node in group if node.id in sizes]
         values: dict[NodeId, dict[str, str]] = {}
         if having:
-            with access.database.read() as tx:
+            with access.read() as tx:
                 values = opened(access.key, tx.properties.of(access.account_id, having))
         for node in group:
             yield node, values.get(node.id, NONE)

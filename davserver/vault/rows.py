@@ -6,8 +6,6 @@ What comes out of `open_node` is authenticated: name, parent, kind, version and 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from davserver.crypto import metadata
 from davserver.crypto.keys import AccountKey
 from davserver.crypto.metadata import NodeMetadata
@@ -41,39 +39,45 @@ class NodeCodec:
         """What a name is stored and looked up as."""
         return seal_name(self._key, parent_id, name)
 
-    def open_node(self, row: NodeRow) -> Node:
+    def open_node(self, row: NodeRow, *, tagged: bool = True) -> Node:
         """Decrypt a row.
+
+        Args:
+            row: as it is stored.
+            tagged: whether the entity tag is wanted: it costs as much as the rest.
 
         Raises:
             CorruptRow: it was altered, or belongs to another place, version or account.
         """
-        kind = _KINDS.get(row.kind)
+        account_id, parent_id, name_sealed, node_id, kind_number, blob_id, metadata_sealed, version = row
+        kind = _KINDS.get(kind_number)
         if kind is None:
             raise CorruptRow("a row of the tree is neither a file nor a collection")
-        found = metadata.open_(
-            self._key, row.node_id, row.parent_id, kind, row.version, row.name_sealed, row.metadata_sealed
+        name, size, modified_ns, created_ns, content, sha1, extras = metadata.open_(
+            self._key, node_id, parent_id, kind, version, name_sealed, metadata_sealed
         )
-        content = found.content
-        if (content.blob_id if content else None) != row.blob_id:
+        if (content.blob_id if content else None) != blob_id:
             raise CorruptRow("a file's row names another content than its metadata")
-        digest = found.extras.pop(MD5_EXTRA, None)
-        lock_born = found.extras.pop(LOCK_BORN_EXTRA, False) is True
+        digest, lock_born = None, False
+        if extras:
+            digest = extras.pop(MD5_EXTRA, None)
+            lock_born = extras.pop(LOCK_BORN_EXTRA, False) is True
         return Node(
-            id=row.node_id,
-            account_id=row.account_id,
-            parent_id=row.parent_id,
-            kind=kind,
-            name=found.name,
-            size=found.size,
-            etag=self._key.etag(content.blob_id) if content else "",
-            modified_ns=found.modified_ns,
-            created_ns=found.created_ns,
-            content=content,
-            sha1=found.sha1,
-            md5=digest if isinstance(digest, bytes) else None,
-            version=row.version,
-            extras=found.extras,
-            lock_born=lock_born,
+            node_id,
+            account_id,
+            parent_id,
+            kind,
+            name,
+            size,
+            self._key.etag(content.blob_id) if content and tagged else "",
+            modified_ns,
+            created_ns,
+            content,
+            sha1,
+            digest if isinstance(digest, bytes) else None,
+            version,
+            extras,
+            lock_born,
         )
 
     def seal_node(self, node: Node) -> NodeRow:
@@ -124,7 +128,7 @@ class NodeCodec:
             md5=None,
             version=1,
         )
-        return replace(node, **values)  # type: ignore[arg-type]  # the caller's keywords are fields of Node
+        return node._replace(**values)  # type: ignore[arg-type]  # the caller's keywords are fields of Node
 
 
 def root_row(key: AccountKey, *, now_ns: int) -> NodeRow:

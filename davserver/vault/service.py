@@ -14,12 +14,14 @@ from davserver.blobs.base import BlobStore
 from davserver.clock import Clock, to_nanoseconds
 from davserver.crypto.keys import AccountKey
 from davserver.db.engine import Database, Transaction
+from davserver.db.reads import Reads
 from davserver.errors import AlreadyExists, LimitExceeded, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
 from davserver.model import ROOT_ID, AccountId, AccountState, Node, NodeId, Principal, Scope, Usage
 from davserver.vault import locking, properties
 from davserver.vault.access import Access, Limits
 from davserver.vault.copying import Copying
+from davserver.vault.directories import Directories
 from davserver.vault.download import Download, open_download
 from davserver.vault.locking import Granted, LocksHere, ShownLock
 from davserver.vault.locks import Wanted
@@ -38,30 +40,44 @@ from davserver.vault.tree import (
 )
 from davserver.vault.upload import Announced, Upload, admit_upload
 
-HASH_THREADS = 4
-"""Threads that compute digests beside sealing; hashing gives up the interpreter lock."""
+RequestReads = Reads
+"""What a door takes along from authentication to the vault, so that a request reads in one transaction."""
+
+HELPERS = 4
+"""Threads beside those of transfers: they compute digests of what arrives, and open what is to be sent next.
+Both give up the interpreter lock."""
 
 
 class Vaults:
     """Opens vaults."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what vaults are made of
         self,
         database: Database,
         blobs: BlobStore,
         keyring: Keyring,
         clock: Clock,
         limits: Limits | None = None,
+        directories: Directories | None = None,
     ) -> None:
+        self._directories = Directories() if directories is None else directories
         self._database = database
         self._blobs = blobs
         self._keyring = keyring
         self._clock = clock
         self._limits = limits or Limits()
-        self._hashers = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
+        self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="helper")
 
-    def open(self, principal: Principal) -> Vault:
+    def reads(self) -> Reads:
+        """What a request may share from authentication on; to be closed when its status is given."""
+        return Reads(self._database)
+
+    def open(self, principal: Principal, reads: Reads | None = None) -> Vault:
         """Open the vault of the principal's account, as far as its scopes and its root reach.
+
+        Args:
+            principal: who asks.
+            reads: shared by the request; None: each look has a transaction of its own.
 
         Raises:
             NotPermitted: the account is suspended.
@@ -69,21 +85,24 @@ class Vaults:
         """
         if principal.account.state is not AccountState.ACTIVE:
             raise NotPermitted("this account is suspended")
-        return Vault(self.access(principal))
+        return Vault(self.access(principal, reads))
 
-    def access(self, principal: Principal) -> Access:
+    def access(self, principal: Principal, reads: Reads | None = None) -> Access:
         """What an opened vault is made of, whether or not the account may be used: for maintenance."""
         key = self._keyring.account_key(principal)
         return Access(
             principal=principal,
             key=key,
-            tree=Tree(principal.account.id, principal.root_id, NodeCodec(key), self._clock),
+            tree=Tree(
+                principal.account.id, principal.root_id, NodeCodec(key), self._clock, self._directories
+            ),
             database=self._database,
+            reads=reads or Reads(self._database, shared=False),
             blobs=self._blobs,
             keyring=self._keyring,
             clock=self._clock,
             limits=self._limits,
-            hashers=self._hashers,
+            helpers=self._helpers,
         )
 
     def plant_root(self, tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
@@ -91,8 +110,8 @@ class Vaults:
         tx.nodes.insert([root_row(key, now_ns=to_nanoseconds(self._clock()))])
 
     def close(self) -> None:
-        """Let running digests finish and end their threads."""
-        self._hashers.shutdown()
+        """Let what the helpers are doing finish, and end them."""
+        self._helpers.shutdown()
 
 
 class Vault:
@@ -105,6 +124,7 @@ class Vault:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._tree = access.tree
+        self._seen: Moment | None = None
 
     @property
     def principal(self) -> Principal:
@@ -114,8 +134,8 @@ class Vault:
     def find(self, path: VaultPath) -> Node | None:
         """The node at `path`, or None if it or a collection on the way is missing."""
         self._access.require(Scope.LIST)
-        with self._access.database.read() as tx:
-            return self._tree.find(tx, path)
+        with self._access.read() as tx:
+            return self._moment(tx).trail(path).node
 
     def stat(self, path: VaultPath) -> Node:
         """The node at `path`.
@@ -124,8 +144,8 @@ class Vault:
             NotFound: there is none.
         """
         self._access.require(Scope.LIST)
-        with self._access.database.read() as tx:
-            return self._tree.existing(tx, path)
+        with self._access.read() as tx:
+            return existing(self._moment(tx).trail(path))
 
     def path_of(self, node_id: NodeId) -> VaultPath:
         """Where a node is now, for the owner of the account.
@@ -137,18 +157,22 @@ class Vault:
         self._access.require(Scope.LIST)
         if self.principal.root_id != ROOT_ID:
             raise NotPermitted("only the owner sees where a folder lies")
-        with self._access.database.read() as tx:
+        with self._access.read() as tx:
             return self._tree.path_of(tx, node_id)
 
-    def listing(self, node: Node) -> Iterator[Node]:
+    def listing(self, node: Node, *, tagged: bool = True) -> Iterator[Node]:
         """The children of a collection, read in pages, in no order that a person would recognise.
+
+        Args:
+            node: the collection.
+            tagged: whether the children's entity tags are wanted; else they are "".
 
         Raises:
             WrongKind: `node` is a file.
         """
         self._access.require(Scope.LIST)
         require_collection(node)
-        return chain.from_iterable(self._tree.pages(self._access.database, node))
+        return chain.from_iterable(self._tree.pages(self._access.reads, node, tagged=tagged))
 
     def listing_with_properties(self, node: Node) -> Iterator[tuple[Node, Values]]:
         """As `listing`, each child with its dead properties.
@@ -158,7 +182,7 @@ class Vault:
         """
         self._access.require(Scope.LIST)
         require_collection(node)
-        pages = self._tree.pages(self._access.database, node)
+        pages = self._tree.pages(self._access.reads, node)
         return chain.from_iterable(properties.by_node(self._access, page) for page in pages)
 
     def dead_properties(self, node: Node) -> Values:
@@ -206,9 +230,10 @@ class Vault:
         access.require(Scope.WRITE)
         if expected_size is not None and expected_size > access.limits.max_file_bytes:
             raise LimitExceeded("the file is larger than this server accepts")
-        with access.database.read() as tx:
-            place = admit_upload(Moment(access, tx), path, demands)
+        with access.read() as tx:
+            place = admit_upload(self._moment(tx), path, demands)
             used, quota = tx.quota.usage(access.account_id)
+        access.reads.pause()  # the body comes next, and takes its time
         room = None if quota is None else max(0, quota - used) + (place.node.size if place.node else 0)
         if room is not None and expected_size is not None and expected_size > room:
             raise QuotaExceeded("the account's quota has no room for this")
@@ -227,7 +252,7 @@ class Vault:
         if path.is_root:
             raise AlreadyExists("the root collection always exists")
         now_ns = self._access.now_ns() if modified_ns is None else modified_ns
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             moment = Moment(self._access, tx)
             trail = moment.trail(path)
             place = place_of(trail)
@@ -263,7 +288,7 @@ class Vault:
         self._access.require(Scope.PROPERTIES)
         times = {"modified_ns": modified_ns, "created_ns": created_ns}
         given = {key: value for key, value in times.items() if value is not None}
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             moment = Moment(self._access, tx)
             trail = moment.trail(path)
             node = existing(trail)
@@ -292,7 +317,7 @@ class Vault:
         """
         access = self._access
         access.require(Scope.WRITE)
-        with access.database.write() as tx:
+        with access.write() as tx:
             moment = Moment(access, tx)
             start, end = moment.trail(source), moment.trail(target)
             node = entry(start)
@@ -334,7 +359,7 @@ class Vault:
             NotFound, PreconditionFailed, Locked; NotPermitted for the root.
         """
         self._access.require(Scope.DELETE)
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             moment = Moment(self._access, tx)
             trail = moment.trail(path)
             node = entry(trail)
@@ -348,8 +373,8 @@ class Vault:
         Raises:
             PreconditionFailed: it does not hold.
         """
-        with self._access.database.read() as tx:
-            Moment(self._access, tx).judge(demands)
+        with self._access.read() as tx:
+            self._moment(tx).judge(demands)
 
     def lock(self, path: VaultPath, wanted: Wanted, demands: Demands = NO_DEMANDS) -> Granted:
         """See `locking.grant`."""
@@ -365,11 +390,19 @@ class Vault:
 
     def locks(self, path: VaultPath, *, members: bool = False) -> LocksHere:
         """See `locking.locks_here`."""
-        return locking.locks_here(self._access, path, members=members)
+        self._access.require(Scope.LIST)
+        with self._access.read() as tx:
+            return locking.locks_here(self._access, tx, self._moment(tx), path, members=members)
 
     def usage(self) -> Usage:
         """Quota numbers; without a quota, what the storage has left."""
-        with self._access.database.read() as tx:
+        with self._access.read() as tx:
             used, quota = tx.quota.usage(self._access.account_id)
         available = self._access.blobs.free_bytes() if quota is None else max(0, quota - used)
         return Usage(used, available)
+
+    def _moment(self, tx: Transaction) -> Moment:
+        """What a reading transaction sees: each path is resolved once, as long as it is shared."""
+        if self._seen is None or not self._seen.is_of(tx):
+            self._seen = Moment(self._access, tx)
+        return self._seen

@@ -1,17 +1,21 @@
 """The tree inside one transaction: find, add, change, move and delete nodes.
 
-Every node that a path passes is opened, so that a row moved or swapped in the database is found out.
-Called by `Vault`, `Upload` and `Copying`, which own the transaction.
+Every node that a path passes is opened, so that a row moved or swapped in the database is found out: in this
+transaction, or before by this process at the same version of the account's structure (`directories.py`). What
+is at the end of a path, and the collection that a change is made in, are always opened in the transaction.
+Called by `Vault`, `Upload` and `Copying`, which own it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 from davserver.clock import Clock, to_seconds
-from davserver.db.engine import Database, Transaction
-from davserver.db.nodes import NodeRow
+from davserver.db.engine import Transaction
+from davserver.db.nodes import At, NodeRow
+from davserver.db.reads import Reads
 from davserver.errors import (
     AlreadyExists,
     CorruptRow,
@@ -22,19 +26,26 @@ from davserver.errors import (
     TargetInsideSource,
     WrongKind,
 )
-from davserver.model import ROOT_ID, AccountId, Node, NodeId
+from davserver.model import ROOT_ID, AccountId, Node, NodeId, NodeKind
+from davserver.vault.directories import ITSELF, Directories
 from davserver.vault.paths import MAX_DEPTH, VaultPath
 from davserver.vault.rows import NodeCodec
 
 LISTING_PAGE = 1000
 """Children read in one transaction: a slow reader of a huge collection never holds a snapshot open."""
 
+ROOTS_KEPT = 1024
+"""Accounts whose root is not made anew for each request."""
+
 _ROOT_STAYS = "the root collection cannot be replaced, moved or deleted"
 
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """The way to a path: the nodes on it, from the root on, as far as they exist."""
+    """The way to a path: the nodes on it, from the root on, as far as they exist.
+
+    Of the nodes above the path only id, kind and place count: their times may be older ones.
+    """
 
     path: VaultPath
     nodes: tuple[Node, ...]
@@ -74,23 +85,33 @@ class Tree:
     as absent, and the next write that comes by removes it.
     """
 
-    def __init__(self, account_id: AccountId, root_id: NodeId, codec: NodeCodec, clock: Clock) -> None:
+    def __init__(
+        self,
+        account_id: AccountId,
+        root_id: NodeId,
+        codec: NodeCodec,
+        clock: Clock,
+        directories: Directories,
+    ) -> None:
         self._account_id = account_id
         self._root_id = root_id
         self._clock = clock
+        self._directories = directories
         self.codec = codec
-        # On the way to something else the account's own root needs no look-up: it always exists.
-        self._on_the_way = codec.new_node(ROOT_ID, "", None, id=ROOT_ID) if root_id == ROOT_ID else None
 
     def trail(self, tx: Transaction, path: VaultPath) -> Trail:
-        """The way to `path`, one statement a name."""
-        nodes = [self._root(tx) if path.is_root or self._on_the_way is None else self._on_the_way]
-        for name in path.parts:
-            found = self._child(tx, nodes[-1], name) if nodes[-1].is_collection else None
-            if found is None:
+        """The way to `path`, one statement a name; none for collections on it that are known."""
+        if path.is_root:
+            return Trail(path, (self._root(tx),))
+        way, found = self._set_out(tx, path)
+        known = len(way)
+        while found is not None:
+            way.append(found)
+            if len(way) > len(path.parts) or not found.is_collection:
                 break
-            nodes.append(found)
-        return Trail(path, tuple(nodes))
+            found = self._child(tx, found, path.parts[len(way) - 1])
+        self._keep(tx, path, way, known)
+        return Trail(path, tuple(way))
 
     def find(self, tx: Transaction, path: VaultPath) -> Node | None:
         """The node at `path`, or None if it or a collection on the way is missing."""
@@ -123,21 +144,22 @@ class Tree:
             node_id = node.parent_id
         return VaultPath(tuple(reversed(names)))
 
-    def pages(self, database: Database, node: Node) -> Iterator[list[Node]]:
-        """The children of a collection, page by page, each page in a transaction of its own."""
+    def pages(self, reads: Reads, node: Node, *, tagged: bool = True) -> Iterator[list[Node]]:
+        """The children of a collection, page by page; no transaction is kept open for the next page."""
         after = b""
         while True:
-            with database.read() as tx:
+            with reads.read() as tx:
                 rows = tx.nodes.children(self._account_id, node.id, after=after, limit=LISTING_PAGE)
-                opened = self.open_rows(tx, rows)
+                opened = self.open_rows(tx, rows, tagged=tagged)
             yield opened
             if len(rows) < LISTING_PAGE:
                 return
             after = rows[-1].name_sealed
 
-    def open_rows(self, tx: Transaction, rows: list[NodeRow]) -> list[Node]:
+    def open_rows(self, tx: Transaction, rows: list[NodeRow], *, tagged: bool = True) -> list[Node]:
         """Decrypt rows, and leave out files whose lock has expired before anything was put into them."""
-        nodes = map(self.codec.open_node, rows)
+        opened = self.codec.open_node
+        nodes = [opened(row, tagged=tagged) for row in rows]
         return [node for node in nodes if not (node.lock_born and self._is_over(tx, node))]
 
     def add(self, tx: Transaction, node: Node) -> None:
@@ -154,7 +176,7 @@ class Tree:
         Raises:
             VersionConflict: somebody else changed it since it was read.
         """
-        changed = replace(node, version=node.version + 1, **changes)  # type: ignore[arg-type]
+        changed = node._replace(version=node.version + 1, **changes)  # type: ignore[arg-type]
         tx.nodes.replace(self.codec.seal_node(changed), expected_version=node.version)
         return changed
 
@@ -172,10 +194,15 @@ class Tree:
 
     def delete(self, tx: Transaction, node: Node, *, now: int) -> None:
         """Remove a node and everything below it, and count its bytes out of the quota."""
-        freed = tx.nodes.subtree_bytes(self._account_id, node.id) if node.is_collection else node.size
-        tx.nodes.delete_subtree(self._account_id, node.id, now=now)
+        freed = node.size
         if node.is_collection:
+            freed = tx.nodes.subtree_bytes(self._account_id, node.id)
+            tx.nodes.delete_subtree(self._account_id, node.id, now=now)
             tx.quota.raise_structure_version(self._account_id)
+        else:
+            if node.content is not None:
+                tx.blobs.mark_unreferenced(node.content.blob_id, now=now)
+            tx.nodes.delete_one(self._account_id, node.id)
         tx.quota.add(self._account_id, -freed)
 
     def drop_if_lock_born(self, tx: Transaction, node_id: NodeId) -> None:
@@ -222,6 +249,81 @@ class Tree:
             tx.quota.raise_structure_version(self._account_id)
         return moved
 
+    def _set_out(self, tx: Transaction, path: VaultPath) -> tuple[list[Node], Node | None]:
+        """The known beginning of the way, at least its root, and what has the next name of the path.
+
+        Whether what is known still holds comes with the first look, in the same statement.
+        """
+        version, way = self._known(path)
+        if way:
+            # In a collection that is only known nothing may be changed, so it is looked up as well.
+            checks = tx.writes and way[-1].id != ROOT_ID and len(way) == len(path.parts)
+            seen = self._look(tx, way[-1], path.parts[len(way) - 1], check=checks)
+            if self._is_fixed(way) or self._still_holds(version, way[-1], seen, checked=checks):
+                return way, self._opened(tx, seen.child)
+        way = [fixed_root(self._account_id) if self._root_id == ROOT_ID else self._root(tx)]
+        seen = self._look(tx, way[0], path.parts[0], check=False)
+        return way, self._opened(tx, seen.child)
+
+    def _known(self, path: VaultPath) -> tuple[int | None, list[Node]]:
+        """What was kept of the way to a path, and at which version; perhaps not even the root of a device."""
+        account_id, names = self._account_id, path.parts[:-1]
+        version = self._directories.latest(account_id)
+        root = [fixed_root(account_id)] if self._root_id == ROOT_ID else []
+        if version is None:
+            return None, root
+        if not root:
+            root = self._directories.walk(account_id, version, self._root_id, (ITSELF,))
+        return version, root and root + self._directories.walk(account_id, version, self._root_id, names)
+
+    def _is_fixed(self, way: list[Node]) -> bool:
+        """Whether the way is no more than the account's own root, which always exists."""
+        return len(way) == 1 and way[0].id == ROOT_ID
+
+    def _still_holds(self, version: int | None, last: Node, seen: At, *, checked: bool) -> bool:
+        """Whether the last collection of a known way is where it was, and all above it with it.
+
+        Raises:
+            CorruptRow: its row was altered.
+        """
+        if seen.glance.structure_version != version:
+            return False
+        if not checked:
+            return True
+        found = None if seen.parent is None else self.codec.open_node(seen.parent)
+        if found is not None and (found.parent_id, found.name) == (last.parent_id, last.name):
+            return True
+        self._directories.forget(
+            self._account_id
+        )  # the version was turned back: nothing kept is to be trusted
+        return False
+
+    def _keep(self, tx: Transaction, path: VaultPath, way: list[Node], known: int) -> None:
+        """Keep what is new on a way; never what a transaction has seen that may yet be rolled back."""
+        seen = tx.nodes.glance(self._account_id)
+        if tx.writes or seen is None or not isinstance(seen.structure_version, int):
+            return
+        if self._root_id != ROOT_ID:
+            self._directories.keep(self._account_id, seen.structure_version, self._root_id, ITSELF, way[0])
+        for depth in range(known, len(way)):
+            if way[depth].is_collection:
+                self._directories.keep(
+                    self._account_id,
+                    seen.structure_version,
+                    way[depth - 1].id,
+                    path.parts[depth - 1],
+                    way[depth],
+                )
+
+    def _look(self, tx: Transaction, parent: Node, name: str, *, check: bool) -> At:
+        return tx.nodes.at(
+            self._account_id,
+            parent.id,
+            self.codec.name_sealed(parent.id, name),
+            now=to_seconds(self._clock()),
+            check=check,
+        )
+
     def _root(self, tx: Transaction) -> Node:
         row = tx.nodes.by_id(self._account_id, self._root_id)
         if row is None:
@@ -230,6 +332,10 @@ class Tree:
 
     def _child(self, tx: Transaction, parent: Node, name: str) -> Node | None:
         row = tx.nodes.child(self._account_id, parent.id, self.codec.name_sealed(parent.id, name))
+        return self._opened(tx, row)
+
+    def _opened(self, tx: Transaction, row: NodeRow | None) -> Node | None:
+        """A row decrypted; None for a file whose lock has expired before anything was put into it."""
         if row is None:
             return None
         node = self.codec.open_node(row)
@@ -242,6 +348,26 @@ class Tree:
     def _is_over(self, tx: Transaction, node: Node) -> bool:
         """Whether no lock is left on a file that only a lock keeps."""
         return not tx.locks.find(self._account_id, [node.id], now=to_seconds(self._clock()))
+
+
+@lru_cache(ROOTS_KEPT)
+def fixed_root(account_id: AccountId) -> Node:
+    """The root of an account, as far as it counts on the way to something else: without its times."""
+    return Node(
+        id=ROOT_ID,
+        account_id=account_id,
+        parent_id=ROOT_ID,
+        kind=NodeKind.COLLECTION,
+        name="",
+        size=0,
+        etag="",
+        modified_ns=0,
+        created_ns=0,
+        content=None,
+        sha1=None,
+        md5=None,
+        version=1,
+    )
 
 
 def existing(trail: Trail) -> Node:

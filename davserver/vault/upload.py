@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -34,6 +34,7 @@ from davserver.errors import (
 )
 from davserver.model import ID_BYTES, BlobId, Content, Node
 from davserver.vault.access import Access
+from davserver.vault.beside import Beside
 from davserver.vault.garbage import retire
 from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
@@ -78,7 +79,9 @@ class Announced:
 class Upload:
     """A file in the making; belongs to one thread at a time. Leaving its block without `commit` aborts it.
 
-    Raises (from `write` and `commit`, which then have aborted it):
+    The content is either put straight into the upload's own buffer (`space`, `advance`) or handed to `write`.
+
+    Raises (from those and from `commit`, which then have aborted it):
         LengthMismatch, ChecksumMismatch: the content is not what was announced.
         QuotaExceeded, LimitExceeded: there is no room for it.
         PreconditionFailed, Locked, ParentMissing, WrongKind: the tree has changed since the upload began.
@@ -99,9 +102,10 @@ class Upload:
         self._room = room
         self._demands = demands
         self._received = 0
-        self._plain = bytearray()
+        self._plain, self._spare = bytearray(), bytearray()
         self._filled = 0
         self._sealed = bytearray()
+        self._under_way: list[Beside[None]] = []
         names = set(announced.checksums or ()) | announced.keep
         self._hashes: dict[str, _Hash] = {name: CHECKSUMS[name](usedforsecurity=False) for name in names}
         self._blob_id = BlobId(random_bytes(ID_BYTES))
@@ -114,21 +118,40 @@ class Upload:
 
     def write(self, data: Buffer) -> None:
         """Append `data`, which the caller may reuse when this returns."""
-        self._require_open()
         view = memoryview(data).cast("B")
+        self._require_open()
         try:
             self._admit(view.nbytes)
             while view.nbytes:
-                if self._filled == RUN_BYTES:
-                    self._flush(final=False)
-                self._grow(view.nbytes)
-                piece = view[: RUN_BYTES - self._filled]
-                self._plain[self._filled : self._filled + piece.nbytes] = piece
+                space = self._space(view.nbytes, certain=True)
+                piece = view[: space.nbytes]
+                space[: piece.nbytes] = piece
                 self._filled += piece.nbytes
                 view = view[piece.nbytes :]
         except BaseException:
             self.abort()
             raise
+
+    def space(self) -> memoryview:
+        """Where the next bytes of the content go, at least one; `advance` says how many were put there."""
+        self._require_open()
+        announced = self._announced.size
+        left = 0 if announced is None else announced - self._received
+        try:
+            return self._space(left or CHUNK_BYTES, certain=left > 0)
+        except BaseException:
+            self.abort()
+            raise
+
+    def advance(self, count: int) -> None:
+        """Append the first `count` bytes of the last `space`."""
+        self._require_open()
+        try:
+            self._admit(count)
+        except BaseException:
+            self.abort()
+            raise
+        self._filled += count
 
     def commit(self) -> Placed:
         """Make the file visible, durable when this returns."""
@@ -137,7 +160,7 @@ class Upload:
             self._require_all()
             inline = self._writer is None and self._received <= self._access.limits.inline_bytes
             sealed = self._finish(inline=inline)
-            with self._access.database.write() as tx:
+            with self._access.write() as tx:
                 placed = self._place(tx, Moment(self._access, tx), inline_data=sealed)
                 tx.commit()
         except BaseException:
@@ -151,6 +174,8 @@ class Upload:
         if self._done:
             return
         self._done = True
+        for each in self._under_way:
+            each.drop()
         try:
             if self._writer is not None:
                 self._writer.abort()
@@ -187,27 +212,56 @@ class Upload:
         if self._announced.size not in {None, self._received}:
             raise LengthMismatch("fewer bytes arrived than were announced; nothing was stored")
 
-    def _grow(self, wanted: int) -> None:
-        """The buffer is as large as it must be: a small file does not cost a megabyte."""
-        missing = min(self._filled + wanted, RUN_BYTES) - len(self._plain)
-        if missing > 0:
-            self._plain.extend(bytes(missing))
+    def _space(self, wanted: int, *, certain: bool) -> memoryview:
+        """Room for what is wanted, or for some of it; a small file does not cost a megabyte.
 
-    def _flush(self, *, final: bool) -> None:
-        """Seal what is in the buffer and hand it to the store, hashing beside it."""
+        A full run is sealed only if something comes behind it: what is last is sealed as the last. If that is
+        not certain yet, there is room for one chunk more.
+        """
+        if self._filled > RUN_BYTES or (certain and self._filled == RUN_BYTES):
+            self._flush_run()
+        if self._filled == len(self._plain):
+            most = RUN_BYTES if certain else RUN_BYTES + CHUNK_BYTES
+            larger = bytearray(min(max(self._filled + wanted, 2 * self._filled), most))
+            larger[: self._filled] = self._plain
+            self._plain = larger
+        return memoryview(self._plain)[self._filled :]
+
+    def _flush_run(self) -> None:
+        """Have one run sealed, stored and hashed while the next arrives, which begins with what is behind."""
+        self._settle()
+        run, behind = memoryview(self._plain)[:RUN_BYTES], memoryview(self._plain)[RUN_BYTES : self._filled]
+        self._spare[: behind.nbytes] = behind
+        store = partial(self._store, self._open_writer(), run, final=False)
+        self._under_way = [Beside(self._access.helpers, store), *self._hash_beside(run)]
+        self._plain, self._spare, self._filled = self._spare, self._plain, behind.nbytes
+
+    def _flush_last(self, plain: memoryview) -> None:
+        """Seal and store what is left, hashing beside it."""
+        self._settle()
         writer = self._open_writer()
-        plain = memoryview(self._plain)[: self._filled]
-        hashing = [self._access.hashers.submit(each.update, plain) for each in self._hashes.values()]
-        try:
-            writer.write(self._seal(plain, final=final))
+        self._under_way = self._hash_beside(plain)
+        self._store(writer, plain, final=True)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until what is done beside is done; its error is raised here."""
+        for each in self._under_way:
+            each.result()
+        self._under_way = []
+        if self._staged is not None:
             self._beat()
-        finally:
-            _wait(hashing)
-        self._filled = 0
+
+    def _hash_beside(self, plain: memoryview) -> list[Beside[None]]:
+        helpers = self._access.helpers
+        return [Beside(helpers, partial(each.update, plain)) for each in self._hashes.values()]
+
+    def _store(self, writer: BlobWriter, plain: memoryview, *, final: bool) -> None:
+        writer.write(self._seal(plain, final=final))
 
     def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
         if not self._sealed:
-            self._sealed = bytearray(SEALED_RUN_BYTES)
+            self._sealed = bytearray(SEALED_RUN_BYTES + CHUNK_BYTES + TAG_BYTES)
         return memoryview(self._sealed)[: self._sealer.seal_into(plain, self._sealed, final=final)]
 
     def _open_writer(self) -> BlobWriter:
@@ -221,7 +275,7 @@ class Upload:
         """Say that this blob is coming before its first byte is stored: no byte is ever unaccounted for."""
         now = self._access.now()
         row = self._blob_row(BlobState.STAGING, inline=False, version=1)
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             tx.blobs.insert(row, now=now)
             tx.commit()
         self._staged = row
@@ -231,7 +285,7 @@ class Upload:
         now = self._access.now()
         if now - self._heartbeat_at < HEARTBEAT_SECONDS:
             return
-        with self._access.database.write() as tx:
+        with self._access.write() as tx:
             alive = tx.blobs.heartbeat(self._blob_id, now=now)
             tx.commit()
         if not alive:
@@ -249,7 +303,7 @@ class Upload:
             self._sealer.seal_into(plain, body, final=True)
             data = self._sealer.header.pack() + body
         else:
-            self._flush(final=True)
+            self._flush_last(plain)
         for name, expected in (self._announced.checksums or {}).items():
             if not constant_time_equal(self._hashes[name].digest(), expected):
                 raise ChecksumMismatch("the content does not have the announced checksum; nothing was stored")
@@ -262,8 +316,10 @@ class Upload:
     ) -> Placed:
         access, now = self._access, self._access.now()
         place = admit_upload(moment, self._path, self._demands)
+        replaced = place.node.content.blob_id if place.node and place.node.content else None
         if inline_data is not None:
-            tx.blobs.insert(self._blob_row(BlobState.LIVE, inline=True, version=1), now=now, data=inline_data)
+            row = self._blob_row(BlobState.LIVE, inline=True, version=1)
+            tx.blobs.insert(row, now=now, data=inline_data, instead_of=replaced)
         elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
             raise StorageUnavailable("the upload took too long and was given up")
         node = self._node(place.parent, place.node, lock_born=lock_born)
@@ -271,8 +327,8 @@ class Upload:
             access.tree.add(tx, node)
         else:
             node = access.tree.change(tx, place.node, **_contents(node))
-            if place.node.content is not None:
-                tx.blobs.mark_unreferenced(place.node.content.blob_id, now=now)
+            if replaced is not None and inline_data is None:
+                tx.blobs.mark_unreferenced(replaced, now=now)
         tx.quota.add(access.account_id, self._received - (place.node.size if place.node else 0))
         return Placed(node, created=place.node is None)
 
@@ -323,7 +379,7 @@ class Upload:
             return
         # Garbage collection had given this upload up. If it finished before the bytes were stored, nobody
         # else knows of them; only if the row is live is the file in place, and an interrupt struck after it.
-        with access.database.read() as tx:
+        with access.read() as tx:
             found = tx.blobs.fetch(row.account_id, row.blob_id)
         if found is None or found[0].state != BlobState.LIVE:
             access.blobs.delete(row.blob_id)
@@ -366,8 +422,3 @@ def place_empty(access: Access, tx: Transaction, moment: Moment, path: VaultPath
         As `admit_upload`.
     """
     return Upload(access, path, Announced(size=0), None, demands).place_empty(tx, moment)
-
-
-def _wait(futures: list[Future[None]]) -> None:
-    for future in futures:
-        future.result()

@@ -111,7 +111,8 @@ def _archive(account: Account) -> Response:
         "audit.json": json.dumps(happened(services().audit_trail.all_own(account)), indent=2).encode(),
     }
     blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
-    noted = _noted(visit().guarded(blocks), services().audit, client())
+    going_on = partial(services().exports.go_on, account.id)
+    noted = _noted(visit().guarded(blocks, going_on), services().audit, client())
     return Response(noted, content_type="application/zip")
 
 

@@ -1,7 +1,8 @@
 """One server for the whole run and an empty collection for each test.
 
-`--server=ours` (default) is Sealdav with all its services, listening in this process; `--server=stock` is
-WsgiDAV on cheroot as they come. A test that takes `ours` needs what only Sealdav has; it is left out then.
+`--server=ours` (default) is Sealdav with all its services, listening in this process; `--server=tls` is the
+same over TLS; `--server=serve` is the command `sealdav serve` with several processes; `--server=stock` is
+WsgiDAV on cheroot as they come. A test that takes `ours` is left out where only the first two have enough.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol
+from inspect import signature
+from pathlib import Path
+from typing import Protocol, cast
 
 import pytest
 
+from davserver.serving.server import Options
+from tests.certificates import client_context, server_certificate
 from tests.conformance.client import Client
 from tests.conformance.http import PATIENCE
 from tests.conformance.ours import OurServer
+from tests.conformance.served import ServedServer
 from tests.conformance.stock import StockServer
 
 _SERVER = "conformance_server"
@@ -24,8 +30,8 @@ _PATIENCE = "conformance_patience"
 _numbers = itertools.count(1)
 
 
-class Server(Protocol):
-    """What tests need of either server."""
+class Running(Protocol):
+    """What most tests need of any server."""
 
     @property
     def client(self) -> Client:
@@ -44,6 +50,10 @@ class Server(Protocol):
         """Stop for good; as often as one likes."""
         ...
 
+
+class Server(Running, Protocol):
+    """One in this process, with the clock and the store of which a test can do more."""
+
     def later(self, **amount: float) -> AbstractContextManager[None]:
         """Let it be later, for locks at least, by a `timedelta` given in its own words."""
         ...
@@ -53,13 +63,28 @@ class Server(Protocol):
         ...
 
 
-MakeServer = Callable[[], Server]
+MakeServer = Callable[[], Running]
+
+
+def _over_tls(folder: Path, patience: float) -> OurServer:
+    options = Options(certificate=server_certificate(folder))
+    return OurServer(folder, patience, options, client_context())
+
+
+_KINDS: dict[str, Callable[[Path, float], Running]] = {
+    "ours": OurServer,
+    "tls": _over_tls,
+    "serve": ServedServer,
+    "stock": StockServer,
+}
+_WITHOUT = {"serve": frozenset({"ours", "server"}), "stock": frozenset({"ours"})}
+"""Fixtures for which a server has not enough: see `Server`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Known only when pytest is given this folder, or something in it."""
     group = parser.getgroup("conformance")
-    group.addoption("--server", dest=_SERVER, choices=("ours", "stock"), default="ours")
+    group.addoption("--server", dest=_SERVER, choices=tuple(_KINDS), default="ours")
     group.addoption("--patience", dest=_PATIENCE, type=float, default=PATIENCE, help="seconds to wait for it")
 
 
@@ -71,12 +96,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out for stock what only Sealdav has."""
-    if config.getoption(_SERVER, "ours") == "ours":
-        return
-    left_out = [item for item in items if "ours" in getattr(item, "fixturenames", ())]
+    """Leave out what the server does not have."""
+    without = _WITHOUT.get(config.getoption(_SERVER, "ours"), frozenset())
+    left_out = [item for item in items if without & _asked_for(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def _asked_for(item: pytest.Item) -> set[str]:
+    """What a test or one of its fixtures names; `server` counts only if the test itself does."""
+    names = set(getattr(item, "fixturenames", ())) - {"server"}
+    return names | set(signature(item.function).parameters) if isinstance(item, pytest.Function) else names
 
 
 @pytest.fixture(scope="session")
@@ -86,10 +116,10 @@ def make_server(
     """Start further servers, for tests that stop them."""
     config = request.config
     patience = float(config.getoption(_PATIENCE, PATIENCE))
-    kind = OurServer if config.getoption(_SERVER, "ours") == "ours" else StockServer
-    started: list[OurServer | StockServer] = []
+    kind = _KINDS[config.getoption(_SERVER, "ours")]
+    started: list[Running] = []
 
-    def make() -> OurServer | StockServer:
+    def make() -> Running:
         started.append(kind(tmp_path_factory.mktemp("server"), patience))
         return started[-1]
 
@@ -100,8 +130,8 @@ def make_server(
 
 @pytest.fixture(scope="session")
 def server(make_server: MakeServer) -> Server:
-    """The server that is tested."""
-    return make_server()
+    """The server that is tested; a test that takes it by name is left out where it has not all of it."""
+    return cast("Server", make_server())
 
 
 @pytest.fixture(scope="session")

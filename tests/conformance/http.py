@@ -207,8 +207,8 @@ class Connection:
             data = self._socket.recv(1 << 18)
         except TimeoutError:
             raise Silence("the server sends nothing") from None
-        except ConnectionResetError:
-            raise Closed("the server reset the connection") from None
+        except (ConnectionResetError, ssl.SSLError):  # an alert of TLS, or its end without a word
+            raise Closed("the server cut the connection") from None
         if not data:
             raise Closed("the server closed the connection")
         self._buffer += data

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import pytest
-from defusedxml.ElementTree import parse
 
-HERE = Path(__file__).parent
+from tests.conformance.again import run_again
+
 PATIENCE = "0.5"
 """Seconds for a server that hangs, which is one of the ways to fail."""
 
@@ -28,48 +26,13 @@ RULES = ("AssertionError", "assert ", "Failed: DID NOT RAISE", "tests.conformanc
 @pytest.mark.timeout(LIMIT + 20)
 def test_stock_server_fails_every_marked_test(tmp_path: Path) -> None:
     """Each test marked with `fault` fails there: in its own words about an answer, and not by accident."""
-    cases = _run_against_stock(tmp_path / "report.xml")
+    cases = run_again(
+        "stock", f"--patience={PATIENCE}", "-m", "fault", report=tmp_path / "report.xml", limit=LIMIT
+    )
     outcomes = Counter(_outcome(case) for case in cases)
     passed = {case.get("name"): _outcome(case) for case in cases if _outcome(case) != "failed"}
     assert not passed, f"not proven to be able to fail: {passed}"
     assert outcomes["failed"] >= AT_LEAST
-
-
-def _run_against_stock(report: Path) -> list[Element]:
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "pytest",
-            str(HERE),
-            "--server=stock",
-            f"--patience={PATIENCE}",
-            "-m",
-            "fault",
-        ),
-        *(
-            "--quiet",
-            "--tb=line",
-            f"--junit-xml={report}",
-            f"--rootdir={HERE.parents[1]}",
-        ),
-        # The stock server's threads end as they like, and warn; that is not what is judged here.
-        *(
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:unraisableexception",
-            "-p",
-            "no:threadexception",
-            "-W",
-            "ignore",
-        ),
-    ]
-    done = subprocess.run(
-        command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=LIMIT, check=False
-    )
-    assert done.returncode in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}, done.stdout + done.stderr
-    return list(parse(report).iter("testcase"))
 
 
 def _outcome(case: Element) -> str:

@@ -111,9 +111,12 @@ class Drive:
 
     def stop(self) -> int:
         """Ask the server to stop, as a service manager does; returns its exit code."""
-        process = self._require_process()
-        os.killpg(process.pid, signal.SIGTERM)
-        code = process.wait(STOP_SECONDS)
+        os.killpg(self._require_process().pid, signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until the server, which was asked to stop, has; returns its exit code."""
+        code = self._require_process().wait(STOP_SECONDS)
         self._process = None
         return code
 

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.e2e
 SUITES = {"basic": 16, "copymove": 13, "props": 30, "locks": 41, "http": 4}
 """The suites of litmus 0.13 and how many tests each has: 104."""
 
-SETUPS: dict[str, dict[str, str]] = {"one process": {}}
+SETUPS: dict[str, dict[str, str]] = {
+    "one process": {"SERVER__PROCESSES": "1"},
+    "two processes": {"SERVER__PROCESSES": "2"},
+}
 """Ways to run the server, as options of `Drive`: what holds for one must hold for each."""
 
 COLLECTION = "a%20coll%C3%A9ction/"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from davserver.bootstrap import Services, build_services
-from davserver.cli.serve import application
+from davserver.cli.processes import application
 from davserver.clock import Clock
 from davserver.serving.server import Options, Server
 from davserver.settings import load_settings

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from davserver.audit import (
     ACCESS,
     ALLOWED_KEYS,
     MAX_VALUE_CHARS,
+    AccessLog,
     AuditEvent,
     LogAuditSink,
     get_logger,
@@ -24,6 +29,9 @@ from davserver.audit import (
 )
 from davserver.errors import ConfigError
 from tests.logs import restored_logging
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE = 60
 
 RECOVERY_CODE = "000g-40R4-0m30-e209-185g-r38e"
 TOKEN = "ew1-dmnbkdnbs7rzcw1svra9d3rem74vr414d6qwbjc8ey709gtd"
@@ -162,6 +170,82 @@ def test_the_log_file_is_private_and_rotates(tmp_path: Path, logs: Logs) -> None
     assert all(file.stat().st_size <= 1000 for file in files)
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from davserver.audit import get_logger, log_to_file, log_to_terminal
+log_to_terminal("error")
+log_to_file(Path(sys.argv[1]), level="info", max_bytes=20_000, keep=100)
+for number in range(1000):
+    get_logger("sealdav.test").info("line", count=number, account=sys.argv[2])
+"""
+
+
+def age(path: Path) -> int:
+    """How often a log file has been moved on."""
+    return 0 if path.suffix == ".log" else int(path.suffix.removeprefix("."))
+
+
+def test_several_processes_share_the_log(tmp_path: Path) -> None:
+    """Though each may rotate it: every line is kept, whole and in order, and no file is cut short."""
+    folder = tmp_path / "log"
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    writers = [subprocess.Popen([*command, name], cwd=PROJECT) for name in ("one", "two", "three")]
+    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0, 0]
+    files = sorted(folder.iterdir(), key=age, reverse=True)
+    lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    assert all(path.stat().st_size > 19_000 for path in files[:-1])
+    for name in ("one", "two", "three"):
+        assert [line["count"] for line in lines if line["account"] == name] == list(range(1000))
+
+
+def test_a_log_that_was_moved_away_is_begun_anew(logs: Logs) -> None:
+    """As logrotate does it; nothing has to be restarted."""
+    get_logger("sealdav.test").info("before")
+    (logs.folder / "app.log").rename(logs.folder / "old.log")
+    get_logger("sealdav.test").info("after")
+    assert [line["event"] for line in logs.lines] == ["after"]
+
+
+REQUEST: dict[str, Any] = {
+    "method": "GET",
+    "status": 200,
+    "received": 0,
+    "sent": 4096,
+    "duration_ms": 1.5,
+    "account": "alice",
+    "request": "1f-2",
+}
+
+
+@pytest.mark.parametrize("account", ["alice", None, "zoë\n", TOKEN])
+def test_a_line_of_the_access_log_is_as_any_other(logs: Logs, account: str | None) -> None:
+    """The same keys, in the same order, with the same things cut out, as if it had gone the long way."""
+    request = REQUEST | {"account": account}
+    AccessLog(lambda: datetime(2030, 1, 2, 3, 4, 5, 6, UTC)).request(**request)
+    get_logger(ACCESS).info("request", **request)
+    ours, other = (logs.folder / "app.log").read_text().splitlines()
+    assert ours == re.sub(r'"timestamp": "[^"]*"', '"timestamp": "2030-01-02T03:04:05.000006Z"', other)
+    assert TOKEN not in ours
+
+
+def test_the_access_log_keeps_to_the_level_and_rotates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing where only warnings are logged; a file that has grown too long is moved on."""
+    monkeypatch.setattr("davserver.audit.LOOK_SECONDS", 0)
+    with restored_logging():
+        log_to_file(tmp_path / "quiet", level="warning", max_bytes=1000, keep=2)
+        AccessLog().request(**REQUEST)
+    assert (tmp_path / "quiet" / "app.log").read_text() == ""
+    with restored_logging():
+        log_to_file(tmp_path / "log", level="info", max_bytes=1000, keep=2)
+        access = AccessLog()
+        for _ in range(20):
+            access.request(**REQUEST)
+    assert {path.name for path in (tmp_path / "log").iterdir()} == {"app.log", "app.log.1", "app.log.2"}
+
+
 def test_a_log_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
     """One line that names the folder and the setting."""
     (tmp_path / "file").touch()
@@ -180,6 +264,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(
         log_to_terminal("error", io.StringIO())
         log_to_file(tmp_path, level="info", max_bytes=1 << 20, keep=1)
         get_logger("sealdav.test").info("hello")
+        AccessLog().request(**REQUEST)
     assert capsys.readouterr().err == ""
 
 

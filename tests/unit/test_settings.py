@@ -280,7 +280,8 @@ def test_the_example_file_sets_nothing_and_its_comments_are_the_defaults(tmp_pat
     enabled = "\n".join(line for line in lines if not line.startswith(" "))
     assert load_settings(written(tmp_path, enabled)) == load_settings()
     options = [(name, key) for name, table in tomllib.loads(enabled).items() for key in table]
-    machine = [("storage", "data_dir"), ("keys", "master_key_file"), ("log", "folder")]
+    machine = [("server", "processes"), ("storage", "data_dir"), ("keys", "master_key_file")]
+    machine.append(("log", "folder"))
     every = [(name, key) for name, model in sections() for key in model.model_fields]
     assert sorted(options + machine) == sorted(every)
 

@@ -59,7 +59,7 @@ def _totp(case: Case) -> bytes:
 
 
 def _node(case: Case) -> dict[str, object]:
-    row = NodeRow(**{name: case[name] for name in NodeRow.__dataclass_fields__})
+    row = NodeRow(**{name: case[name] for name in NodeRow._fields})
     node = NodeCodec(_account(case)).open_node(row)
     own = {MD5_EXTRA: node.md5, LOCK_BORN_EXTRA: node.lock_born}
     return {
@@ -71,7 +71,7 @@ def _node(case: Case) -> dict[str, object]:
         "blob_length": node.content.sealed_size if node.content else 0,
         "commitment": node.content.commitment if node.content else bytes(32),
         "sha1": node.sha1,
-        "extras": node.extras | {name: value for name, value in own.items() if value},
+        "extras": dict(node.extras) | {name: value for name, value in own.items() if value},
     }
 
 

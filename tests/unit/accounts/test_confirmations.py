@@ -401,6 +401,20 @@ def test_a_new_password_suspends_devices_until_both_factors_are_proved(strict: C
     assert [one.event for one in world.audit.events if one.event in kinds] == list(kinds)
 
 
+def test_devices_are_suspended_in_every_process(strict: Company, tmp_path: Path) -> None:
+    """From the moment on at which one has heard of it, though another has just let the device in."""
+    other = strict.other_process(tmp_path)
+    strict.enter("alice")
+    other.enter("alice")
+    strict.entry("alice").password_at += 1
+    while not strict.confirmations.of(strict.world.accounts.find("alice")).devices_suspended:
+        other.enter("alice")
+        strict.beats(strict.rounds.beat_seconds)
+    with pytest.raises(AuthenticationError):
+        other.enter("alice")
+    other.world.database.dispose()
+
+
 def test_a_password_that_was_new_while_nobody_looked(strict: Company) -> None:
     """Months later the first request of the device finds it out; a proof that came first counts."""
     strict.enter("alice")

@@ -8,9 +8,13 @@ from datetime import timedelta
 import pytest
 import qrcode
 
+from davserver.accounts.audit_flood import MOST_A_MINUTE
+from davserver.accounts.audit_trail import Search
+from davserver.audit import AuditEvent
 from davserver.cli.connect import base_url
 from davserver.cli.enrol import draw_qr
-from davserver.cli.serve import Collector, application, tls_warning
+from davserver.cli.processes import Collector, application, collector_of
+from davserver.cli.serve import tls_warning
 from davserver.dav.app import DavApp
 from davserver.errors import StorageUnavailable
 from davserver.settings import load_settings
@@ -49,6 +53,13 @@ def test_collecting_goes_on_after_a_failure() -> None:
     assert set(maintenance.graces) == {timedelta(hours=3)}
 
 
+def test_where_another_process_collects_the_rest_is_done() -> None:
+    """Nobody's garbage is looked for, and nobody complains."""
+    done = threading.Event()
+    Collector(None, interval=timedelta(hours=1), grace=timedelta(0), besides=done.set).collect()
+    assert done.is_set()
+
+
 def test_an_interval_of_zero_collects_never() -> None:
     """The setting's way to leave it to a timer."""
     maintenance = Failing()
@@ -57,6 +68,17 @@ def test_an_interval_of_zero_collects_never() -> None:
     collector.join(PATIENCE)
     assert not collector.is_alive()
     assert maintenance.graces == []
+
+
+def test_only_one_of_several_processes_collects(cli: Cli) -> None:
+    """The others only record what each has counted of strangers, which nobody else could."""
+    with cli.services() as services:
+        for _ in range(MOST_A_MINUTE + 3):
+            services.audit.record(AuditEvent.TOKEN_REFUSED)
+        cli.clock.advance(minutes=2)
+        collector_of(services, collects=False).collect()
+        (entry,) = services.audit_trail.follow(Search(event=AuditEvent.AUDIT_SKIPPED), after=0)
+    assert entry.reason == "3 more token-refused"
 
 
 def test_the_drive_can_be_served_without_the_site(cli: Cli) -> None:
@@ -95,7 +117,8 @@ TLS = {"tls_certificate": "tls.crt", "tls_key": "tls.key"}
     [
         ("127.0.0.1", {}, None),
         ("::1", {}, None),
-        ("192.0.2.1", {}, "listen in: set server.tls_certificate"),
+        ("192.0.2.1", {}, "are refused, since anybody there can listen in: set server.tls_certificate"),
+        ("192.0.2.1", {"plain_http": "true"}, "on the network can listen in: set server.tls_certificate"),
         ("192.0.2.1", {"public_url": "http://dav.example.org"}, "listen in: set server.tls_certificate"),
         ("192.0.2.1", TLS, None),
         ("192.0.2.1", {"trusted_proxies": "192.0.2.2"}, None),

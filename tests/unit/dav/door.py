@@ -17,7 +17,7 @@ from davserver.dav.app import DavApp
 from davserver.dav.put import Digests
 from davserver.errors import AuthenticationError
 from davserver.model import Account, AccountState, Principal, Scope
-from davserver.vault.service import Vaults
+from davserver.vault.service import RequestReads, Vaults
 from tests.factories import World, make_principal, make_world
 
 ALICE, BOB = "alice", "bob"
@@ -123,7 +123,9 @@ class Doorkeeper:
         self._world = world
         self._accounts = accounts
 
-    def authenticate(self, username: str, secret: str, _client: str, _agent: str) -> Principal:
+    def authenticate(
+        self, username: str, secret: str, _client: str, _agent: str, _reads: RequestReads | None
+    ) -> Principal:
         """Who it is."""
         if username not in self._accounts or secret not in SCOPES:
             raise AuthenticationError("wrong")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import strategies as st
 
 from davserver.errors import PathError
@@ -25,8 +23,7 @@ _COLLECTION = Node(
     md5=None,
     version=1,
 )
-_FILE = replace(
-    _COLLECTION,
+_FILE = _COLLECTION._replace(
     kind=NodeKind.FILE,
     name="file",
     etag="tag",
@@ -36,12 +33,12 @@ _FILE = replace(
 
 def make_collection(**values: object) -> Node:
     """A collection."""
-    return replace(_COLLECTION, **values)  # type: ignore[arg-type]
+    return _COLLECTION._replace(**values)  # type: ignore[arg-type]
 
 
 def make_file(**values: object) -> Node:
     """A file."""
-    return replace(_FILE, **values)  # type: ignore[arg-type]
+    return _FILE._replace(**values)  # type: ignore[arg-type]
 
 
 def storable(name: str) -> bool:

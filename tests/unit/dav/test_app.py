@@ -12,6 +12,7 @@ from davserver.dav.app import DavApp
 from davserver.dav.errors import METHODS
 from davserver.errors import CorruptBlob, IntegrityError
 from davserver.model import Principal
+from davserver.vault.service import RequestReads
 from tests.unit.dav.door import SHA1_ONLY, Door, Doorkeeper
 
 LARGE = 3 * 1024 * 1024
@@ -143,7 +144,9 @@ def test_unexpected_error_closes_the_connection_in_any_case(door: Door) -> None:
     """Whatever went wrong may have gone wrong with the framing too; also where no body was announced."""
 
     class Broken(Doorkeeper):
-        def authenticate(self, _username: str, _secret: str, _client: str, _agent: str) -> Principal:
+        def authenticate(
+            self, _username: str, _secret: str, _client: str, _agent: str, _reads: RequestReads | None
+        ) -> Principal:
             raise RuntimeError(SECRET_NAME)
 
     door.app = DavApp(Broken(door.world, {}), door.vaults, door.world.audit, SHA1_ONLY)

@@ -31,6 +31,7 @@ from davserver.audit import AuditEvent
 from davserver.clock import to_seconds
 from davserver.dav.app import DavApp
 from davserver.dav.bearer import BearerTokens
+from davserver.db.reads import Reads
 from davserver.errors import AuthenticationError, CorruptRow, Unconfirmed
 from davserver.identity.jwks import POLICY
 from davserver.identity.keycloak import KeycloakSignOn
@@ -75,7 +76,7 @@ class Gate(OpenGate):
         self.error: Exception | None = None
         self.asked = 0
 
-    def admit(self, account: Account) -> Account:
+    def admit(self, account: Account, reads: Reads | None = None) -> Account:  # noqa: ARG002 - as the protocol
         """See `Gate.admit`."""
         self.asked += 1
         if self.error is not None:

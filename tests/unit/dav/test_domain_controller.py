@@ -9,6 +9,7 @@ import pytest
 from davserver.dav.domain_controller import MAX_CREDENTIAL_CHARS, DomainController
 from davserver.errors import AuthenticationError
 from davserver.model import Principal
+from davserver.vault.service import RequestReads
 from tests.unit.dav.door import Answer, Door, basic
 
 
@@ -123,7 +124,9 @@ def test_client_address_is_that_of_the_connection() -> None:
     """T20: what a client says about its own address is not believed; the secret goes on as it was sent."""
     seen: list[tuple[str, str, str, str]] = []
 
-    def authenticate(username: str, secret: str, client: str, agent: str) -> Principal:
+    def authenticate(
+        username: str, secret: str, client: str, agent: str, _reads: RequestReads | None
+    ) -> Principal:
         seen.append((username, secret, client, agent))
         raise AuthenticationError("wrong")
 

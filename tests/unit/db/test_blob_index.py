@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -75,6 +76,18 @@ def test_what_was_inserted_comes_back(tx: Transaction) -> None:
     assert tx.blobs.fetch(BOB, blob_id(1)) is None
     assert tx.blobs.fetch(ALICE, blob_id(3)) is None
     assert marks(tx) == [(5, None), (6, None)]
+
+
+def test_a_blob_instead_of_another(tx: Transaction) -> None:
+    """The new row as it is, and of the old one the mark alone; one that is gone does not come back by it."""
+    tx.blobs.insert(row(1, BlobState.LIVE), now=5)
+    tx.blobs.insert(row(2, BlobState.LIVE, inline=True), now=6, data=b"sealed bytes", instead_of=blob_id(1))
+    tx.blobs.insert(row(3, BlobState.LIVE), now=7, instead_of=blob_id(9))
+    assert tx.blobs.fetch(ALICE, blob_id(1)) == (row(1, BlobState.LIVE), None)
+    assert tx.blobs.fetch(ALICE, blob_id(2)) == (row(2, BlobState.LIVE, inline=True), b"sealed bytes")
+    assert marks(tx) == [(5, 6), (6, None), (7, None)]
+    with pytest.raises(sqlite3.IntegrityError):  # a new blob never takes the place of one with its own id
+        tx.blobs.insert(row(1, BlobState.LIVE), now=8)
 
 
 def test_from_staging_to_live(tx: Transaction) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from davserver.db.blob_index import BlobRow, BlobState
@@ -37,7 +35,7 @@ def row(name: str, parent: str = "", *, account: AccountId = ALICE, blob: BlobId
 
 def root(account: AccountId = ALICE) -> NodeRow:
     """The root collection, which is its own parent."""
-    return replace(row("root", account=account), node_id=ROOT_ID, name_sealed=b"")
+    return row("root", account=account)._replace(node_id=ROOT_ID, name_sealed=b"")
 
 
 def add_blob(tx: Transaction, name: str, size: int) -> BlobId:
@@ -93,17 +91,17 @@ def test_children_come_in_pages_in_the_order_of_their_names(tx: Transaction) -> 
 def test_a_name_is_taken_once(tree: Transaction) -> None:
     """Below one parent; elsewhere it is free."""
     with pytest.raises(AlreadyExists):
-        tree.nodes.insert([replace(row("b", "a"), node_id=node_id("other"))])
-    tree.nodes.insert([replace(row("b", "c"), node_id=node_id("other"))])
+        tree.nodes.insert([row("b", "a")._replace(node_id=node_id("other"))])
+    tree.nodes.insert([row("b", "c")._replace(node_id=node_id("other"))])
     with pytest.raises(AlreadyExists):
-        tree.nodes.replace(replace(row("b", "c"), node_id=node_id("c"), version=2), expected_version=1)
+        tree.nodes.replace(row("b", "c")._replace(node_id=node_id("c"), version=2), expected_version=1)
 
 
 def test_replace_is_compare_and_set(tree: Transaction) -> None:
     """Every column but id and kind is new; another version, account or a missing node is a conflict."""
     blob_id = add_blob(tree, "new", 7)
-    changed = replace(
-        row("f", "b", blob=blob_id), name_sealed=b"moved", metadata_sealed=b"changed", version=2
+    changed = row("f", "b", blob=blob_id)._replace(
+        name_sealed=b"moved", metadata_sealed=b"changed", version=2
     )
     tree.nodes.replace(changed, expected_version=1)
     assert tree.nodes.by_id(ALICE, node_id("f")) == changed

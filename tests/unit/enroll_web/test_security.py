@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from werkzeug.test import Client
 
-from davserver.cli.serve import application
+from davserver.cli.processes import application
 from enroll_web.app import PAGES
 from enroll_web.entrance import ASKED_FOR_MORE, RETURNABLE
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE

@@ -20,6 +20,7 @@ from davserver.identity.tokens import (
     LOGOUT_SECONDS,
     MAX_ACCESS_SECONDS,
     MAX_TOKEN_CHARS,
+    SeenHere,
     TokenVerifier,
 )
 from tests.fake_keycloak import CLI, CLIENT, SECRET, SESSION, SUBJECT, FakeKeycloak, private_key, public_jwk
@@ -40,7 +41,7 @@ def verifier(fake: FakeKeycloak, clock: FrozenClock, seconds: Seconds) -> TokenV
         return dict(parse_keys({"keys": [public_jwk(name) for name in fake.published]}))
 
     keys = SigningKeys(Remembered(fetch, POLICY, seconds, lambda work: work()))
-    return TokenVerifier(fake.provider, keys, clock)
+    return TokenVerifier(fake.provider, keys, clock, SeenHere())
 
 
 def unsigned(claims: dict[str, object], header: dict[str, object], signature: bytes = b"") -> str:
@@ -404,7 +405,7 @@ def test_without_a_client_for_programs(fake: FakeKeycloak, clock: FrozenClock, s
     provider = replace(fake.provider, cli_client_id="")
     keys = parse_keys({"keys": [public_jwk("first")]})
     known = SigningKeys(Remembered(lambda: keys, POLICY, seconds, lambda work: work()))
-    strict = TokenVerifier(provider, known, clock)
+    strict = TokenVerifier(provider, known, clock, SeenHere())
     strict.bearer_token(fake.bearer(azp=CLIENT))
     for azp in (CLI, ""):
         with pytest.raises(TokenRefused):

@@ -15,6 +15,7 @@ import pytest
 
 from davserver.errors import ConfigError
 from davserver.serving.tls import Certificate, TlsWire
+from davserver.serving.wire import Wire
 from tests.certificates import client_context, make_pair, one_pair, write_pair
 
 Spoil = Callable[[Path, Path], object]
@@ -84,12 +85,31 @@ def test_a_reload_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert certificate.context is before
 
 
+class Passing(type(Path())):  # type: ignore[misc]  # the class of paths of this system
+    """A file that somebody replaces: it can be read once, and is not there for a moment."""
+
+    def read_bytes(self) -> bytes:
+        """What is in it."""
+        content: bytes = super().read_bytes()
+        self.unlink()
+        return content
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_file_that_is_replaced_meanwhile_is_told(tmp_path: Path, which: int) -> None:
+    """A program that renews certificates may be at work just then: a server that runs goes on."""
+    files = list(write_pair(tmp_path, one_pair()))
+    files[which] = Passing(files[which])
+    with pytest.raises(ConfigError, match="reload again"):
+        Certificate(*files)
+
+
 @contextmanager
 def wires(folder: Path) -> Iterator[tuple[ssl.SSLSocket, TlsWire]]:
     """A client and our end of its connection, after the handshake."""
     near, far = socket.socketpair()
     near.settimeout(5)
-    wire = TlsWire(near, Certificate(*write_pair(folder, one_pair())).context)
+    wire = TlsWire(Wire(near), Certificate(*write_pair(folder, one_pair())).context)
     client = client_context().wrap_socket(far, server_hostname="localhost", do_handshake_on_connect=False)
     client.settimeout(0)
     done = {client: False, wire: False}
@@ -114,7 +134,7 @@ def test_a_handshake_waits_for_room_without_a_thread(tmp_path: Path) -> None:
     with near, far:
         near.settimeout(5)
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        wire = TlsWire(near, Certificate(certificate, key).context)
+        wire = TlsWire(Wire(near), Certificate(certificate, key).context)
         client = client_context().wrap_bio(incoming := ssl.MemoryBIO(), outgoing := ssl.MemoryBIO())
         with pytest.raises(ssl.SSLWantReadError):
             client.do_handshake()
@@ -134,8 +154,8 @@ def test_a_wire_tells_of_what_the_selector_cannot_see(tmp_path: Path) -> None:
     with wires(tmp_path) as (client, wire):
         assert not wire.has_pending
         client.sendall(b"0123456789")
-        assert wire.receive_now(4) == b"0123"
+        assert wire.receive_now(memoryview(bytearray(4))) == 4
         assert wire.has_pending
         assert wire.receive_into(memoryview(bytearray(100))) == 6
         assert not wire.has_pending
-        assert wire.receive_now(4) is None
+        assert wire.receive_now(memoryview(bytearray(4))) is None

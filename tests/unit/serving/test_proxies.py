@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -10,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from davserver.serving.exchange import Environ
+from davserver.serving.exchange import Environ, Host, build_environ
+from davserver.serving.head import parse_head
 from davserver.serving.proxies import Proxies
+from davserver.serving.reader import SizedBody, SocketReader
 from davserver.serving.server import Options, Server
-from davserver.serving.wire import Block
+from davserver.serving.wire import Block, Wire
 from tests.conformance.http import Connection, Response
 
 TRUSTED = ("10.0.0.0/8", "2001:db8::/32")
@@ -31,17 +36,16 @@ TOLD = {
 
 
 def applied(peer: str, *trusted: str, **fields: str) -> dict[str, Any]:
-    """The environ of a request from `peer` afterwards."""
-    environ: dict[str, Any] = {
-        "REMOTE_ADDR": peer,
-        "REMOTE_PORT": "5000",
-        "HTTP_HOST": "inside:8080",
-        "HTTP_X_FOR": "kept",
-        "wsgi.url_scheme": "http",
-        **fields,
-    }
-    Proxies([ip_network(network) for network in trusted or TRUSTED]).apply(environ)
-    return environ
+    """The environ of a request from `peer` that an application sees."""
+    networks = [ip_network(network) for network in trusted or TRUSTED]
+    host = Host({"wsgi.url_scheme": "http"}, lambda: "now", lambda: True, Proxies(networks))
+    head = parse_head(b"GET / HTTP/1.1\r\nHost: inside:8080\r\nX-For: kept")
+    named = {name.removeprefix("HTTP_").lower().replace("_", "-"): value for name, value in fields.items()}
+    head = replace(head, fields={**head.fields, **named})
+    far, near = socket.socketpair()
+    with far, near:
+        body = SizedBody(SocketReader(Wire(near), threading.Event()), lambda: None, 0)
+        return build_environ(host, head, body, (peer, 5000), "1")
 
 
 def seen(environ: dict[str, Any]) -> tuple[str, str, str]:

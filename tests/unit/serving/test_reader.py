@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from davserver.errors import DavserverError, LengthMismatch, LimitExceeded, StorageUnavailable
-from davserver.serving import reader
+from davserver.serving import reader, wire
 from davserver.serving.head import MAX_HEAD_BYTES, Refused
 from davserver.serving.reader import Body, ChunkedBody, Disconnected, SizedBody, SocketReader
-from davserver.serving.wire import Wire
+from davserver.serving.wire import Pace, Wire
 
 
 @dataclass
@@ -27,7 +27,8 @@ class Peer:
     aborting: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.reader = SocketReader(Wire(self.near), self.aborting)
+        self.wire = Wire(self.near)
+        self.reader = SocketReader(self.wire, self.aborting)
         self.asked = 0
 
     def send(self, data: bytes) -> None:
@@ -154,18 +155,34 @@ def test_a_sized_body_that_ends_early_raises(peer: Peer, sent: int) -> None:
 
 def test_a_stalled_body_raises(peer: Peer) -> None:
     """The socket's patience bounds the silence between two pieces."""
-    peer.near.settimeout(0.01)
+    peer.wire.timeout = 0.01
     with pytest.raises(LengthMismatch):
         peer.sized(5).read()
 
 
 def test_a_crawling_body_raises(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then must not hold a thread for ever: time spent waiting is weighed against bytes."""
-    monkeypatch.setattr(reader, "BODY_GRACE_SECONDS", 0)
-    monkeypatch.setattr(reader, "BODY_BYTES_PER_SECOND", 1e12)
+    monkeypatch.setattr(wire, "GRACE_SECONDS", 0)
+    monkeypatch.setattr(wire, "BYTES_PER_SECOND", 1e12)
+    body = peer.sized(5)
     peer.send(b"1")
-    with pytest.raises(LengthMismatch, match="slowly"):
-        peer.sized(5).read()
+    assert body.read(1) == b"1"
+    threading.Timer(0.02, peer.send, [b"2"]).start()
+    with pytest.raises(LengthMismatch):
+        body.read(1)
+
+
+@pytest.mark.parametrize(
+    ("moved", "waited", "slow"),
+    [(0, 30.0, False), (0, 30.5, True), (10_240, 39.9, False), (10_240, 40.1, True), (1 << 40, 1e6, False)],
+)
+def test_the_pace_that_is_too_slow(moved: int, waited: float, slow: bool) -> None:  # noqa: FBT001
+    """T07: less than 1 KiB for each second beyond the first thirty that were spent waiting."""
+    pace = Pace()
+    pace.moved, pace.waited = moved, waited
+    assert pace.is_too_slow is slow
+    pace.begin()
+    assert not pace.is_too_slow
 
 
 def test_when_the_server_aborts_reading_raises(peer: Peer) -> None:
@@ -258,6 +275,12 @@ def test_a_cut_chunked_body_raises_wherever_it_is_cut() -> None:
         b"5\r\nabcde0\r\n\r\n",
         b"5\r\nabcde\n0\r\n\r\n",
         b"00000000000000005\r\nabcde\r\n0\r\n\r\n",
+        b"5 ;a\r\nabcde\r\n0\r\n\r\n",
+        b"5\r\nabcde\r\n0\r\nno field\r\n\r\n",
+        b"5\r\nabcde\r\n0\r\n T: x\r\n\r\n",
+        b"5\r\nabcde\r\n0\r\nT : x\r\n\r\n",
+        b"5\r\nabcde\r\n0\r\nT: \x00\r\n\r\n",
+        b"5\r\nabcde\r\n0\r\n: x\r\n\r\n",
         b"5;" + b"x" * reader.MAX_CHUNK_LINE + b"\r\nabcde\r\n0\r\n\r\n",
         b"5;a\x00b\r\nabcde\r\n0\r\n\r\n",
         b"0\r\n" + b"T: x\r\n" * reader.MAX_TRAILER_BYTES + b"\r\n",

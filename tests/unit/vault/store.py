@@ -27,6 +27,7 @@ from davserver.errors import StorageFull
 from davserver.keyring import Keyring
 from davserver.model import ROOT_ID, BlobId, Durability, Lock, Node, NodeId, Principal, Scope
 from davserver.vault.access import Access, Limits
+from davserver.vault.directories import Directories
 from davserver.vault.download import Download
 from davserver.vault.locks import Wanted
 from davserver.vault.maintenance import GcReport, Maintenance
@@ -230,6 +231,7 @@ class Store:
     clock: FrozenClock
     accounts: Accounts
     vaults: Vaults
+    directories: Directories
     tripwire: Tripwire
 
     def reset(self, template: Path) -> None:
@@ -244,6 +246,8 @@ class Store:
         for path in (self.folder / "blobs").rglob("*"):
             if not path.is_dir():
                 path.unlink()
+        for account in self.accounts.list():
+            self.directories.forget(account.id)  # as after a start: the versions of the template are older
         self.clock.now = START
         self.tripwire.watch = self.database.after_read = self.database.after_write = None
 
@@ -322,12 +326,13 @@ def make_store(folder: Path, limits: Limits | None = None, *, durability: Durabi
     local = LocalBlobStore(folder / "blobs", durability=durability)
     local.prepare()
     blobs = WatchedBlobs(local, tripwire)
-    vaults = Vaults(database, blobs, keyring, clock, limits)
+    directories = Directories()
+    vaults = Vaults(database, blobs, keyring, clock, limits, directories)
     accounts = Accounts(database, keyring, clock, RecordingAudit(), vaults.plant_root)
     if not accounts.list():
         accounts.create("alice")
         accounts.create("bob")
-    return Store(folder, database, blobs, keyring, clock, accounts, vaults, tripwire)
+    return Store(folder, database, blobs, keyring, clock, accounts, vaults, directories, tripwire)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def test_a_digest_is_kept_in_one_place() -> None:
     node = CODEC.new_node(PARENT_ID, "a", CONTENT, md5=b"m" * 16, extras={"x": 1})
     opened = CODEC.open_node(CODEC.seal_node(node))
     assert (opened.md5, opened.extras) == (b"m" * 16, {"x": 1})
-    changed = CODEC.open_node(CODEC.seal_node(replace(opened, md5=None)))
+    changed = CODEC.open_node(CODEC.seal_node(opened._replace(md5=None)))
     assert (changed.md5, changed.extras) == (None, {"x": 1})
 
 
@@ -106,4 +106,4 @@ def test_what_no_node_has_is_corrupt(change: dict[str, object]) -> None:
     """Whatever type a column holds, the error is ours: a listing must not end in a TypeError."""
     row = CODEC.seal_node(CODEC.new_node(PARENT_ID, "a", CONTENT, id=NODE_ID))
     with pytest.raises(CorruptRow):
-        CODEC.open_node(replace(row, **change))  # type: ignore[arg-type]  # wrong types on purpose
+        CODEC.open_node(row._replace(**change))  # type: ignore[arg-type]  # wrong types on purpose

@@ -1,4 +1,7 @@
-"""How many statements each request costs: exact numbers, so that one more is a decision, not an accident."""
+"""How many statements each request costs: exact numbers, so that one more is a decision, not an accident.
+
+Whole requests, with authentication, are counted in tests/unit/dav/test_statements.py.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,14 @@ def cost(store: Store, action: Callable[[], object]) -> tuple[int, int]:
     return len(statements), steps.count("commit")
 
 
+def forget(store: Store, drive: Drive) -> None:
+    """Let the process know nothing of the account's collections, as after its start."""
+    store.directories.forget(drive.principal.account.id)
+
+
 @pytest.fixture
 def full(alice: Drive) -> Drive:
-    """Three collections inside each other, with a file in the innermost."""
+    """Three collections inside each other, with a file in the innermost; this process knows them."""
     for path in ("/a", "/a/b", "/a/b/c"):
         alice.mkdir(path)
     alice.put("/a/b/c/f", b"f")
@@ -32,18 +40,42 @@ def full(alice: Drive) -> Drive:
 
 
 @pytest.mark.parametrize(
-    ("path", "statements"), [("/", 1), ("/a", 1), ("/a/b", 2), ("/a/b/c/f", 4), ("/missing/x/y", 1)]
+    ("path", "cold", "warm"),
+    [("/", 1, 1), ("/a", 1, 1), ("/a/b", 2, 1), ("/a/b/c/f", 4, 1), ("/a/b/c/x/y", 4, 1), ("/x/y", 1, 1)],
 )
-def test_finding_costs_one_statement_a_name(store: Store, full: Drive, path: str, statements: int) -> None:
-    """And one for the root only if the root is asked for."""
-    assert cost(store, lambda: full.find(path)) == (statements, 0)
+def test_finding_costs_one_statement_a_name(
+    store: Store, full: Drive, path: str, cold: int, warm: int
+) -> None:
+    """Less those of known collections; one for the root only if the root is asked for."""
+    assert cost(store, lambda: full.find(path)) == (warm, 0)
+    forget(store, full)
+    assert cost(store, lambda: full.find(path)) == (cold, 0)
+    assert cost(store, lambda: full.find(path)) == (warm, 0)
+
+
+def test_only_moved_and_deleted_collections_cost_new_looks(store: Store, full: Drive) -> None:
+    """What is known stays known whatever else is written: new collections, files, times, copies."""
+    full.mkdir("/new")
+    full.put("/a/b/c/f", b"other")
+    full.move("/a/g", "/g")
+    full.delete("/g")
+    full.times("/a", modified_ns=0)
+    full.copy("/a/b", "/copy")
+    assert cost(store, lambda: full.find("/a/b/c/f")) == (1, 0)
+    full.move("/copy", "/moved")
+    assert cost(store, lambda: full.find("/a/b/c/f")) == (1 + 4, 0)
+    full.delete("/moved")
+    assert cost(store, lambda: full.find("/a/b/c/f")) == (1 + 4, 0)
 
 
 def test_a_device_with_a_folder_pays_one_more(store: Store, full: Drive) -> None:
-    """Its root has to be looked up, because it may be gone."""
+    """Its root has to be looked up, because it may be gone; on the way to something else it is known, too."""
     device = full.narrowed(root="/a/b")
+    forget(store, full)
     assert cost(store, lambda: device.find("/")) == (1, 0)
     assert cost(store, lambda: device.find("/c/f")) == (3, 0)
+    assert cost(store, lambda: device.find("/c/f")) == (1, 0)
+    assert cost(store, lambda: device.find("/")) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -67,34 +99,34 @@ def test_opening_a_file_costs_one_statement(store: Store, full: Drive, path: str
 
 
 COSTS: dict[str, tuple[Callable[[Drive], object], int, int]] = {
-    # before the body: path 2, locks, quota; commit: path 2, locks, blob, inline bytes, node, quota
-    "put new small": (lambda drive: drive.put("/a/new", b"1"), 11, 1),
-    # as above, and the old blob marked
-    "put over small": (lambda drive: drive.put("/a/b/c/f", b"1"), 16, 1),
+    # before the body: the name; commit: the name, blob, inline bytes, node, quota
+    "put new small": (lambda drive: drive.put("/a/new", b"1"), 6, 1),
+    # the same: that the old blob is unreferenced is written with the new one
+    "put over small": (lambda drive: drive.put("/a/b/c/f", b"1"), 6, 1),
     # as new small, but staged first and published instead of inserted
-    "put new large": (lambda drive: drive.put("/a/new", bytes(3 * RUN_BYTES)), 11, 2),
-    "put over large": (lambda drive: drive.put("/a/g", bytes(RUN_BYTES)), 12, 2),
-    "mkdir": (lambda drive: drive.mkdir("/a/new"), 4, 1),
-    "times": (lambda drive: drive.times("/a/b", modified_ns=0), 4, 1),
-    # paths 2 + 2, locks, row
-    "move file": (lambda drive: drive.move("/a/g", "/a/h"), 6, 1),
-    # paths 2 + 2, locks, ancestors, row, structure version
-    "move collection": (lambda drive: drive.move("/a/b", "/a/h"), 8, 1),
-    # source twice 2 + 2, target 2, locks, blob kept, row, properties, quota
-    "copy file": (lambda drive: drive.copy("/a/g", "/a/h"), 11, 1),
-    # path 2, locks, mark blobs, rows, quota
-    "delete file": (lambda drive: drive.delete("/a/g"), 6, 1),
-    # as a file, and its bytes counted, structure version
-    "delete collection": (lambda drive: drive.delete("/a/b"), 8, 1),
-    # path 2, locks, count, row
-    "lock": (lambda drive: drive.lock("/a/g"), 5, 1),
-    # the same: what lies below is looked up with it
-    "lock tree": (lambda drive: drive.lock("/a/b", infinite=True), 5, 1),
+    "put new large": (lambda drive: drive.put("/a/new", bytes(3 * RUN_BYTES)), 6, 2),
+    # as above, and the old blob marked
+    "put over large": (lambda drive: drive.put("/a/g", bytes(RUN_BYTES)), 7, 2),
+    "mkdir": (lambda drive: drive.mkdir("/a/new"), 2, 1),
+    "times": (lambda drive: drive.times("/a/b", modified_ns=0), 2, 1),
+    # two names, row
+    "move file": (lambda drive: drive.move("/a/g", "/a/h"), 3, 1),
+    # two names, ancestors, row, structure version
+    "move collection": (lambda drive: drive.move("/a/b", "/a/h"), 5, 1),
+    # source twice, target, blob kept, row, properties, quota
+    "copy file": (lambda drive: drive.copy("/a/g", "/a/h"), 7, 1),
+    # name, blob marked, row, quota
+    "delete file": (lambda drive: drive.delete("/a/g"), 4, 1),
+    # name, bytes counted, blobs marked, rows, structure version, quota
+    "delete collection": (lambda drive: drive.delete("/a/b"), 6, 1),
+    # name, row
+    "lock": (lambda drive: drive.lock("/a/g"), 2, 1),
+    "lock tree": (lambda drive: drive.lock("/a/b", infinite=True), 2, 1),
     # as lock, and the file: blob, inline bytes, node, quota
-    "lock new": (lambda drive: drive.lock("/a/new"), 9, 1),
-    # path 2, locks, names, deleted, inserted
-    "properties": (lambda drive: drive.patch("/a/g", {"a": "1", "b": "2", "c": None}), 6, 1),
-    "only remove properties": (lambda drive: drive.patch("/a/g", {"a": None}), 5, 1),
+    "lock new": (lambda drive: drive.lock("/a/new"), 6, 1),
+    # name, names of properties, deleted, inserted
+    "properties": (lambda drive: drive.patch("/a/g", {"a": "1", "b": "2", "c": None}), 4, 1),
+    "only remove properties": (lambda drive: drive.patch("/a/g", {"a": None}), 3, 1),
 }
 
 
@@ -102,8 +134,35 @@ COSTS: dict[str, tuple[Callable[[Drive], object], int, int]] = {
 def test_what_a_change_costs(
     store: Store, full: Drive, action: Callable[[Drive], object], statements: int, commits: int
 ) -> None:
-    """Bounded by the depth of the path, whatever lies below; one commit, or two for what is staged."""
+    """The same at any depth and whatever lies below; one commit, or two for what is staged."""
     assert cost(store, lambda: action(full)) == (statements, commits)
+
+
+LOCKED: dict[str, tuple[Callable[[Drive], object], int]] = {
+    "put new small": (lambda drive: drive.put("/a/new", b"1"), 6 + 2),
+    "put over small": (lambda drive: drive.put("/a/b/c/f", b"1"), 6 + 2),
+    "mkdir": (lambda drive: drive.mkdir("/a/new"), 2 + 1),
+    "move file": (lambda drive: drive.move("/a/g", "/a/h"), 3 + 1),
+    "delete collection": (lambda drive: drive.delete("/a/b"), 6 + 1),
+    "lock": (lambda drive: drive.lock("/a/g"), 2 + 2),  # and how many there are
+}
+
+
+@pytest.mark.parametrize(("action", "statements"), LOCKED.values(), ids=LOCKED)
+def test_where_the_account_has_a_lock_it_costs_a_look(
+    store: Store, full: Drive, action: Callable[[Drive], object], statements: int
+) -> None:
+    """One in each transaction, wherever the lock is."""
+    full.lock("/elsewhere")
+    assert cost(store, lambda: action(full))[0] == statements
+
+
+def test_locks_of_others_and_locks_that_ended_cost_nothing(store: Store, full: Drive) -> None:
+    """They are in nobody's way."""
+    full.lock("/elsewhere", seconds=10)
+    store.clock.advance(seconds=10)
+    store.drive("bob").lock("/elsewhere")
+    assert cost(store, lambda: full.put("/a/new", b"1")) == (6, 1)
 
 
 @pytest.mark.parametrize("verb", ["move", "delete"])
@@ -111,9 +170,9 @@ def test_a_large_tree_costs_no_more(store: Store, full: Drive, verb: str) -> Non
     """MOVE and DELETE do not look at each node."""
     full.plant("/a/b/c", [f"n{number}" for number in range(300)])
     if verb == "move":
-        assert cost(store, lambda: full.move("/a/b", "/a/h")) == (8, 1)
+        assert cost(store, lambda: full.move("/a/b", "/a/h")) == (5, 1)
     else:
-        assert cost(store, lambda: full.delete("/a/b")) == (8, 1)
+        assert cost(store, lambda: full.delete("/a/b")) == (6, 1)
 
 
 def test_a_copy_costs_a_statement_a_collection(store: Store, full: Drive) -> None:
@@ -151,8 +210,8 @@ def test_a_lock_costs_nothing_more_where_many_are(store: Store, full: Drive) -> 
     full.unlock("/a/many/n1", few.pop())
     few += [full.lock(f"/a/many/n{number}") for number in range(2, 30)]
     assert {name: cost(store, action) for name, action in actions.items()} == before
-    assert before["locks"] == (4, 0)  # path 2, its locks, those of its members
-    assert cost(store, lambda: full.delete("/a/many", tokens=few)) == (8, 1)
+    assert before["locks"] == (3, 0)  # the name, its locks, those of its members
+    assert cost(store, lambda: full.delete("/a/many", tokens=few)) == (7, 1)
 
 
 def test_what_ends_a_lock_costs(store: Store, full: Drive) -> None:
@@ -160,15 +219,16 @@ def test_what_ends_a_lock_costs(store: Store, full: Drive) -> None:
     token = full.lock("/a/g")
     refreshed = Demands(tokens=frozenset({token}))
     path = VaultPath(("a", "g"))
-    assert cost(store, lambda: full.vault.refresh_lock(path, 9, refreshed)) == (5, 1)  # path 2, locks, row 2
-    assert cost(store, lambda: full.unlock("/a/g", token)) == (5, 1)
+    assert cost(store, lambda: full.vault.refresh_lock(path, 9, refreshed)) == (4, 1)  # name, locks, row 2
+    assert cost(store, lambda: full.unlock("/a/g", token)) == (4, 1)
     token = full.lock("/a/new")
-    # path 2, is it over?, locks, row, the file, is it over?, blobs marked, rows, quota
-    assert cost(store, lambda: full.unlock("/a/new", token)) == (10, 1)
+    # name, is it over?, locks, row, the file, is it over?, blob marked, row, quota
+    assert cost(store, lambda: full.unlock("/a/new", token)) == (9, 1)
 
 
 def test_a_device_with_a_folder_looks_above_it_once(store: Store, full: Drive) -> None:
     """For locks that reach down to it: root, the name, what is above, the locks."""
+    forget(store, full)
     device = full.narrowed(root="/a/b")
     full.lock("/a", infinite=True)
     assert cost(store, lambda: device.locks("/c")) == (4, 0)
@@ -182,6 +242,8 @@ def test_several_paths_of_one_condition_cost_a_look_each(store: Store, full: Dri
             for name in ("a", "b", "c"):
                 look(VaultPath((name,))).is_locked_with("urn:uuid:1")
 
+    assert cost(store, lambda: full.vault.check(Demands(judge))) == (3, 0)
+    full.lock("/elsewhere")
     assert cost(store, lambda: full.vault.check(Demands(judge))) == (3 + 1, 0)  # names, and locks
 
 

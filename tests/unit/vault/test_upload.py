@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from davserver.blobs.base import BlobWriter, WriterBase
+from davserver.blobs.memory import MemoryBlobStore
 from davserver.clock import to_nanoseconds
 from davserver.crypto.layout import CHUNK_BYTES, sealed_size
 from davserver.errors import (
@@ -20,12 +24,15 @@ from davserver.errors import (
     LimitExceeded,
     ParentMissing,
     PreconditionFailed,
+    StorageFull,
     StorageUnavailable,
     WrongKind,
 )
-from davserver.model import Node, NodeKind
+from davserver.model import BlobId, Node, NodeKind
 from davserver.vault.access import Limits
-from davserver.vault.upload import HEARTBEAT_SECONDS, RUN_BYTES, Upload
+from davserver.vault.moment import NO_DEMANDS
+from davserver.vault.paths import VaultPath
+from davserver.vault.upload import HEARTBEAT_SECONDS, RUN_BYTES, Announced, Upload
 from tests.unit.vault.store import Drive, Store, make_store
 
 OLD = b"the old content"
@@ -72,6 +79,45 @@ def test_what_was_put_comes_back(store: Store, alice: Drive, size: int, piece: i
         ("live", int(inline), sealed_size(size), size)
     ]
     assert alice.used == size
+    store.assert_tidy()
+
+
+@pytest.mark.parametrize("size", [*SIZES, RUN_BYTES + CHUNK_BYTES + 1, 2 * (RUN_BYTES + CHUNK_BYTES)])
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("piece", [RUN_BYTES * 2, 100_003], ids=["all there is", "some of it"])
+def test_content_may_be_put_straight_into_the_buffer(
+    store: Store, alice: Drive, size: int, piece: int, *, announced: bool
+) -> None:
+    """As a socket does, and between other pieces; every chunk but the last is a whole one."""
+    data, sent = pattern(size), 0
+    with alice.begin("/a", expected_size=size if announced else None) as upload:
+        while sent < size:
+            space = upload.space()
+            count = min(piece, len(space), size - sent)
+            space[:count] = data[sent : sent + count]
+            upload.advance(count)
+            sent += count
+            upload.write(data[sent : sent + 1])
+            sent += len(data[sent : sent + 1])
+        upload.commit()
+    assert alice.get("/a") == data
+    content = alice.stat("/a").content
+    assert content is not None
+    assert content.sealed_size == sealed_size(size)
+    store.assert_tidy()
+
+
+def test_more_than_announced_in_the_buffer(store: Store, alice: Drive) -> None:
+    """There is always room for one byte, so that it is noticed."""
+    alice.put("/a", OLD)
+    upload = alice.begin("/a", expected_size=3)
+    upload.advance(len(upload.space()[:3]))
+    beyond = len(upload.space()[:1])
+    with pytest.raises(LengthMismatch):
+        upload.advance(beyond)
+    with pytest.raises(ValueError, match="over"):
+        upload.space()
+    assert alice.get("/a") == OLD
     store.assert_tidy()
 
 
@@ -494,3 +540,115 @@ def test_no_transaction_is_open_while_a_body_arrives(store: Store, alice: Drive)
         alice.put("/b", b"somebody else")
         upload.commit()
     assert store.database.idle
+
+
+# ── beside what arrives
+PATIENCE = 30
+
+
+class SlowWriter(WriterBase):
+    """Keeps nothing; waits before it takes the first run, and may then be full.
+
+    Attributes:
+        memory: which buffers came, the header's left out.
+        aborted_while_written: what must never be.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.let_on = threading.Event(), threading.Event()
+        self.full = False
+        self.memory: set[int] = set()
+        self.aborted_while_written = False
+        self._writing = False
+
+    def _append(self, view: memoryview) -> None:
+        if view.nbytes < CHUNK_BYTES:
+            return
+        self._writing = True
+        self.memory.add(id(view.obj))
+        self.began.set()
+        assert self.let_on.wait(PATIENCE)
+        self._writing = False
+        if self.full:
+            raise StorageFull("no space left")
+
+    def _publish(self) -> None:
+        pass
+
+    def _discard(self) -> None:
+        self.aborted_while_written = self._writing
+
+
+class SlowBlobs(MemoryBlobStore):
+    """All that is written goes through `writer`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writer = SlowWriter()
+
+    def create(self, blob_id: BlobId, /) -> BlobWriter:  # noqa: ARG002 - there is only one
+        """The one."""
+        return self.writer
+
+
+def begin_slow(store: Store, drive: Drive) -> tuple[Upload, SlowWriter]:
+    """An upload to a storage that takes its time."""
+    slow = SlowBlobs()
+    access = replace(store.vaults.access(drive.principal), blobs=slow)
+    return Upload(access, VaultPath(("a",)), Announced(), None, NO_DEMANDS), slow.writer
+
+
+def put_all(upload: Upload, data: bytes) -> None:
+    """Write and commit."""
+    upload.write(data)
+    upload.commit()
+
+
+def test_a_run_arrives_while_the_one_before_is_stored(store: Store, alice: Drive) -> None:
+    """The client does not wait for the storage, unless it is a whole run ahead."""
+    upload, writer = begin_slow(store, alice)
+    upload.write(pattern(2 * RUN_BYTES))
+    assert writer.began.wait(PATIENCE)
+    writer.let_on.set()
+    upload.write(pattern(RUN_BYTES))
+    upload.commit()
+    assert alice.stat("/a").size == 3 * RUN_BYTES
+
+
+def test_what_fails_beside_fails_the_upload(store: Store, alice: Drive) -> None:
+    """At the next run or in the commit; nothing is left."""
+    for more in (0, 5 * RUN_BYTES):
+        upload, writer = begin_slow(store, alice)
+        writer.full = True
+        writer.let_on.set()
+        with pytest.raises(StorageFull):
+            put_all(upload, pattern(RUN_BYTES + 1 + more))
+        assert alice.find("/a") is None
+        store.assert_tidy()
+
+
+def test_nothing_is_aborted_while_it_is_stored(store: Store, alice: Drive) -> None:
+    """A client that leaves in the middle: what a helper is writing is waited for."""
+    upload, writer = begin_slow(store, alice)
+    upload.write(pattern(RUN_BYTES + 1))
+    assert writer.began.wait(PATIENCE)
+    threading.Timer(0.05, writer.let_on.set).start()
+    upload.abort()
+    assert writer.let_on.is_set()
+    assert not writer.aborted_while_written
+    store.assert_tidy()
+
+
+def test_the_same_memory_is_used_again_and_again(store: Store, alice: Drive) -> None:
+    """Two buffers that the content arrives in, and one that it is sealed into, however many chunks it has."""
+    upload, writer = begin_slow(store, alice)
+    writer.let_on.set()
+    arrived: list[int] = []
+    for _ in range(12 * RUN_BYTES // CHUNK_BYTES):
+        with upload.space() as space:
+            arrived.append(id(space.obj))
+        upload.advance(CHUNK_BYTES)
+    upload.commit()
+    assert len(set(arrived[len(arrived) // 2 :])) == 2
+    assert len(writer.memory) == 1
