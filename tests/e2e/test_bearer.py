@@ -18,7 +18,7 @@ import requests
 from davserver.identity.tokens import MAX_ACCESS_SECONDS
 from tests.e2e.colleague import Colleague, Tokens
 from tests.e2e.files import fingerprint
-from tests.e2e.office import QUICK, Office, until
+from tests.e2e.office import Office, until
 from tests.services.keycloak import CLI, CLIENT, PASSWORD, Keycloak, Realm
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -34,7 +34,7 @@ SOON = 10
 
 FILES = 40
 SITE = "http://127.0.0.1:9"
-OPTIONS = {**QUICK, "IDENTITY__CLOCK_SKEW_SECONDS": str(SKEW)}
+OPTIONS = {"IDENTITY__POLL_SECONDS": "1", "IDENTITY__CLOCK_SKEW_SECONDS": str(SKEW)}
 
 
 @pytest.fixture(scope="module")

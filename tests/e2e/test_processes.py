@@ -141,7 +141,7 @@ def test_what_was_acknowledged_outlives_the_process_that_did(many: Drive) -> Non
 
 def test_a_stop_commits_no_half_in_either_process(tmp_path: Path) -> None:
     """Of uploads that run in both: those that end within the grace are stored; else the old file stays."""
-    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES), SERVER__STOP_SECONDS="2")
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES), SERVER__STOP_SECONDS="5")
     drive.start()
     with contextlib.ExitStack() as stack:
         stack.callback(drive.close)
@@ -151,6 +151,8 @@ def test_a_stop_commits_no_half_in_either_process(tmp_path: Path) -> None:
         for name in names:
             assert drive.request("PUT", name, device, b"old")[0] == 201
         uploads = [stack.enter_context(begin_upload(drive, device, name)) for name in names]
+        for upload in uploads:
+            assert upload.recv(MIB).startswith(b"HTTP/1.1 100 ")  # from now on it is being read
         os.kill(drive.pid, signal.SIGTERM)
         for upload in uploads[::2]:
             upload.sendall(bytes(MIB))
@@ -166,7 +168,8 @@ def test_a_stop_commits_no_half_in_either_process(tmp_path: Path) -> None:
 def begin_upload(drive: Drive, device: Device, name: str) -> socket.socket:
     """Half of a PUT of two MiB."""
     line = socket.create_connection(("127.0.0.1", drive.port), timeout=PATIENCE)
-    fields = {"Authorization": device.authorization, "Content-Length": str(2 * MIB)}
+    length = str(2 * MIB)
+    fields = {"Authorization": device.authorization, "Content-Length": length, "Expect": "100-continue"}
     line.sendall(head("PUT", f"/dav/{name}", fields) + bytes(MIB))
     return line
 

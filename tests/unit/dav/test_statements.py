@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ import pytest
 from sqlalchemy import event
 
 from davserver.accounts.last_use import Use
+from davserver.bootstrap import Services, build_services
 from davserver.crypto.tokens import AppToken, mint
-from davserver.dav.app import DavApp
+from davserver.dav.app import DavApp, build_app
 from davserver.db.engine import Database
 from davserver.model import ROOT_ID
+from davserver.settings import load_settings
 from davserver.vault.paths import VaultPath
 from tests.factories import make_app_password, make_authenticator, make_principal, make_vaults, make_world
 from tests.unit.dav.door import ALICE, SHA1_ONLY, Door, basic
@@ -272,3 +275,74 @@ def test_a_refused_credential_costs_what_a_right_one_does(counted: Counted) -> N
     assert counted.cost("GET", "/a/b/c/f", status=401) == ([READS], 1)
     counted.door.authorization = basic(ALICE, "no app password at all")
     assert counted.cost("PUT", "/a/b/c/f", body=b"1", status=401) == ([], 0)
+
+
+# ── with everything that `sealdav serve` has
+@dataclass
+class Heard:
+    """Statements by the thread that sends them."""
+
+    by_thread: dict[int, Steps] = field(default_factory=dict)
+
+    def listen(self, services: Services) -> None:
+        """From now on."""
+        event.listen(services.database.engine, "before_cursor_execute", self._note)
+
+    def _note(self, *told: Any) -> None:  # noqa: ANN401 - as SQLAlchemy calls it
+        self.by_thread.setdefault(threading.get_ident(), []).append(told[2].split("\n")[0])
+
+    def of_request(self) -> tuple[list[str], int]:
+        """Transactions and other statements of this thread."""
+        steps = self.by_thread.pop(threading.get_ident(), [])
+        begun = [step for step in steps if step.startswith(READS)]
+        return begun, len(steps) - len(begun)
+
+
+def test_what_a_request_costs_a_server(tmp_path: Path) -> None:
+    """The audit log, notices, the gate, quota and the note of the last use are on no request's path.
+
+    The use is noted once, in a thread of its own. A live lock anywhere in the account costs two looks for it.
+    """
+    storage = {"data_dir": tmp_path / "data", "durability": "relaxed"}
+    settings = load_settings(
+        flags={"storage": storage, "keys": {"master_key_file": tmp_path / "keys" / "master.key"}}
+    )
+    heard = Heard()
+    with closing(build_services(settings)) as services:
+        account = services.accounts.create(ALICE, quota=10**9)
+        token = services.app_passwords.issue(make_principal(account, services.clock), "device").token
+        app = build_app(services)
+
+        def ask(method: str, path: str, body: bytes = b"", **fields: str) -> tuple[list[str], int]:
+            environ: dict[str, Any] = {
+                "REQUEST_METHOD": method,
+                "REQUEST_URI": f"/dav{path}",
+                "REMOTE_ADDR": "192.0.2.1",
+                "HTTP_AUTHORIZATION": basic(ALICE, token),
+                "CONTENT_LENGTH": str(len(body)),
+                "wsgi.input": io.BytesIO(body),
+                **{f"HTTP_{name.upper()}": value for name, value in fields.items()},
+            }
+            statuses: list[str] = []
+            heard.of_request()
+            blocks = app(environ, lambda status, _fields: statuses.append(status))
+            list(blocks)
+            getattr(blocks, "close", lambda: None)()
+            assert statuses[0].startswith("2"), statuses
+            return heard.of_request()
+
+        heard.listen(services)
+        for path in ("/a", "/a/b", "/a/b/c"):
+            ask("MKCOL", path)
+        ask("PUT", "/a/b/c/f", bytes(4096))
+        ask("GET", "/a/b/c/f")
+        assert ask("GET", "/a/b/c/f") == ([READS], 3)
+        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 7)
+        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 7)
+        ask("LOCK", "/a", LOCKINFO, depth="0")
+        assert ask("GET", "/a/b/c/f") == ([READS], 3)
+        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 9)
+        here = threading.get_ident()
+        services.uses.close()
+        (elsewhere,) = (steps for thread, steps in heard.by_thread.items() if thread != here)
+        assert sum(step.startswith("UPDATE app_password") for step in elsewhere) == 1
