@@ -61,10 +61,9 @@ class Connections:
             connection.close()
 
     def close(self) -> None:
-        """Close those that are not in use."""
+        """Give those that are not in use back to the engine, which is then to be disposed of."""
         while self._idle:
             self._idle.pop().close()
-        self.engine.dispose()
 
 
 class Driver:

@@ -331,6 +331,7 @@ class Database:
         """Close every pooled connection. To be called before a fork: no connection may cross one."""
         self._readers.close()
         self._writers.close()
+        self.engine.dispose()  # last: what comes back to a pool that was disposed of stays open
         self._writer.close()
 
 

@@ -248,8 +248,8 @@ def test_dispose_closes_every_connection(database: Database) -> None:
     """Nothing is open when a process forks; the next use opens anew."""
     closed: list[object] = []
     event.listen(database.engine, "close", lambda connection, _: closed.append(connection))
-    with database.read(), database.read():
+    with database.read(), database.read(), database.write():
         pass
     database.dispose()
-    assert len(closed) == 2
+    assert len(closed) == 3
     assert notes(database) == []
