@@ -102,10 +102,9 @@ class Upload:
         self._room = room
         self._demands = demands
         self._received = 0
-        self._plain, self._spare = bytearray(), bytearray()
+        self._plain = bytearray()
         self._filled = 0
         self._sealed = bytearray()
-        self._under_way: list[Beside[None]] = []
         names = set(announced.checksums or ()) | announced.keep
         self._hashes: dict[str, _Hash] = {name: CHECKSUMS[name](usedforsecurity=False) for name in names}
         self._blob_id = BlobId(random_bytes(ID_BYTES))
@@ -174,8 +173,6 @@ class Upload:
         if self._done:
             return
         self._done = True
-        for each in self._under_way:
-            each.drop()
         try:
             if self._writer is not None:
                 self._writer.abort()
@@ -228,36 +225,25 @@ class Upload:
         return memoryview(self._plain)[self._filled :]
 
     def _flush_run(self) -> None:
-        """Have one run sealed, stored and hashed while the next arrives, which begins with what is behind."""
-        self._settle()
-        run, behind = memoryview(self._plain)[:RUN_BYTES], memoryview(self._plain)[RUN_BYTES : self._filled]
-        self._spare[: behind.nbytes] = behind
-        store = partial(self._store, self._open_writer(), run, final=False)
-        self._under_way = [Beside(self._access.helpers, store), *self._hash_beside(run)]
-        self._plain, self._spare, self._filled = self._spare, self._plain, behind.nbytes
+        """Seal and store one run; what is behind it moves to the front."""
+        filled, self._filled = self._filled, RUN_BYTES
+        self._flush(final=False)
+        self._filled = filled - RUN_BYTES
+        self._plain[: self._filled] = self._plain[RUN_BYTES:filled]
 
-    def _flush_last(self, plain: memoryview) -> None:
-        """Seal and store what is left, hashing beside it."""
-        self._settle()
+    def _flush(self, *, final: bool) -> None:
+        """Seal what is in the buffer and hand it to the store, hashing beside it."""
         writer = self._open_writer()
-        self._under_way = self._hash_beside(plain)
-        self._store(writer, plain, final=True)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Wait until what is done beside is done; its error is raised here."""
-        for each in self._under_way:
-            each.result()
-        self._under_way = []
-        if self._staged is not None:
-            self._beat()
-
-    def _hash_beside(self, plain: memoryview) -> list[Beside[None]]:
+        plain = memoryview(self._plain)[: self._filled]
         helpers = self._access.helpers
-        return [Beside(helpers, partial(each.update, plain)) for each in self._hashes.values()]
-
-    def _store(self, writer: BlobWriter, plain: memoryview, *, final: bool) -> None:
-        writer.write(self._seal(plain, final=final))
+        hashing = [Beside(helpers, partial(each.update, plain)) for each in self._hashes.values()]
+        try:
+            writer.write(self._seal(plain, final=final))
+            self._beat()
+        finally:
+            for each in hashing:
+                each.result()
+        self._filled = 0
 
     def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
         if not self._sealed:
@@ -303,7 +289,7 @@ class Upload:
             self._sealer.seal_into(plain, body, final=True)
             data = self._sealer.header.pack() + body
         else:
-            self._flush_last(plain)
+            self._flush(final=True)
         for name, expected in (self._announced.checksums or {}).items():
             if not constant_time_equal(self._hashes[name].digest(), expected):
                 raise ChecksumMismatch("the content does not have the announced checksum; nothing was stored")

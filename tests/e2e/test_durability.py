@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from tests.services import clients
 
 BODY = b"0123456789abcdef" * 20_000
 """Larger than one chunk, so it goes to the blob store."""
+
+WRITERS = 16
+PUTS = 64
+SLOW_DISK = "fdatasync:delay_enter=20000"
+"""A sync takes 20 ms, as on a disk that turns."""
 
 CALLS = "rename,renameat,renameat2,link,linkat,fsync,fdatasync,write,pwrite64,writev,sendto,sendmsg"
 
@@ -60,6 +66,33 @@ def test_a_small_put_is_synced_before_its_answer(trace: list[str]) -> None:
     assert second is not None
     assert synced is not None
     assert synced < second
+
+
+def test_puts_at_once_share_syncs(tmp_path: Path) -> None:
+    """Sixteen clients of one process on a slow disk: far fewer syncs than files, and none of them is lost."""
+    strace = str(clients.require("strace"))
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES="1")
+    log = tmp_path / "trace"
+    drive.start(strace, "-f", "-y", "-e", "trace=fdatasync", "-e", f"inject={SLOW_DISK}", "-o", str(log))
+    try:
+        device = drive.enrol("alice")
+        before = _syncs(log)
+        with ThreadPoolExecutor(WRITERS) as threads:
+            puts = [threads.submit(drive.request, "PUT", f"f{one}", device, b"small") for one in range(PUTS)]
+        assert [put.result()[0] for put in puts] == [201] * PUTS
+        syncs = _syncs(log) - before
+        drive.kill()
+        assert PUTS // WRITERS <= syncs <= PUTS // 2
+        drive.start()
+        stored = [drive.request("GET", f"f{one}", device) for one in range(PUTS)]
+        assert stored == [(200, b"small")] * PUTS
+    finally:
+        drive.close()
+
+
+def _syncs(log: Path) -> int:
+    """How often the write-ahead log was synced by now."""
+    return len(re.findall(r"fdatasync\(\d+<[^>]*\.db-wal>", log.read_text(errors="replace")))
 
 
 def _find(trace: list[str], pattern: str, start: int) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +23,6 @@ from davserver.errors import (
     LimitExceeded,
     ParentMissing,
     PreconditionFailed,
-    StorageFull,
     StorageUnavailable,
     WrongKind,
 )
@@ -542,113 +540,48 @@ def test_no_transaction_is_open_while_a_body_arrives(store: Store, alice: Drive)
     assert store.database.idle
 
 
-# ── beside what arrives
-PATIENCE = 30
-
-
-class SlowWriter(WriterBase):
-    """Keeps nothing; waits before it takes the first run, and may then be full.
-
-    Attributes:
-        memory: which buffers came, the header's left out.
-        aborted_while_written: what must never be.
-    """
+# ── memory
+class Forgetful(WriterBase):
+    """Keeps nothing but in which memory the runs came."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.began, self.let_on = threading.Event(), threading.Event()
-        self.full = False
-        self.memory: set[int] = set()
-        self.aborted_while_written = False
-        self._writing = False
+        self.memory: list[int] = []
 
     def _append(self, view: memoryview) -> None:
-        if view.nbytes < CHUNK_BYTES:
-            return
-        self._writing = True
-        self.memory.add(id(view.obj))
-        self.began.set()
-        assert self.let_on.wait(PATIENCE)
-        self._writing = False
-        if self.full:
-            raise StorageFull("no space left")
+        if view.nbytes > CHUNK_BYTES:  # not the header
+            self.memory.append(id(view.obj))
 
     def _publish(self) -> None:
         pass
 
     def _discard(self) -> None:
-        self.aborted_while_written = self._writing
+        pass
 
 
-class SlowBlobs(MemoryBlobStore):
+class ForgetfulBlobs(MemoryBlobStore):
     """All that is written goes through `writer`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.writer = SlowWriter()
+        self.writer = Forgetful()
 
     def create(self, blob_id: BlobId, /) -> BlobWriter:  # noqa: ARG002 - there is only one
         """The one."""
         return self.writer
 
 
-def begin_slow(store: Store, drive: Drive) -> tuple[Upload, SlowWriter]:
-    """An upload to a storage that takes its time."""
-    slow = SlowBlobs()
-    access = replace(store.vaults.access(drive.principal), blobs=slow)
-    return Upload(access, VaultPath(("a",)), Announced(), None, NO_DEMANDS), slow.writer
-
-
-def put_all(upload: Upload, data: bytes) -> None:
-    """Write and commit."""
-    upload.write(data)
-    upload.commit()
-
-
-def test_a_run_arrives_while_the_one_before_is_stored(store: Store, alice: Drive) -> None:
-    """The client does not wait for the storage, unless it is a whole run ahead."""
-    upload, writer = begin_slow(store, alice)
-    upload.write(pattern(2 * RUN_BYTES))
-    assert writer.began.wait(PATIENCE)
-    writer.let_on.set()
-    upload.write(pattern(RUN_BYTES))
-    upload.commit()
-    assert alice.stat("/a").size == 3 * RUN_BYTES
-
-
-def test_what_fails_beside_fails_the_upload(store: Store, alice: Drive) -> None:
-    """At the next run or in the commit; nothing is left."""
-    for more in (0, 5 * RUN_BYTES):
-        upload, writer = begin_slow(store, alice)
-        writer.full = True
-        writer.let_on.set()
-        with pytest.raises(StorageFull):
-            put_all(upload, pattern(RUN_BYTES + 1 + more))
-        assert alice.find("/a") is None
-        store.assert_tidy()
-
-
-def test_nothing_is_aborted_while_it_is_stored(store: Store, alice: Drive) -> None:
-    """A client that leaves in the middle: what a helper is writing is waited for."""
-    upload, writer = begin_slow(store, alice)
-    upload.write(pattern(RUN_BYTES + 1))
-    assert writer.began.wait(PATIENCE)
-    threading.Timer(0.05, writer.let_on.set).start()
-    upload.abort()
-    assert writer.let_on.is_set()
-    assert not writer.aborted_while_written
-    store.assert_tidy()
-
-
 def test_the_same_memory_is_used_again_and_again(store: Store, alice: Drive) -> None:
-    """Two buffers that the content arrives in, and one that it is sealed into, however many chunks it has."""
-    upload, writer = begin_slow(store, alice)
-    writer.let_on.set()
-    arrived: list[int] = []
-    for _ in range(12 * RUN_BYTES // CHUNK_BYTES):
+    """One buffer that the content arrives in, and one that it is sealed into, however many chunks it has."""
+    blobs, arrived = ForgetfulBlobs(), []
+    access = replace(store.vaults.access(alice.principal), blobs=blobs)
+    size = 12 * RUN_BYTES
+    upload = Upload(access, VaultPath(("a",)), Announced(size, keep=frozenset({"SHA1"})), None, NO_DEMANDS)
+    for _ in range(size // CHUNK_BYTES):
         with upload.space() as space:
             arrived.append(id(space.obj))
         upload.advance(CHUNK_BYTES)
     upload.commit()
-    assert len(set(arrived[len(arrived) // 2 :])) == 2
-    assert len(writer.memory) == 1
+    assert len(set(arrived)) == 1
+    assert len(blobs.writer.memory) == size // RUN_BYTES
+    assert len(set(blobs.writer.memory)) == 1
