@@ -5,7 +5,7 @@ Made by `Vaults.open` after it has checked the principal; lives as long as one r
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class Access:
     keyring: Keyring
     clock: Clock
     limits: Limits
-    helpers: Executor
+    hashers: ThreadPoolExecutor
 
     @property
     def account_id(self) -> AccountId:

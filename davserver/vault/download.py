@@ -1,16 +1,13 @@
 """One file on its way out: any range, opening only the chunks that it needs.
 
 The first block is opened before anything is handed out, so that damage there still gives a clean error;
-damage further on raises in the middle, and the door then cuts the connection. While a block is on its way to
-the client, another thread reads and opens the next one. Length and key commitment come from the node's
-authenticated metadata, never from the storage.
+damage further on raises in the middle, and the door then cuts the connection. Length and key commitment come
+from the node's authenticated metadata, never from the storage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Self
@@ -24,28 +21,18 @@ from davserver.db.blob_index import BlobRow
 from davserver.errors import CorruptBlob
 from davserver.model import Content, Node
 from davserver.vault.access import Access
-from davserver.vault.beside import Beside
 
 CHUNKS_A_RUN = 16
 """Chunks read and opened at once: blocks of 1 MiB."""
 
 
 class Download:
-    """The content of one file as it was when it was opened; belongs to one thread at a time.
+    """The content of one file as it was when it was opened; belongs to one thread at a time."""
 
-    Args:
-        node: the file.
-        file_key: its content's own.
-        reader: its content; closed with this.
-        helpers: threads that open the next block beside the caller's.
-    """
-
-    def __init__(self, node: Node, file_key: FileKey, reader: BlobReader, helpers: Executor) -> None:
+    def __init__(self, node: Node, file_key: FileKey, reader: BlobReader) -> None:
         content = _content(node)
         self.size = node.size
         self._reader = reader
-        self._helpers = helpers
-        self._ahead: Beside[memoryview] | None = None
         header = BlobHeader.parse(reader.read_at(0, HEADER_BYTES), content.blob_id)
         self._chunk_log2 = header.chunk_log2
         self._opener = ChunkOpener(
@@ -61,7 +48,7 @@ class Download:
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
         """The plaintext [start, stop) in blocks of at most 1 MiB.
 
-        Each block is valid only until the next one is asked for: they take turns in two buffers.
+        Each block is valid only until the next one is asked for: they share one buffer.
 
         Raises:
             CorruptBlob: at once if the first block is damaged, else when the damaged one is reached.
@@ -74,8 +61,6 @@ class Download:
 
     def close(self) -> None:
         """Let go of the blob. May be repeated."""
-        if self._ahead is not None:
-            self._ahead.drop()  # else it would read from whatever gets the blob's descriptor next
         self._reader.close()
 
     def __enter__(self) -> Self:
@@ -87,19 +72,11 @@ class Download:
         self.close()
 
     def _open_runs(self, start: int, stop: int) -> Iterator[memoryview]:
-        coming = runs(start, stop, size=self.size, max_chunks=CHUNKS_A_RUN, chunk_log2=self._chunk_log2)
-        run = next(coming)
-        sealed, plain = bytearray(run.sealed_length), bytearray(run.sealed_length)
-        block = self._open_run(run, sealed, plain)
-        spare = bytearray()
-        for run in coming:
-            if not spare:  # no later run is longer than the first one
-                spare = bytearray(len(plain))
-            self._ahead = Beside(self._helpers, partial(self._open_run, run, sealed, spare))
-            yield block
-            block = self._ahead.result()
-            plain, spare = spare, plain
-        yield block
+        sealed = plain = bytearray()
+        for run in runs(start, stop, size=self.size, max_chunks=CHUNKS_A_RUN, chunk_log2=self._chunk_log2):
+            if not sealed:  # no later run is longer than the first one
+                sealed, plain = bytearray(run.sealed_length), bytearray(run.sealed_length)
+            yield self._open_run(run, sealed, plain)
 
     def _open_run(self, run: Run, sealed: bytearray, plain: bytearray) -> memoryview:
         source = memoryview(sealed)[: run.sealed_length]
@@ -137,8 +114,7 @@ def open_download(access: Access, node: Node) -> Download:
     access.keyring.checked(row)
     reader = _open_reader(access, row, data)
     try:
-        file_key = access.key.unwrap_file_key(row.wrapped_key, row.blob_id)
-        return Download(node, file_key, reader, access.helpers)
+        return Download(node, access.key.unwrap_file_key(row.wrapped_key, row.blob_id), reader)
     except BaseException:
         reader.close()
         raise

@@ -43,9 +43,8 @@ from davserver.vault.upload import Announced, Upload, admit_upload
 RequestReads = Reads
 """What a door takes along from authentication to the vault, so that a request reads in one transaction."""
 
-HELPERS = 4
-"""Threads beside those of transfers: they compute digests of what arrives, and open what is to be sent next.
-Both give up the interpreter lock."""
+HASH_THREADS = 4
+"""Threads that compute digests beside sealing; hashing gives up the interpreter lock."""
 
 
 class Vaults:
@@ -66,7 +65,7 @@ class Vaults:
         self._keyring = keyring
         self._clock = clock
         self._limits = limits or Limits()
-        self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="helper")
+        self._hashers = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
 
     def reads(self) -> Reads:
         """What a request may share from authentication on; to be closed when its status is given."""
@@ -102,7 +101,7 @@ class Vaults:
             keyring=self._keyring,
             clock=self._clock,
             limits=self._limits,
-            helpers=self._helpers,
+            hashers=self._hashers,
         )
 
     def plant_root(self, tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
@@ -110,8 +109,8 @@ class Vaults:
         tx.nodes.insert([root_row(key, now_ns=to_nanoseconds(self._clock()))])
 
     def close(self) -> None:
-        """Let what the helpers are doing finish, and end them."""
-        self._helpers.shutdown()
+        """Let running digests finish and end their threads."""
+        self._hashers.shutdown()
 
 
 class Vault:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -34,7 +34,6 @@ from davserver.errors import (
 )
 from davserver.model import ID_BYTES, BlobId, Content, Node
 from davserver.vault.access import Access
-from davserver.vault.beside import Beside
 from davserver.vault.garbage import retire
 from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
@@ -235,14 +234,12 @@ class Upload:
         """Seal what is in the buffer and hand it to the store, hashing beside it."""
         writer = self._open_writer()
         plain = memoryview(self._plain)[: self._filled]
-        helpers = self._access.helpers
-        hashing = [Beside(helpers, partial(each.update, plain)) for each in self._hashes.values()]
+        hashing = [self._access.hashers.submit(each.update, plain) for each in self._hashes.values()]
         try:
             writer.write(self._seal(plain, final=final))
             self._beat()
         finally:
-            for each in hashing:
-                each.result()
+            _wait(hashing)
         self._filled = 0
 
     def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
@@ -408,3 +405,8 @@ def place_empty(access: Access, tx: Transaction, moment: Moment, path: VaultPath
         As `admit_upload`.
     """
     return Upload(access, path, Announced(size=0), None, demands).place_empty(tx, moment)
+
+
+def _wait(futures: list[Future[None]]) -> None:
+    for future in futures:
+        future.result()

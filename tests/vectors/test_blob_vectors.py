@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -131,11 +130,7 @@ def test_a_download_of_a_vector_hands_out_nothing_else(vector: Vector) -> None:
     """`Download` ends well exactly if it should, and hands out whole blocks of authentic chunks."""
     blocks: Released = []
     try:
-        with (
-            ThreadPoolExecutor(1) as helpers,
-            stored(vector) as blob,
-            Download(node_of(vector), FileKey(vector.file_key), blob, helpers) as download,
-        ):
+        with stored(vector) as blob, Download(node_of(vector), FileKey(vector.file_key), blob) as download:
             for block in download.blocks():
                 blocks.append(bytes(block))
     except CorruptBlob:

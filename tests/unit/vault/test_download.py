@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from davserver.blobs.base import BlobReader, ReaderBase
-from davserver.blobs.memory import MemoryBlobStore
 from davserver.crypto.layout import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES
 from davserver.errors import CorruptBlob, IntegrityError, WrongKind
 from davserver.model import BlobId
-from davserver.vault.download import Download, open_download
 from davserver.vault.upload import RUN_BYTES
 from tests.unit.vault.store import Drive, Store
 
@@ -225,107 +219,3 @@ def test_no_transaction_is_open_while_a_body_leaves(store: Store, full: Drive) -
         next(blocks)
         assert store.database.idle
         full.put("/large", b"new")
-
-
-# ── reading ahead
-class SlowReader(ReaderBase):
-    """Waits, from its second run on, until it is let on; knows by whom it is read."""
-
-    def __init__(self, inner: BlobReader) -> None:
-        super().__init__(inner.size)
-        self._inner = inner
-        self.began, self.let_on = threading.Event(), threading.Event()
-        self.threads: list[int] = []
-        self.closed_while_read = False
-        self._reading = False
-
-    def _fill(self, offset: int, buffer: memoryview) -> None:
-        self._reading = True
-        if offset > HEADER_BYTES:
-            self.began.set()
-            assert self.let_on.wait(PATIENCE)
-        self.threads.append(threading.get_ident())
-        self._inner.read_at_into(offset, buffer)
-        self._reading = False
-
-    def close(self) -> None:
-        """As the inner reader."""
-        self.closed_while_read = self.closed_while_read or self._reading
-        self._inner.close()
-
-
-class SlowBlobs(MemoryBlobStore):
-    """One blob, whose reader is `reader`."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__()
-        self.insert(ANY_BLOB, content)
-        self.reader = SlowReader(super().open(ANY_BLOB))
-
-    def open(self, blob_id: BlobId, /) -> BlobReader:  # noqa: ARG002 - there is only one
-        """The one."""
-        return self.reader
-
-
-PATIENCE = 30
-ANY_BLOB = BlobId(bytes(16))
-
-
-@pytest.fixture
-def helpers() -> Iterator[ThreadPoolExecutor]:
-    """One helper."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def slow(store: Store, full: Drive) -> SlowBlobs:
-    """The large file in a storage that takes its time."""
-    return SlowBlobs(store.blob_path(blob_of(full, "/large")).read_bytes())
-
-
-def open_slow(store: Store, drive: Drive, slow: SlowBlobs, helpers: ThreadPoolExecutor) -> Download:
-    """The large file there, for these helpers."""
-    access = replace(store.vaults.access(drive.principal), blobs=slow, helpers=helpers)
-    return open_download(access, drive.stat("/large"))
-
-
-def test_the_next_block_is_read_while_one_is_used(
-    store: Store, full: Drive, slow: SlowBlobs, helpers: ThreadPoolExecutor
-) -> None:
-    """By a helper, and without anybody's asking; what is used stays as it is meanwhile."""
-    slow.reader.let_on.set()
-    with open_slow(store, full, slow, helpers) as download:
-        blocks = download.blocks()
-        first = next(blocks)
-        assert slow.reader.began.wait(PATIENCE)
-        helpers.submit(int).result()
-        assert slow.reader.threads[-1] != threading.get_ident()
-        assert bytes(first) == LARGE[:RUN_BYTES]
-        assert b"".join(map(bytes, blocks)) == LARGE[RUN_BYTES:]
-
-
-def test_a_download_goes_on_though_helpers_are_busy(
-    store: Store, full: Drive, slow: SlowBlobs, helpers: ThreadPoolExecutor
-) -> None:
-    """With one that hangs, for example, on another file."""
-    hangs = threading.Event()
-    helpers.submit(hangs.wait, PATIENCE)
-    slow.reader.let_on.set()
-    with open_slow(store, full, slow, helpers) as download:
-        assert b"".join(map(bytes, download.blocks())) == LARGE
-    assert set(slow.reader.threads) == {threading.get_ident()}
-    hangs.set()
-
-
-def test_nothing_is_closed_while_it_is_read(
-    store: Store, full: Drive, slow: SlowBlobs, helpers: ThreadPoolExecutor
-) -> None:
-    """A client that leaves in the middle: else a helper would read from whatever is opened next."""
-    download = open_slow(store, full, slow, helpers)
-    next(download.blocks())
-    assert slow.reader.began.wait(PATIENCE)
-    threading.Timer(0.05, slow.reader.let_on.set).start()
-    download.close()
-    assert slow.reader.let_on.is_set()
-    assert not slow.reader.closed_while_read

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +37,7 @@ from davserver.vault.upload import HEARTBEAT_SECONDS, RUN_BYTES, Announced, Uplo
 from tests.unit.vault.store import Drive, Store, make_store
 
 OLD = b"the old content"
+PATIENCE = 30
 SIZES = [
     0,
     1,
@@ -547,10 +551,12 @@ class Forgetful(WriterBase):
     def __init__(self) -> None:
         super().__init__()
         self.memory: list[int] = []
+        self.written = threading.Event()
 
     def _append(self, view: memoryview) -> None:
         if view.nbytes > CHUNK_BYTES:  # not the header
             self.memory.append(id(view.obj))
+            self.written.set()
 
     def _publish(self) -> None:
         pass
@@ -585,3 +591,31 @@ def test_the_same_memory_is_used_again_and_again(store: Store, alice: Drive) -> 
     assert len(set(arrived)) == 1
     assert len(blobs.writer.memory) == size // RUN_BYTES
     assert len(set(blobs.writer.memory)) == 1
+
+
+class Patient(ThreadPoolExecutor):
+    """Begins only when something was written."""
+
+    def __init__(self, written: threading.Event) -> None:
+        super().__init__(1)
+        self._written = written
+
+    def submit(self, work: Callable[..., object], /, *arguments: object, **named: object) -> Future[Any]:
+        """As any executor, later."""
+
+        def wait() -> object:
+            assert self._written.wait(PATIENCE)
+            return work(*arguments, **named)
+
+        return super().submit(wait)
+
+
+def test_digests_are_computed_beside_sealing(store: Store, alice: Drive) -> None:
+    """In another thread: what is sealed is stored before its digest is there, and the digest is right."""
+    blobs, data = ForgetfulBlobs(), pattern(2 * RUN_BYTES)
+    with Patient(blobs.writer.written) as hashers:
+        access = replace(store.vaults.access(alice.principal), blobs=blobs, hashers=hashers)
+        upload = Upload(access, VaultPath(("a",)), Announced(keep=frozenset({"SHA1"})), None, NO_DEMANDS)
+        upload.write(data)
+        upload.commit()
+    assert alice.stat("/a").sha1 == hashlib.sha1(data, usedforsecurity=False).digest()
