@@ -23,7 +23,7 @@ THOROUGH := tests/unit/altered tests/unit/test_rotation.py tests/unit/test_delet
     $(wildcard tests/unit/vault/test_failures*.py tests/unit/vault/test_races.py)
 
 .PHONY: help run keycloak setup test check lint unit fmt coverage fuzz bench bench-quick bench-peers soak screenshots \
-    lock clean
+    catalogue lock clean
 
 help:  ## Print this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ soak: setup  ## 64 clients of all kinds for half an hour: nothing lost, nothing 
 screenshots: setup  ## Take the pictures in docs/ anew: every page of the site, and Keycloak's console
 	@tests/services/install.sh
 	@$(BIN)/python -m tests.services.screenshots
+
+catalogue: setup  ## Bring enroll_web/translations/ up to date with the texts in the code; list what is to translate
+	@$(BIN)/python -m tests.services.catalogue
 
 lock: $(BIN)/pip  ## Choose new versions of all dependencies and write them, with hashes, to config/
 	@$(PIP) install uv

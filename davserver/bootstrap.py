@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -27,6 +28,8 @@ from davserver.accounts.deletion import AccountDeletion
 from davserver.accounts.desk import Desk
 from davserver.accounts.export import Exports
 from davserver.accounts.gate import Gate, OpenGate
+from davserver.accounts.health import HealthRecords
+from davserver.accounts.health_notes import BackgroundHealth, NoteWriter
 from davserver.accounts.inquiries import Inquiries
 from davserver.accounts.invitations import Invitations
 from davserver.accounts.issuer import require_issuer
@@ -63,7 +66,7 @@ from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
 from davserver.rotation import Progress, Rotation, RotationReport
 from davserver.settings import Settings
 from davserver.store_lock import StoreLock
-from davserver.vault.access import Access, Limits
+from davserver.vault.access import Access, HistoryLimits, Limits
 from davserver.vault.maintenance import Maintenance
 from davserver.vault.service import Vaults
 from davserver.vault.shredding import Shredder
@@ -116,11 +119,14 @@ class Services:
     deletion: AccountDeletion
     shredder: Shredder
     uses: BackgroundNotes
+    health: HealthRecords
+    health_notes: BackgroundHealth
     lock: StoreLock
 
     def close(self) -> None:
         """Write what is waiting, end the threads, close the database, let others have the store."""
         self.uses.close()
+        self.health_notes.close()
         if self.notices is not None:
             self.notices.close()
         self.audit_log.settle(at_the_end=True)
@@ -159,6 +165,7 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
     is_current: bool = False,
     actor: str = "",
     registry: Registry | None = None,
+    said: Callable[[str], str] = str,
 ) -> Services:
     """Open the store, or make what is missing: folders, database, master key. Migrates the database.
 
@@ -169,6 +176,7 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
         is_current: see `open_keyring`.
         actor: who acts, for the audit log, where nobody is named; "" is the owner of the account.
         registry: who is asked about people in the place of the Keycloak that the settings name.
+        said: says an English text in the language that mails are written in.
 
     Raises:
         ConfigError: a place cannot be used, or the accounts belong to another identity provider's people;
@@ -192,13 +200,18 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
             require_issuer(database, settings.identity.issuer, settings.identity.former_issuer)
         blobs = open_blobs()
         audit_log = AuditLog(database, keyring, clock, LogAuditSink(), actor=actor)
-        notices = _notices(settings, database, audit_log)
+        notices = _notices(settings, database, audit_log, said)
         if notices is not None:
             notices.start(keyring)
         limits = Limits(
             inline_bytes=storage.inline_limit,
             max_file_bytes=storage.max_file_size,
             max_locks=storage.max_locks,
+            history=HistoryLimits(
+                keep_days=settings.history.keep_days,
+                max_share=settings.history.max_share,
+                max_versions=settings.history.max_versions,
+            ),
         )
         vaults = Vaults(database, blobs, keyring, clock, limits)
         return _services(
@@ -286,6 +299,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     administrators = Administrators(keyring, here=single_sign_on is None)
     audit_trail = AuditTrail(database, keyring, audit)
     uses = BackgroundNotes(UseWriter(database, audit))
+    health_notes = BackgroundHealth(NoteWriter(database))
     accounts = Accounts(database, keyring, clock, audit, vaults.plant_root)
     profiles = Profiles(database, keyring, audit)
     invitations = Invitations(database, keyring, accounts, profiles, identity, clock, audit)
@@ -329,7 +343,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         confirmations=confirmations,
         rounds=rounds,
         transfers=Transfers(),
-        authenticator=Authenticator(database, keyring, clock, audit, uses, gate),
+        authenticator=Authenticator(database, keyring, clock, audit, uses, gate, health_notes),
         bearer=None
         if tokens is None
         else BearerAuthenticator(
@@ -340,6 +354,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
             gate,
             clock,
             audit,
+            health_notes,
         ),
         step_up=step_up,
         vaults=vaults,
@@ -357,7 +372,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
             clock,
             timedelta(days=settings.site.keep_days),
         ),
-        connecting=Connecting(settings.server.is_https, settings.server.tls_certificate),
+        connecting=Connecting(settings.server.tls_certificate),
         overviews=Overviews(database, keyring, clock),
         administration=Administration(
             accounts, identity, profiles, app_passwords, sessions, totp, administrators, confirmations
@@ -367,6 +382,8 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         deletion=AccountDeletion(database, keyring, throttle, audit, administrators),
         shredder=Shredder(database, blobs, keyring, clock),
         uses=uses,
+        health=HealthRecords(database),
+        health_notes=health_notes,
         lock=lock,
     )
 
@@ -467,7 +484,9 @@ def _audit_retention(
     )
 
 
-def _notices(settings: Settings, database: Database, audit_log: AuditLog) -> NoticingAudit | None:
+def _notices(
+    settings: Settings, database: Database, audit_log: AuditLog, said: Callable[[str], str]
+) -> NoticingAudit | None:
     """The audit log with mails in front of it, if there is a mail server."""
     mail = settings.mail
     if not mail.host:
@@ -475,7 +494,7 @@ def _notices(settings: Settings, database: Database, audit_log: AuditLog) -> Not
     server = MailServer(
         mail.host, mail.port, mail.starttls, mail.user, mail.password.get_secret_value(), mail.sender
     )
-    return NoticingAudit(audit_log, database, server)
+    return NoticingAudit(audit_log, database, server, said)
 
 
 def _maintenance(
@@ -485,7 +504,7 @@ def _maintenance(
         account = read_account(keyring, row)
         return vaults.access(Principal(account, Scope.FULL, ROOT_ID, AuthMethod.TERMINAL, clock()))
 
-    return Maintenance(database, blobs, keyring, clock, open_access)
+    return Maintenance(database, blobs, keyring, clock, open_access, vaults.limits.history)
 
 
 # ── places

@@ -9,6 +9,8 @@ Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SECOND_NS = 10**9
+"""Nanoseconds in a second."""
 
 
 def utc_now() -> datetime:

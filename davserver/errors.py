@@ -2,6 +2,7 @@
 
     DavserverError
     ├── NotFound                    no such file, collection, account or app password
+    │   └── FolderGone              the collection that a device is limited to is not there any more
     ├── Conflict                    the tree is not in the state that the request needs
     │   ├── AlreadyExists
     │   ├── ParentMissing           a collection on the way to the target does not exist
@@ -46,18 +47,45 @@
 
 The domain never raises HTTP numbers. Each door has one table from these errors to statuses
 (`davserver/dav/errors.py`, `enroll_web/errors.py`); a test fails when a leaf has no row.
-Messages are written for the person who reads them and hold no file name, path or secret.
+Messages are written for the person who reads them and hold no file name, path or secret. They are English;
+what changes from case to case stands beside them, so that the site can say them in another language.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class DavserverError(Exception):
-    """Root of the tree."""
+    """Root of the tree.
+
+    Args:
+        message: a sentence without its capital and its full stop.
+        values: what each `%(name)s` in it stands for.
+    """
+
+    values: Mapping[str, object] = MappingProxyType({})
+
+    def __init__(self, message: str = "", **values: object) -> None:
+        super().__init__(message)
+        self.values = values
+
+    @property
+    def message(self) -> str:
+        """The message as it stands in the code."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return self.message % self.values if self.values else self.message
 
 
 class NotFound(DavserverError):
     """No such file, collection, account or app password."""
+
+
+class FolderGone(NotFound):
+    """The collection that a device is limited to is not there any more."""
 
 
 class Conflict(DavserverError):
@@ -126,7 +154,15 @@ class TooMany(LimitExceeded):
 
 
 class QuotaExceeded(DavserverError):
-    """The account's quota has no room for this."""
+    """The account's quota has no room for this.
+
+    Attributes:
+        missing: how many bytes too many it is, if that was counted: what has to go for it to fit.
+    """
+
+    def __init__(self, message: str, missing: int = 0) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class UploadRefused(DavserverError):
@@ -161,7 +197,7 @@ class Throttled(AuthenticationError):
     """Too many failures; try again after `retry_after` seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"too many failed attempts, try again in {retry_after} seconds")
+        super().__init__("too many failed attempts, try again in %(seconds)s seconds", seconds=retry_after)
         self.retry_after = retry_after
 
 

@@ -14,6 +14,8 @@ from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 from typing import Literal, NamedTuple, NewType
 
+from davserver.clock import SECOND_NS
+
 ID_BYTES = 16
 """Length of every id (128 bits, random)."""
 
@@ -23,6 +25,9 @@ BlobId = NewType("BlobId", bytes)
 
 ROOT_ID = NodeId(bytes(ID_BYTES))
 """The root collection of every account. Node ids are unique per account, so one constant serves all."""
+
+TRASH_ID = NodeId(b"\xff" * ID_BYTES)
+"""What everything in the trash has for its parent. No row has this id: no path leads there."""
 
 Durability = Literal["full", "relaxed"]
 """What an acknowledged write survives: "full" loss of power, "relaxed" only the end of the process."""
@@ -98,6 +103,67 @@ class Node(NamedTuple):
         return self.kind is NodeKind.COLLECTION
 
 
+class KeptKind(Enum):
+    """Why a node is kept that no path leads to."""
+
+    TRASH = 1
+    VERSION = 2
+
+
+Position = tuple[int, NodeId]
+"""A place in the trash, which is listed newest first: when it came there in seconds, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrashEntry:
+    """A file or collection that was deleted or replaced, with everything that lay below it.
+
+    Attributes:
+        node: as it was, under the name that it had; its content can be read.
+        path: where it was: names from the account's root on, the last one its own; empty if that was too long
+            to be noted.
+        parent_id: the collection that held it.
+        deleted_ns: nanoseconds since the Unix epoch.
+        bytes: how much room it takes: all files below it, without their previous versions.
+    """
+
+    node: Node
+    path: tuple[str, ...]
+    parent_id: NodeId
+    deleted_ns: int
+    bytes: int
+
+    @property
+    def id(self) -> NodeId:
+        """The id of the node, the same before, in the trash and after."""
+        return self.node.id
+
+    @property
+    def position(self) -> Position:
+        """Where to go on behind it."""
+        return self.deleted_ns // SECOND_NS, self.node.id
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A content that a file had before.
+
+    Attributes:
+        node: the file as it was, under the name that it had then; its content can be read.
+        file_id: the file whose content it was.
+        replaced_ns: when it was replaced, in nanoseconds since the Unix epoch.
+    """
+
+    node: Node
+    file_id: NodeId
+    replaced_ns: int
+
+    @property
+    def id(self) -> NodeId:
+        """The id of this version."""
+        return self.node.id
+
+
 @dataclass(frozen=True, slots=True)
 class Lock:
     """A write lock (RFC 4918, 6); whoever may write to the account and knows its token holds it.
@@ -140,9 +206,10 @@ class Account:
     Attributes:
         subject: who it is at the identity provider (OIDC `sub`); the identity. `username` is a label.
         quota: bytes of plaintext that may be stored; None is unlimited.
-        used: bytes of plaintext stored now.
+        used: bytes of plaintext stored now, trash and previous versions among them.
         key_version: which generation of the account key is in use.
         sealed: whether only the owner's credentials can unwrap the account key.
+        kept: bytes of trash and previous versions, which give way to whatever is written.
     """
 
     id: AccountId
@@ -154,6 +221,7 @@ class Account:
     created_at: datetime
     key_version: int = 1
     sealed: bool = False
+    kept: int = 0
 
 
 class Scope(Flag):
@@ -239,7 +307,14 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Quota numbers in bytes of plaintext (RFC 4331); `available` is None when nobody can tell."""
+    """Quota numbers in bytes of plaintext (RFC 4331).
+
+    Attributes:
+        used: everything that is stored, with what is kept.
+        available: how much more can be written, if all that is kept gives way; None when nobody can tell.
+        kept: trash and previous versions.
+    """
 
     used: int
     available: int | None
+    kept: int = 0

@@ -278,6 +278,16 @@ class StorageSettings(Section):
         description="Write locks that one account may hold; davfs2 holds one for each file still to upload.",
     )
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """Which digests are kept, if any are: "SHA1", "MD5"."""
+        return frozenset({"SHA1", "MD5"} if self.md5 else {"SHA1"})
+
+    @property
+    def always_hashed(self) -> frozenset[str]:
+        """Which digests are kept of every file."""
+        return self.digests if self.hashes == "always" else frozenset()
+
 
 class KeySettings(Section):
     """The master key; back it up apart from the data folder."""
@@ -436,6 +446,10 @@ class SiteSettings(Section):
     keep_days: Positive = Field(
         90, description="How long addresses and clients of app passwords' last use are kept."
     )
+    language: str = Field(
+        "en",
+        description="Language of mails, and of pages for browsers that ask for none there is: en, de.",
+    )
 
 
 class AuditSettings(Section):
@@ -503,6 +517,20 @@ class GcSettings(Section):
     )
 
 
+class HistorySettings(Section):
+    """Trash and previous versions: they count in the quota, and give way to whatever is written."""
+
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        30, description="How long it is kept; 0: DELETE and overwriting are final."
+    )
+    max_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="How much of an account's quota it may take, if there is one; the oldest goes first."
+    )
+    max_versions: Annotated[int, Field(ge=0, le=1000)] = Field(
+        50, description="How many previous versions of one file are kept."
+    )
+
+
 class Settings(BaseSettings):
     """All options, validated and immutable."""
 
@@ -524,6 +552,7 @@ class Settings(BaseSettings):
     mail: MailSettings = Field(default_factory=MailSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     gc: GcSettings = Field(default_factory=GcSettings)
+    history: HistorySettings = Field(default_factory=HistorySettings)
 
     @classmethod
     def settings_customise_sources(

@@ -6,20 +6,31 @@ Never touches storage or keys. Called by `davserver.cli`; what protects it is in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask import Flask
+from flask import Flask, current_app
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 
 from davserver.bootstrap import Services
 from davserver.errors import DavserverError
 from enroll_web import errors, security, words
+from enroll_web.catalogues import Catalogue, read_catalogues
+from enroll_web.languages import Languages, tag
 from enroll_web.pages import (
     app_passwords,
     audit,
+    connect,
+    files,
+    files_deleting,
+    files_moving,
+    files_new,
+    files_sending,
+    files_upload,
     home,
     invited,
+    language,
     my_data,
     oidc,
     password,
@@ -33,22 +44,49 @@ from enroll_web.visit import put_cookie, services, visit
 MAX_FORM_BYTES = 64 * 1024
 """Longest form; the longest field that means anything has a hundredth of it."""
 
-PAGES = (home, sign_in, oidc, second_factor, app_passwords, password, my_data, people, person, audit, invited)
+PAGES = (
+    home,
+    files,
+    files_new,
+    files_moving,
+    files_deleting,
+    files_upload,
+    files_sending,
+    sign_in,
+    oidc,
+    second_factor,
+    app_passwords,
+    connect,
+    password,
+    my_data,
+    people,
+    person,
+    audit,
+    invited,
+    language,
+)
 """Where the pages are."""
 
 
-def create_app(built: Services) -> Flask:
+def create_app(built: Services, catalogues: Mapping[str, Catalogue] | None = None) -> Flask:
     """Build the site.
 
     Args:
         built: what `davserver.bootstrap` built.
+        catalogues: the languages it speaks; None reads those that come with it.
+
+    Raises:
+        ConfigError: a language cannot be used, or the usual one is not there.
     """
     app = Flask(__name__)
     app.extensions["services"] = built
+    languages = Languages(catalogues or read_catalogues(), built.settings.site.language)
+    app.extensions["languages"] = languages
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters |= {"size": words.size, "minute": words.minute}
+    app.jinja_env.filters |= {one.__name__: one for one in words.FILTERS}
+    languages.install(app)
     app.before_request(security.check_request)
     app.after_request(security.harden)
     app.after_request(put_cookie)
@@ -81,7 +119,12 @@ def _looking() -> Looking:
 
 def _for_every_page() -> dict[str, object]:
     """What templates may use beside what their page gives them."""
+    languages: Languages = current_app.extensions["languages"]
     return {
+        "page_language": tag,
+        "other_languages": languages.others,
+        "back": language.back,
+        "shown_once": language.SHOWN_ONCE,
         "nonce": security.nonce,
         "visit": visit,
         "looking": _looking,

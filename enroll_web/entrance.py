@@ -34,8 +34,10 @@ MAX_ADDRESS_CHARS = 400
 
 RETURNABLE = frozenset(
     {
+        *("files.show", "files.search"),
         *("home.start", "home.security", "second_factor.set_up", "second_factor.new_recovery_codes"),
         *("app_passwords.overview", "app_passwords.new", "app_passwords.stolen"),
+        *("connect.overview", "connect.form", "connect.device"),
         *("password.change", "my_data.overview", "my_data.delete", "my_data.notices"),
         *("people.overview", "people.invite", "audit.overview", "audit.activity"),
         *("person.overview", "person.ask", "person.ask_quota", "person.ask_revoke"),
@@ -43,7 +45,7 @@ RETURNABLE = frozenset(
 )
 """Endpoints that one may be led back to."""
 
-ASKED_FOR_MORE = frozenset({"people.overview", "audit.overview"})
+ASKED_FOR_MORE = frozenset({"people.overview", "audit.overview", "files.show", "files.search"})
 """Those whose address may ask for something behind a question mark: what to search, which page."""
 
 Arguments = ParamSpec("Arguments")
@@ -144,9 +146,8 @@ def _here() -> str:
 
 def _address_of(endpoint: str) -> str:
     """The address of another page about the same."""
-    (rule,) = current_app.url_map.iter_rules(endpoint)
-    given = request.view_args or {}
-    return url_for(endpoint, **{name: given[name] for name in rule.arguments})
+    needed = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
+    return url_for(endpoint, **{name: (request.view_args or {})[name] for name in needed})
 
 
 def fresh_for() -> timedelta:

@@ -11,15 +11,24 @@ from typing import Any
 from flask import render_template
 from werkzeug.wrappers import Response
 
+from davserver.errors import DavserverError
+from enroll_web.errors import sentence, told
+
 
 def refused(
     template: str,
-    reason: Exception | str,
+    reason: DavserverError | str,
     status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY,
     **context: Any,  # noqa: ANN401 - what a template is given
 ) -> Response:
-    """The page with its form again, and one sentence of what is wrong."""
-    text = str(reason)
-    sentence = text if text.endswith((".", "?")) else f"{text}."
-    shown = render_template(template, refusal=sentence[:1].upper() + sentence[1:], **context)
+    """The page with its form again, and one sentence of what is wrong.
+
+    Args:
+        template: the page.
+        reason: an error, or a text in the language of the page.
+        status: of the answer.
+        context: what else the template needs.
+    """
+    refusal = told(reason) if isinstance(reason, DavserverError) else sentence(reason)
+    shown = render_template(template, refusal=refusal, **context)
     return Response(shown, status, content_type="text/html; charset=utf-8")

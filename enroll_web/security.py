@@ -5,10 +5,12 @@ Never weakens what a page has set itself. Called by `enroll_web.app` before and 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from flask import Response, abort, g, request
 
+from enroll_web.multipart import Form, Part
 from enroll_web.visit import is_private_line, own_origins, services, visit
 
 HEADERS = {
@@ -21,12 +23,18 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+WITHOUT_TOKEN = frozenset({"language.choose"})
+"""Endpoints whose form is on pages for whom no secret was made yet; it changes nothing but the language."""
+
+READ_AS_IT_ARRIVES = frozenset({"files_upload.upload"})
+"""Endpoints whose form holds files; `streamed_form`, the only way to it, looks for the token itself."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 FROM_ELSEWHERE = frozenset({"oidc.logout_notice"})
 """Endpoints that the identity provider's server calls; what it sends is signed."""
 
-OPEN_TO_LISTENERS = frozenset({"static", "home.home", "home.privacy"})
+OPEN_TO_LISTENERS = frozenset({"static", "home.home", "home.privacy", "language.choose"})
 """Endpoints that are shown even where the line can be listened to: they neither ask nor tell anything."""
 
 
@@ -49,13 +57,42 @@ def check_request() -> None:
         abort(403, "insecure")
     if request.method in SAFE_METHODS:
         return
-    if not _is_from_here() or not visit().made(request.form.get("csrf", "")):
+    if not _is_from_here() or not _is_ours():
         abort(403, "foreign")
+
+
+def streamed_form(between: Callable[[], None]) -> Iterator[Part]:
+    """The parts of a form with files, read as they arrive; the first of them is the proof that it is ours.
+
+    Browsers send the fields of a form in the order in which they stand on the page (HTML, 4.10.22.4), so
+    nothing of a form that somebody else has made is looked at.
+
+    Args:
+        between: called before anything is waited for.
+
+    Raises:
+        UploadRefused: it is no form, or it ended early.
+    """
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype != "multipart/form-data":
+        abort(400)
+    request.max_content_length = request.content_length  # what counts is what the vault has room for
+    arriving = request.stream
+
+    def fill(buffer: memoryview) -> int:
+        between()
+        return int(arriving.readinto(buffer))  # type: ignore[attr-defined]  # it is a raw stream
+
+    parts = Form(fill, boundary).parts()
+    first = next(parts, None)
+    if first is None or first.name != "csrf" or not visit().made(first.text()):
+        abort(403, "foreign")
+    return parts
 
 
 def harden(response: Response) -> Response:
     """Add the headers that the response does not have yet."""
-    response.headers.setdefault("Content-Security-Policy", _policy())
+    response.headers.setdefault("Content-Security-Policy", policy())
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
@@ -71,13 +108,24 @@ def _is_from_here() -> bool:
     return origin is None or origin in own_origins()
 
 
-def _policy() -> str:
-    """Nothing but our own files, those that carry this response's nonce; no frame around us."""
+def _is_ours() -> bool:
+    if request.endpoint in WITHOUT_TOKEN | READ_AS_IT_ARRIVES:
+        return True
+    return visit().made(request.form.get("csrf", ""))
+
+
+def policy(*besides: str) -> str:
+    """Nothing but our own files, those that carry this response's nonce; no frame around us.
+
+    Args:
+        besides: further directives, for a page that shows a file.
+    """
     source = f"'nonce-{g.nonce}'" if "nonce" in g else "'none'"
     form_targets = " ".join(["'self'", *_provider()])
+    more = "".join(f"; {one}" for one in besides)
     return (
         f"default-src 'none'; script-src {source}; style-src {source}; img-src 'self' data:; "
-        f"base-uri 'none'; form-action {form_targets}; frame-ancestors 'none'"
+        f"connect-src 'self'; base-uri 'none'; form-action {form_targets}; frame-ancestors 'none'{more}"
     )
 
 

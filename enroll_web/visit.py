@@ -15,10 +15,11 @@ from typing import Any, cast
 from flask import Response, current_app, g, request
 
 from davserver.accounts.sessions import WebSession
+from davserver.accounts.watch import Watch
 from davserver.bootstrap import Services
 from davserver.errors import AuthenticationError
 from davserver.model import Account, Principal
-from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY
+from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY, TURN_KEY
 
 HTTPS_COOKIE = "__Host-sealdav"
 """Browsers take a cookie of this name over https only, for this host and no other (RFC 6265bis, 4.1.3)."""
@@ -135,15 +136,31 @@ class Visit:
 
     def guarded(self, blocks: Iterable[bytes], going_on: Callable[[], None]) -> Iterator[bytes]:
         """A long answer, as long as this session would still open it; `going_on` is called now and then."""
-        if self.session is None:
-            raise AuthenticationError("nobody is signed in")
-        still_open = partial(services().sessions.still_open, self.session)
+        still_open = self._still_open()
 
         def ask() -> bool:
             going_on()
             return still_open()
 
         return services().transfers.guard(blocks, ask, request.environ.get(CUT_KEY, lambda: None))
+
+    def watched(self) -> Watch:
+        """Looks after a long request, as long as this session would still open it; to be closed."""
+        return services().transfers.watch(self._still_open(), request.environ.get(CUT_KEY, lambda: None))
+
+    def take_turn(self) -> None:
+        """Wait until it is the account's turn, before a body is read or a long answer made.
+
+        Raises:
+            TooBusy: too many requests of the account are running.
+        """
+        if TURN_KEY in request.environ:
+            request.environ[TURN_KEY](self.account.username)
+
+    def _still_open(self) -> Callable[[], bool]:
+        if self.session is None:
+            raise AuthenticationError("nobody is signed in")
+        return partial(services().sessions.still_open, self.session)
 
     def ending_others(self) -> partial[int]:
         """What signs every other browser of the account out, within the transaction of what is the reason."""
@@ -160,7 +177,7 @@ class Visit:
         """Give the browser its secret, if it has another one."""
         if self._secret == self._came_with:
             return
-        secure = _is_https()
+        secure = is_https()
         if self._secret:
             response.set_cookie(
                 _cookie_name(), self._secret, path="/", secure=secure, httponly=True, samesite="Lax"
@@ -218,10 +235,10 @@ def is_private_line() -> bool:
         return False
 
 
-def _is_https() -> bool:
+def is_https() -> bool:
     """Whether browsers come by https: seen here, or said of a proxy that nobody told us to trust."""
     return request.is_secure or services().settings.server.is_https
 
 
 def _cookie_name() -> str:
-    return HTTPS_COOKIE if _is_https() else HTTP_COOKIE
+    return HTTPS_COOKIE if is_https() else HTTP_COOKIE

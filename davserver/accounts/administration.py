@@ -19,12 +19,9 @@ from davserver.db.engine import Transaction
 from davserver.errors import InvalidValue, NotFound, NotPermitted
 from davserver.identity.local import LocalIdentity
 from davserver.model import Account, AccountId, AccountState
+from davserver.texts import marked
 
-NOT_ONESELF = "nobody does this to themself: ask another administrator"
-
-
-NO_PROVIDER = "As there is no such provider any more: suspend the account first, then resume it"
-"""What else is to be said of an account that an identity provider of earlier days has shut."""
+NOT_ONESELF = marked("nobody does this to themself: ask another administrator")
 
 
 class Administration:
@@ -104,9 +101,12 @@ class Administration:
         """
         try:
             return self._accounts.resume(username, by=by, state=self._left_to)
-        except NotPermitted as error:
+        except NotPermitted:
             if self._confirmations is None:
-                raise NotPermitted(f"{error}. {NO_PROVIDER}") from None
+                raise NotPermitted(
+                    "this account was shut by the identity provider, and there is no such provider any more: "
+                    "suspend the account first, then resume it"
+                ) from None
             raise
 
     def sign_out(
@@ -158,7 +158,7 @@ class Administration:
             InvalidValue: no such reason.
         """
         if reason not in RESET_REASONS:
-            raise InvalidValue(f"say why: {', '.join(RESET_REASONS)}")
+            raise InvalidValue("say why: %(words)s", words=", ".join(RESET_REASONS))
         self._totp.reset(account, reason, by=by, within=self._sessions.end_within)
 
     def set_admin(

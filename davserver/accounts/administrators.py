@@ -44,8 +44,9 @@ class Administrators:
         others = [one for one in tx.accounts.all() if one.account_id in admins - {row.account_id}]
         if not any(one.state == AccountState.ACTIVE.value and self._is_whole(one) for one in others):
             raise NotPermitted(
-                f"{row.username} is the only administrator: make somebody else one first (sealdav user admin "
-                f"NAME), or take the right away (sealdav user admin {row.username} --revoke)"
+                "%(name)s is the only administrator: make somebody else one first (sealdav user admin "
+                "NAME), or take the right away (sealdav user admin %(name)s --revoke)",
+                name=row.username,
             )
 
     def _is_whole(self, row: AuthenticatedRow) -> bool:

@@ -274,14 +274,15 @@ class AppPasswords:
         rows = tx.credentials.app_passwords(new.account_id)
         live = [row for row in rows if row.revoked_at is None and row.expires_at > new.created_at]
         if len(live) >= self._policy.max_live:
-            raise LimitExceeded(f"an account has at most {self._policy.max_live} app passwords: revoke one")
+            most = self._policy.max_live
+            raise LimitExceeded("an account has at most %(most)s app passwords: revoke one", most=most)
 
     def _checked_expiry(self, expires_at: datetime | None, now: datetime) -> datetime:
         if expires_at is None:
             return now + self._policy.lifetime
         if not timedelta(0) < expires_at - now <= self._policy.longest_lifetime:
             days = self._policy.longest_lifetime.days
-            raise InvalidValue(f"an app password expires in the future, within {days} days")
+            raise InvalidValue("an app password expires in the future, within %(days)s days", days=days)
         return expires_at
 
 
@@ -314,8 +315,8 @@ def _read_note(last_used_at: int) -> datetime:
 
 
 def _require_collection(tx: Transaction, row: AppPasswordRow) -> None:
-    node = tx.nodes.by_id(row.account_id, row.root_id)
-    if node is None:
+    node, above = tx.nodes.by_id(row.account_id, row.root_id), tx.nodes.ancestors(row.account_id, row.root_id)
+    if node is None or ROOT_ID not in above:  # gone, or in the trash
         raise NotFound("no such folder")
     if node.kind != NodeKind.COLLECTION.value:
         raise WrongKind("a device's root must be a folder")
@@ -324,7 +325,7 @@ def _require_collection(tx: Transaction, row: AppPasswordRow) -> None:
 def _checked_label(label: str) -> str:
     label = label.strip()
     if not 0 < len(label) <= MAX_LABEL_CHARS or not label.isprintable():
-        raise InvalidValue(f"a label is 1 to {MAX_LABEL_CHARS} printable characters")
+        raise InvalidValue("a label is 1 to %(most)s printable characters", most=MAX_LABEL_CHARS)
     return label
 
 
@@ -336,5 +337,5 @@ def _checked_scopes(scopes: Scope) -> Scope:
 
 def _checked_networks(networks: Collection[Network]) -> str:
     if len(networks) > MAX_NETWORKS:
-        raise InvalidValue(f"an app password is limited to at most {MAX_NETWORKS} networks")
+        raise InvalidValue("an app password is limited to at most %(most)s networks", most=MAX_NETWORKS)
     return ",".join(str(network) for network in parse_networks(str(network) for network in networks))

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from davserver.accounts.app_passwords import read_networks
 from davserver.accounts.clients import client_address, client_network
 from davserver.accounts.gate import Gate, OpenGate
+from davserver.accounts.health import Trouble
+from davserver.accounts.health_notes import HealthNotes, NoNotes
 from davserver.accounts.last_use import Use, UseNotes
 from davserver.accounts.refusals import RefusalCounter
 from davserver.accounts.service import read_account
@@ -25,7 +27,7 @@ from davserver.db.accounts import AccountRow
 from davserver.db.credentials import AppPasswordRow
 from davserver.db.engine import Database
 from davserver.db.reads import Reads
-from davserver.errors import AuthenticationError, CorruptRow
+from davserver.errors import AuthenticationError, CorruptRow, Unconfirmed
 from davserver.keyring import Keyring
 from davserver.model import (
     ID_BYTES,
@@ -42,6 +44,15 @@ from davserver.model import (
 NO_VERIFIER = bytes(32)
 """Stands in where an app password was revoked: the same comparison is made, and nothing matches it."""
 
+REVOKED = "revoked"
+EXPIRED = "expired"
+SUSPENDED = "account suspended"
+WRONG_SECRET = "wrong secret"  # noqa: S105 - why something is refused
+WRONG_NAME = "another user's name"
+WRONG_NETWORK = "address not allowed"
+NOT_CONFIRMED = "not confirmed by the identity provider"
+"""Why an app password opens nothing, as the audit log has it."""
+
 KNOWN_CREDENTIALS = 4096
 """App passwords whose rows are remembered as they were when they were last checked."""
 
@@ -52,6 +63,7 @@ class Authenticator:
     Args:
         uses: where the use of an app password is noted.
         gate: knows whether the owner of an account may still come in.
+        health: where it is noted what a device was refused for; None: nowhere.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - parts
@@ -62,6 +74,7 @@ class Authenticator:
         audit: AuditSink,
         uses: UseNotes,
         gate: Gate | None = None,
+        health: HealthNotes | None = None,
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -69,6 +82,7 @@ class Authenticator:
         self._audit = audit
         self._uses = uses
         self._gate = gate or OpenGate()
+        self._health = health or NoNotes()
         self._refusals = RefusalCounter()
         self._nobody = _nobody(keyring)
         self._known: dict[str, _Known] = {}
@@ -100,11 +114,12 @@ class Authenticator:
         right = self._keyring.verify_token(row.account_id, token, row.verifier or NO_VERIFIER)
         if not found:
             raise self._refused(client, None, "unknown app password")
-        reason = _why_shut(row, account, now) or (None if right else "wrong secret")
+        reason = _why_shut(row, account, now) or (None if right else WRONG_SECRET)
         reason = reason or _why_not_here(row, account, username, client)
         if reason is None:  # whatever is not right is not worth asking anybody about
-            account, reason = self._admitted(account, reads)
+            account, reason = self._admitted_with(token.id, account, reads, now)
         if reason is not None:
+            self._health.note(account.id, token.id, _trouble(reason, right=right), to_seconds(now))
             raise self._refused(client, token.id, reason, account.username)
         self._uses.note(Use(token.id, to_seconds(now), client, agent))
         return _principal(row, account, token, now)
@@ -123,13 +138,25 @@ class Authenticator:
             return False
         return self._admitted(account, None)[1] is None
 
+    def _admitted_with(
+        self, app_id: str, account: Account, reads: Reads | None, now: datetime
+    ) -> tuple[Account, str | None]:
+        """As `_admitted`; that nobody can tell is noted of the device."""
+        try:
+            return self._admitted(account, reads)
+        except Unconfirmed:
+            self._health.note(account.id, app_id, Trouble.UNCONFIRMED, to_seconds(now))
+            raise
+
     def _admitted(self, account: Account, reads: Reads | None) -> tuple[Account, str | None]:
         """The account as it is now, and why its owner may not come in, if so."""
         try:
             account = self._gate.admit(account, reads)
         except AuthenticationError:
-            return account, "not confirmed by the identity provider"
-        return account, None if account.state is AccountState.ACTIVE else "account suspended"
+            return account, NOT_CONFIRMED
+        if account.state is AccountState.ACTIVE:
+            return account, None
+        return account, SUSPENDED if account.state is AccountState.SUSPENDED else NOT_CONFIRMED
 
     def _look_up(self, app_id: str, reads: Reads | None) -> tuple[bool, AppPasswordRow, Account]:
         """Both rows, checked, in one statement; for an unknown id those of nobody, at the same cost."""
@@ -171,6 +198,22 @@ class Authenticator:
         return AuthenticationError("the user name or the app password is not right")
 
 
+_TROUBLES = {
+    REVOKED: Trouble.REVOKED,
+    EXPIRED: Trouble.EXPIRED,
+    SUSPENDED: Trouble.SUSPENDED,
+    WRONG_SECRET: Trouble.WRONG_SECRET,
+    WRONG_NAME: Trouble.WRONG_NAME,
+    WRONG_NETWORK: Trouble.OTHER_NETWORK,
+    NOT_CONFIRMED: Trouble.LEFT,
+}
+
+
+def _trouble(reason: str, *, right: bool) -> Trouble:
+    """What the owner is told: of a secret that is not right nothing else, unless nobody can tell any more."""
+    return _TROUBLES[reason] if right or reason == REVOKED else Trouble.WRONG_SECRET
+
+
 class _Known(NamedTuple):
     """Both rows of an app password as they are stored, and what they have been found to say."""
 
@@ -182,20 +225,20 @@ class _Known(NamedTuple):
 def _why_shut(row: AppPasswordRow, account: Account, now: datetime) -> str | None:
     """Why the app password opens nothing for anybody, if so."""
     if row.revoked_at is not None or row.verifier is None:
-        return "revoked"
+        return REVOKED
     if row.expires_at <= to_seconds(now):
-        return "expired"
+        return EXPIRED
     if account.state in {AccountState.SUSPENDED, AccountState.DELETED}:
-        return "account suspended"
+        return SUSPENDED
     return None
 
 
 def _why_not_here(row: AppPasswordRow, account: Account, username: str, client: str) -> str | None:
     """Why the right app password is refused for this request, if so."""
     if username.casefold() != account.username:
-        return "another user's name"
+        return WRONG_NAME
     if row.networks and not _is_within(client, row.networks):
-        return "address not allowed"
+        return WRONG_NETWORK
     return None
 
 
@@ -227,6 +270,7 @@ def _nobody(keyring: Keyring) -> tuple[AppPasswordRow, AccountRow]:
         state=AccountState.SUSPENDED.value,
         quota=None,
         used=0,
+        kept=0,
         sealed=False,
         wrapped_key=new.wrapped_key,
         master_key_id=new.master_key_id,

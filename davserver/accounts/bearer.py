@@ -11,11 +11,13 @@ from datetime import datetime
 
 from davserver.accounts.clients import client_network
 from davserver.accounts.gate import Gate
+from davserver.accounts.health import TOKENS, Trouble
+from davserver.accounts.health_notes import HealthNotes, NoNotes
 from davserver.accounts.refusals import RefusalCounter
 from davserver.accounts.second_factor import ProviderSessions, SecondFactor
 from davserver.accounts.service import Accounts
 from davserver.audit import AuditEvent, AuditSink
-from davserver.clock import Clock
+from davserver.clock import Clock, to_seconds
 from davserver.errors import (
     AlreadyExists,
     AuthenticationError,
@@ -38,6 +40,7 @@ class BearerAuthenticator:
         factor: judges whether the second factor stands behind it.
         sessions: names sessions at the provider.
         gate: knows whether the owner of an account may still come in.
+        health: where it is noted what tokens were refused for; None: nowhere.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - parts
@@ -49,6 +52,7 @@ class BearerAuthenticator:
         gate: Gate,
         clock: Clock,
         audit: AuditSink,
+        health: HealthNotes | None = None,
     ) -> None:
         self._tokens = tokens
         self._accounts = accounts
@@ -57,6 +61,7 @@ class BearerAuthenticator:
         self._gate = gate
         self._clock = clock
         self._audit = audit
+        self._health = health or NoNotes()
         self._refusals = RefusalCounter()
 
     def authenticate(self, token: str, client: str) -> Principal:
@@ -79,9 +84,9 @@ class BearerAuthenticator:
             raise self._refused(client, None, str(error)) from None
         account, proved_at = self._look_up(identity, client)
         if account.state is AccountState.SUSPENDED:
-            raise self._refused(client, account.username, "account suspended")
+            raise self._shut(client, account, "account suspended", Trouble.SUSPENDED)
         if proved_at is None:
-            raise self._refused(client, account.username, "no second factor")
+            raise self._shut(client, account, "no second factor", Trouble.NO_SECOND_FACTOR)
         account = self._admitted(account, client)  # whatever is not right is not worth asking anybody about
         return Principal(
             account,
@@ -127,10 +132,15 @@ class BearerAuthenticator:
             account = self._gate.admit(account)
         except AuthenticationError:
             reason = "not confirmed by the identity provider"
-            raise self._refused(client, account.username, reason) from None
+            raise self._shut(client, account, reason, Trouble.LEFT) from None
         if account.state is not AccountState.ACTIVE:
-            raise self._refused(client, account.username, "account suspended")
+            raise self._shut(client, account, "account suspended", Trouble.LEFT)
         return account
+
+    def _shut(self, client: str, account: Account, reason: str, trouble: Trouble) -> AuthenticationError:
+        """As `_refused`, of somebody who is known: noted for them as well."""
+        self._health.note(account.id, TOKENS, trouble, to_seconds(self._clock()))
+        return self._refused(client, account.username, reason)
 
     def _refused(self, client: str, account: str | None, reason: str) -> AuthenticationError:
         """The one error; recorded at the first, second, fourth, eighth ... refusal from there."""

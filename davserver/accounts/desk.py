@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from davserver.accounts.offboarding import Known
@@ -143,4 +144,4 @@ class Desk:
 
 def _once_more(error: DavserverError) -> DavserverError:
     """A copy: raised again and again by many threads, one object would collect all their tracebacks."""
-    return Unconfirmed(error.retry_after) if isinstance(error, Unconfirmed) else type(error)(*error.args)
+    return copy(error)

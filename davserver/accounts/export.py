@@ -5,10 +5,11 @@ It must never be made twice at once for one account: it reads and decrypts every
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from davserver.accounts.audit_trail import AuditEntry
+from davserver.accounts.health import TOKENS, Health
 from davserver.accounts.overview import Overview
 from davserver.accounts.profiles import Profile
 from davserver.accounts.taken import TakenNames
@@ -18,9 +19,9 @@ from davserver.model import AccountId
 
 NAMES = (
     "files are below files/; a name that not every system can store was changed, and renamed.json says what "
-    "it was"
+    "it was; what is in the trash, and what files were before (bytes_kept), is not in here"
 )
-"""What the archive says of its own names."""
+"""What the archive says of its own names, and of what it leaves out."""
 
 
 LEASE_SECONDS = 120
@@ -58,7 +59,7 @@ class Exports:
         self._taken.give_back(account_id)
 
 
-def about(overview: Overview, profile: Profile) -> dict[str, object]:
+def about(overview: Overview, profile: Profile, health: Mapping[str, Health]) -> dict[str, object]:
     """Everything, as JSON can say it; times in ISO 8601."""
     account = overview.account
     return {
@@ -69,6 +70,7 @@ def about(overview: Overview, profile: Profile) -> dict[str, object]:
         "state": account.state.value,
         "created_at": account.created_at.isoformat(),
         "bytes_used": account.used,
+        "bytes_kept": account.kept,
         "quota": account.quota,
         "files": overview.files,
         "folders": overview.folders,
@@ -82,9 +84,11 @@ def about(overview: Overview, profile: Profile) -> dict[str, object]:
                 "expires_at": one.expires_at.isoformat(),
                 "last_used_at": None if one.last_used_at is None else one.last_used_at.isoformat(),
                 "last_used_from": one.last_used_from,
+                **health.get(one.id, Health()).words(),
             }
             for one in overview.devices
         ],
+        "tokens": health.get(TOKENS, Health()).words(),
     }
 
 

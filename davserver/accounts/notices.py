@@ -1,8 +1,8 @@
 """Mails to people about their own account: a new device, a new app password, one that is used from elsewhere.
 
 Hangs on the audit events, so that whatever is recorded is told. It must never hold up a request nor fail one,
-nor say a secret: a mail that cannot be sent is logged, without the address, and lost. Put in front of the
-audit log by `bootstrap`.
+nor say a secret: a mail that cannot be sent is logged, without the address, and lost. It is in the language
+of the site: nothing is known of a person's own. Put in front of the audit log by `bootstrap`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import queue
 import smtplib
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -20,6 +21,7 @@ from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.db.engine import Database, Transaction
 from davserver.errors import InvalidValue
 from davserver.keyring import Keyring
+from davserver.texts import marked
 
 QUEUE_LENGTH = 256
 """Mails that may wait; more are lost, and logged."""
@@ -33,40 +35,58 @@ CLOSE_PUT_SECONDS = 5
 CLOSE_JOIN_SECONDS = 30
 """How long the end waits for what is in the queue to be sent."""
 
-ADVICE = "If this was not you: sign in, open App passwords, and choose A device was stolen."
+ADVICE = marked("If this was not you: sign in, open App passwords, and choose A device was stolen.")
+
+ACCOUNT = marked("Account: %(name)s")
+APP_PASSWORD = marked("App password: %(label)s")
+CLIENT = marked("Address: %(address)s")
 
 TEXTS: dict[AuditEvent, tuple[str, str]] = {
-    AuditEvent.TOTP_CONFIRMED: ("An authenticator was set up", "A new authenticator app is in use."),
+    AuditEvent.TOTP_CONFIRMED: (
+        marked("An authenticator was set up"),
+        marked("A new authenticator app is in use."),
+    ),
     AuditEvent.TOTP_RESET: (
-        "Your authenticator was reset",
-        "An administrator took your authenticator and your recovery codes away.",
+        marked("Your authenticator was reset"),
+        marked("An administrator took your authenticator and your recovery codes away."),
     ),
     AuditEvent.RECOVERY_CODE_USED: (
-        "A recovery code was used",
-        "A recovery code took your authenticator away.",
+        marked("A recovery code was used"),
+        marked("A recovery code took your authenticator away."),
     ),
     AuditEvent.RECOVERY_CODES_MADE: (
-        "New recovery codes",
-        "New recovery codes were made; older ones are good for nothing any more.",
+        marked("New recovery codes"),
+        marked("New recovery codes were made; older ones are good for nothing any more."),
     ),
-    AuditEvent.DATA_DOWNLOADED: ("Your data was downloaded", "Everything in your drive was downloaded."),
+    AuditEvent.DATA_DOWNLOADED: (
+        marked("Your data was downloaded"),
+        marked("Everything in your drive was downloaded."),
+    ),
     AuditEvent.EMAIL_CHANGED: (
-        "Your mail address was changed",
-        "This address was changed or removed: from now on no mails about your account come here.",
+        marked("Your mail address was changed"),
+        marked("This address was changed or removed: from now on no mails about your account come here."),
     ),
-    AuditEvent.PASSWORD_CHANGED: ("Your password was changed", "The password of your account was changed."),
+    AuditEvent.PASSWORD_CHANGED: (
+        marked("Your password was changed"),
+        marked("The password of your account was changed."),
+    ),
     AuditEvent.DEVICES_SUSPENDED: (
-        "Your devices wait for you",
-        "Your password was reset. Until you sign in on the site again no app password opens your drive.",
+        marked("Your devices wait for you"),
+        marked(
+            "Your password was reset. Until you sign in on the site again no app password opens your drive."
+        ),
     ),
-    AuditEvent.APP_PASSWORD_ISSUED: ("A new app password", "A new app password can open your drive."),
+    AuditEvent.APP_PASSWORD_ISSUED: (
+        marked("A new app password"),
+        marked("A new app password can open your drive."),
+    ),
     AuditEvent.APP_PASSWORD_REVOKED: (
-        "An app password was revoked",
-        "An app password opens nothing any more.",
+        marked("An app password was revoked"),
+        marked("An app password opens nothing any more."),
     ),
     AuditEvent.APP_PASSWORD_MOVED: (
-        "An app password is used from another network",
-        "An app password opened your drive from a network that it was not used from before.",
+        marked("An app password is used from another network"),
+        marked("An app password opened your drive from a network that it was not used from before."),
     ),
 }
 """Subject and first sentence, by what happened."""
@@ -99,9 +119,16 @@ class _Happening:
 
 
 class NoticingAudit:
-    """An audit sink that passes everything on, and mails what somebody should hear of."""
+    """An audit sink that passes everything on, and mails what somebody should hear of.
 
-    def __init__(self, audit: AuditSink, database: Database, server: MailServer) -> None:
+    Args:
+        said: says an English text in the language of the mails.
+    """
+
+    def __init__(
+        self, audit: AuditSink, database: Database, server: MailServer, said: Callable[[str], str] = str
+    ) -> None:
+        self._said = said
         self._audit = audit
         self._database = database
         self._server = server
@@ -175,7 +202,7 @@ class NoticingAudit:
     def _tell(self, happening: _Happening) -> None:
         if not is_email(happening.address):  # stored when the rule was a laxer one
             raise InvalidValue("the stored address is none")
-        self._send(_message(self._server.sender, happening))
+        self._send(self._message(happening))
 
     def _hand_over(self, happening: _Happening) -> None:
         try:
@@ -208,18 +235,18 @@ class NoticingAudit:
                 line.login(server.user, server.password)
             line.send_message(message)
 
-
-def _message(sender: str, happening: _Happening) -> EmailMessage:
-    subject, sentence = TEXTS[happening.event]
-    facts = [f"Account: {happening.account}"]
-    if happening.label:
-        facts.append(f"App password: {happening.label}")
-    if happening.client:
-        facts.append(f"Address: {happening.client}")
-    message = EmailMessage()
-    message["Subject"] = f"Sealdav: {subject}"
-    message["From"], message["To"] = sender, happening.address
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
-    message.set_content("\n".join([sentence, "", *facts, "", ADVICE, ""]))
-    return message
+    def _message(self, happening: _Happening) -> EmailMessage:
+        sender, said = self._server.sender, self._said
+        subject, sentence = TEXTS[happening.event]
+        facts = [said(ACCOUNT) % {"name": happening.account}]
+        if happening.label:
+            facts.append(said(APP_PASSWORD) % {"label": happening.label})
+        if happening.client:
+            facts.append(said(CLIENT) % {"address": happening.client})
+        message = EmailMessage()
+        message["Subject"] = f"Sealdav: {said(subject)}"
+        message["From"], message["To"] = sender, happening.address
+        message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
+        message.set_content("\n".join([said(sentence), "", *facts, "", said(ADVICE), ""]))
+        return message

@@ -24,5 +24,7 @@ def checked_reason(text: str | None) -> str | None:
         return None
     reason = " ".join(text.split())
     if not MIN_REASON_CHARS <= len(reason) <= MAX_REASON_CHARS or not reason.isprintable():
-        raise InvalidValue(f"say why, in {MIN_REASON_CHARS} to {MAX_REASON_CHARS} characters")
+        raise InvalidValue(
+            "say why, in %(least)s to %(most)s characters", least=MIN_REASON_CHARS, most=MAX_REASON_CHARS
+        )
     return reason

@@ -22,6 +22,7 @@ from davserver.errors import AlreadyExists, InvalidValue, NotFound, NotPermitted
 from davserver.identity.base import Identity
 from davserver.keyring import Keyring
 from davserver.model import ID_BYTES, Account, AccountId, AccountState
+from davserver.texts import marked
 
 MAX_USERNAME_CHARS = 64
 """Longest user name."""
@@ -29,8 +30,8 @@ MAX_USERNAME_CHARS = 64
 USERNAME_PATTERN = re.compile(rf"[a-z0-9][a-z0-9._@+-]{{0,{MAX_USERNAME_CHARS - 1}}}")
 """A user name once its letters are small: safe in URLs, in Basic (no colon) and in a shell."""
 
-USERNAME_RULE = (
-    f"a user name is 1 to {MAX_USERNAME_CHARS} letters a-z, digits and . _ @ + -, begins with a letter or "
+USERNAME_RULE = marked(
+    "a user name is 1 to %(most)s letters a-z, digits and . _ @ + -, begins with a letter or "
     "digit, and has no two dots in a row"
 )
 
@@ -43,7 +44,7 @@ LOCAL = "local:"
 MAX_QUOTA_BYTES = 2**62
 """Largest quota: it and what is added to it stay within the 64 bits of a database integer."""
 
-SHUT_ELSEWHERE = (
+SHUT_ELSEWHERE = marked(
     "this account was shut by the identity provider, not by an administrator: let its owner in again there, "
     "and it opens by itself"
 )
@@ -92,7 +93,7 @@ def normalise_username(username: str) -> str:
     """
     name = username.casefold()
     if not USERNAME_PATTERN.fullmatch(name) or ".." in name:
-        raise InvalidValue(USERNAME_RULE)
+        raise InvalidValue(USERNAME_RULE, most=MAX_USERNAME_CHARS)
     return name
 
 
@@ -116,6 +117,7 @@ def _account(row: AccountRow) -> Account:
         created_at=from_seconds(row.created_at),
         key_version=row.key_version,
         sealed=row.sealed,
+        kept=row.kept,
     )
 
 
@@ -164,6 +166,7 @@ class Accounts:
             state=AccountState.ACTIVE.value,
             quota=_checked_quota(quota),
             used=0,
+            kept=0,
             sealed=False,
             wrapped_key=new.wrapped_key,
             master_key_id=new.master_key_id,
@@ -392,11 +395,11 @@ def _require_kept(state: AccountState) -> None:
 
 def _checked_subject(subject: str) -> str:
     if not 0 < len(subject) <= MAX_SUBJECT_CHARS or not subject.isprintable():
-        raise InvalidValue(f"a subject is 1 to {MAX_SUBJECT_CHARS} printable characters")
+        raise InvalidValue("a subject is 1 to %(most)s printable characters", most=MAX_SUBJECT_CHARS)
     return subject
 
 
 def _checked_quota(quota: int | None) -> int | None:
     if quota is not None and not 0 <= quota <= MAX_QUOTA_BYTES:
-        raise InvalidValue(f"a quota is between 0 and {MAX_QUOTA_BYTES} bytes")
+        raise InvalidValue("a quota is between 0 and %(most)s bytes", most=MAX_QUOTA_BYTES)
     return quota

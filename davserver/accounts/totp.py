@@ -278,7 +278,7 @@ class Totp:
         account, now = principal.account, self._clock()
         digits = "".join(code.split())
         if not _CODE.fullmatch(digits):
-            raise TotpInvalid(f"a one-time code has {DIGITS} digits")
+            raise TotpInvalid("a one-time code has %(digits)s digits", digits=DIGITS)
         with self._database.write() as tx:
             self._throttle.require_open(tx, RULE, account.id)
             device = (

@@ -1,4 +1,4 @@
-"""What is forgotten with time: sessions and links that are over, addresses of devices, old audit entries.
+"""What is forgotten with time: sessions and links that are over, what devices did, old audit entries.
 
 Called by `sealdav gc` and by the background thread of `serve`.
 """
@@ -20,7 +20,8 @@ class Upkeep:
     """Forgets.
 
     Args:
-        keep: how long addresses and programs of an app password's last use are kept.
+        keep: how long addresses and programs of an app password's last use are kept, and what a device has
+            done after it was last seen.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what forgets, and for how long
@@ -49,7 +50,9 @@ class Upkeep:
         self._provider_sessions.forget()
         self._invitations.forget()
         with self._database.write() as tx:
-            tx.credentials.forget_uses(before=to_seconds(self._clock() - self._keep))
+            before = to_seconds(self._clock() - self._keep)
+            tx.credentials.forget_uses(before=before)
+            tx.signs.forget(before=before)
             tx.commit()
         self._audit_log.settle()
         self._audit_retention.run()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from davserver.accounts.app_passwords import parse_networks
+from davserver.accounts.health import Health
 from davserver.bootstrap import Services
 from davserver.cli.connect import show_issued
 from davserver.cli.console import Console, Usage
@@ -28,10 +29,17 @@ def list_(context: typer.Context, name: Name, as_json: Json = False) -> None:
     session: Session = context.obj
     console = Console(as_json=as_json)
     with session.services() as services:
-        for one in services.app_passwords.list(services.accounts.find(name)):
+        account = services.accounts.find(name)
+        health = services.health.of_all(account)
+        for one in services.app_passwords.list(account):
             used = "never used" if one.last_used_at is None else f"used {one.last_used_at:%Y-%m-%d %H:%M}"
-            text = f"{one.id}  {_scope(one):9}  until {one.expires_at:%Y-%m-%d}  {used:21}  {one.label}"
-            console.result(_values(one), text)
+            told = health.get(one.id, Health())
+            standing = ", ".join(trouble.value for trouble in told.standing)
+            trouble = f"  [{standing}]" if standing else ""
+            text = (
+                f"{one.id}  {_scope(one):9}  until {one.expires_at:%Y-%m-%d}  {used:21}  {one.label}{trouble}"
+            )
+            console.result({**_values(one), **told.words()}, text)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from davserver.cli import (
     audit,
     config,
     enrol,
+    history,
     maintenance,
     rotate_keys,
     serve,
@@ -50,6 +51,8 @@ app.add_typer(tls.app, name="tls")
 app.add_typer(token.app, name="token")
 app.add_typer(config.app, name="config")
 app.add_typer(audit.app, name="audit")
+app.add_typer(history.trash, name="trash")
+app.add_typer(history.versions, name="versions")
 app.command()(maintenance.gc)
 app.command()(maintenance.verify)
 app.command()(rotate_keys.rotate_keys)

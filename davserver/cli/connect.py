@@ -1,14 +1,15 @@
 """A new app password in a terminal, with the commands to connect a device, and the address of the drive.
 
-The commands themselves are in `accounts/connecting.py`. Called by `enrol`, `app_passwords` and `serve`.
+The commands themselves are in `accounts/programs`. Called by `enrol`, `app_passwords` and `serve`.
 """
 
 from __future__ import annotations
 
 from davserver.accounts.app_passwords import IssuedAppPassword
 from davserver.accounts.connecting import NEEDS_HTTPS, Connecting, Way
+from davserver.accounts.programs.base import Step
 from davserver.cli.console import Console
-from davserver.settings import ServerSettings, Settings
+from davserver.settings import Settings
 
 
 def base_url(host: str, port: int, *, tls: bool = False) -> str:
@@ -24,10 +25,10 @@ def show_issued(console: Console, settings: Settings, username: str, issued: Iss
     base = server.public_url or base_url(server.host, server.port, tls=bool(server.tls_certificate))
     url = f"{base}/dav/"
     expires = issued.app_password.expires_at
-    ways = ways_to_connect(server, url, username, issued.token)
-    shown = "\n\n".join(
-        f"{way.title}\n\n" + "\n".join(f"  {line}" for line in way.commands.values()) for way in ways
-    )
+    connecting = Connecting(server.tls_certificate)
+    ways = connecting.ways(url, username, issued.token)
+    trust = connecting.trust(connecting.drive(url, username, issued.token))
+    shown = "\n\n".join([*(one.shown for one in trust), *map(_shown, ways)])
     note = "" if server.is_https else f"{NEEDS_HTTPS}\n"
     console.result(
         {
@@ -49,6 +50,11 @@ App password of {username}, valid until {expires:%Y-%m-%d}. It is shown only now
     )
 
 
-def ways_to_connect(server: ServerSettings, url: str, username: str, token: str) -> list[Way]:
-    """See `Connecting.ways`."""
-    return Connecting(server.is_https, server.tls_certificate).ways(url, username, token)
+def _shown(way: Way) -> str:
+    """A program with its commands, and what each is for."""
+    return "\n\n".join([way.program.name, *map(_step, way.steps)])
+
+
+def _step(step: Step) -> str:
+    lines = [f"    {one.text}" for one in step.commands if one.name]
+    return "\n".join([f"  {step.shown}", *lines])

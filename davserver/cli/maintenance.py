@@ -22,7 +22,7 @@ def gc(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Remove encrypted contents that no file names any more, and what crashed uploads left."""
+    """Remove what has been in the trash for long enough, contents that no file names, and leftovers."""
     session: Session = context.obj
     session.override("gc", grace_minutes=grace_minutes)
     with session.services(needs_space=False) as services:
@@ -36,10 +36,13 @@ def gc(
                 "leftovers": report.leftovers,
                 "copies": report.copies,
                 "locks": report.locks,
+                "kept": report.kept,
+                "kept_bytes": report.kept_bytes,
             },
             f"removed {report.blobs} contents ({ByteSize(report.bytes).human_readable()}), "
             f"{report.leftovers} leftovers of uploads, {report.copies} unfinished copies, "
-            f"{report.locks} expired locks",
+            f"{report.locks} expired locks; given up from trash and previous versions: {report.kept} "
+            f"({ByteSize(report.kept_bytes).human_readable()})",
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +66,12 @@ class Session:
         """
         settings = self.prepare(level=level, create=create)
         services = build_services(
-            settings, clock=self.clock, needs_space=needs_space, is_current=is_current, actor=actor
+            settings,
+            clock=self.clock,
+            needs_space=needs_space,
+            is_current=is_current,
+            actor=actor,
+            said=_in_mails(settings),
         )
         try:
             log_in_folder(settings)
@@ -84,6 +89,15 @@ class Session:
                 f"no store in {settings.storage.data_dir}: run `sealdav init`, or set storage.data_dir"
             )
         return settings
+
+
+def _in_mails(settings: Settings) -> Callable[[str], str]:
+    """Says a text in the language of the mails; without a mail server no catalogue is read."""
+    if not settings.mail.host:
+        return str
+    from enroll_web.catalogues import in_language, read_catalogues  # noqa: PLC0415 - most commands need none
+
+    return in_language(read_catalogues(), settings.site.language).texts.gettext
 
 
 def log_in_folder(settings: Settings) -> None:

@@ -43,6 +43,9 @@ def _lines(overview: Overview, shut: Shut | None) -> Iterator[str]:
     if shut is not None and account.state is AccountState.SUSPENDED:
         yield f"               {_why(shut)}"
     yield f"stored         {ByteSize(account.used).human_readable()}, {quota}"
+    if account.kept:
+        kept = ByteSize(account.kept).human_readable()
+        yield f"               {kept} of it are trash and previous versions"
     yield f"               {overview.files} files, {overview.folders} folders, {overview.locks} locks held"
     yield f"authenticator  {totp}; recovery codes left: {overview.recovery_codes}"
     for number, device in enumerate(overview.devices):
@@ -115,6 +118,7 @@ def _values(overview: Overview) -> dict[str, object]:
         "state": account.state.value,
         "created_at": account.created_at.isoformat(),
         "used": account.used,
+        "kept": account.kept,
         "quota": account.quota,
         "files": overview.files,
         "folders": overview.folders,

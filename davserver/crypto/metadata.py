@@ -126,13 +126,7 @@ def open_(  # noqa: PLR0913, PLR0917 - as `seal`
     Raises:
         CorruptRow: a column of the node's row was altered, or the row was made by a newer version.
     """
-    try:
-        data = _associated(account_key, node_id, parent_id, kind, version, sealed[:NONCE_BYTES], name_ct)
-        plain = account_key.meta_cipher.decrypt(sealed[NONCE_BYTES:], data)
-    except _DAMAGE:
-        raise CorruptRow("a row of the tree was altered or belongs elsewhere") from None
-    if plain[0] != _LAYOUT:
-        raise CorruptRow("a row of the tree was written by a newer version")
+    plain = _decrypt(account_key, node_id, parent_id, kind, version, name_ct, sealed)
     _, flags, name_end, end, size, modified, created, blob_id, blob_size, commitment, sha1 = _unpack(plain)
     name_end += _FIXED_BYTES
     return NodeMetadata(
@@ -144,6 +138,49 @@ def open_(  # noqa: PLR0913, PLR0917 - as `seal`
         sha1 if flags & _HAS_SHA1 else None,
         cbor2.loads(plain[name_end : name_end + end]) if end else {},
     )
+
+
+def open_brief(  # noqa: PLR0913, PLR0917 - as `seal`
+    account_key: AccountKey,
+    node_id: NodeId,
+    parent_id: NodeId,
+    kind: NodeKind,
+    version: int,
+    name_ct: bytes,
+    sealed: bytes,
+) -> tuple[str, int, int]:
+    """As `open_`, but name, size and time of change only, in three fifths of the time: for sorting.
+
+    Raises:
+        CorruptRow: as `open_`.
+    """
+    plain = _decrypt(account_key, node_id, parent_id, kind, version, name_ct, sealed)
+    _, _, name_length, _, size, modified, _, _, _, _, _ = _unpack(plain)
+    return plain[_FIXED_BYTES : _FIXED_BYTES + name_length].decode(), size, modified
+
+
+def _decrypt(  # noqa: PLR0913, PLR0917 - as `seal`
+    account_key: AccountKey,
+    node_id: NodeId,
+    parent_id: NodeId,
+    kind: NodeKind,
+    version: int,
+    name_ct: bytes,
+    sealed: bytes,
+) -> bytes:
+    """The plaintext of what `seal` made, with its padding.
+
+    Raises:
+        CorruptRow: as `open_`.
+    """
+    try:
+        data = _associated(account_key, node_id, parent_id, kind, version, sealed[:NONCE_BYTES], name_ct)
+        plain = account_key.meta_cipher.decrypt(sealed[NONCE_BYTES:], data)
+    except _DAMAGE:
+        raise CorruptRow("a row of the tree was altered or belongs elsewhere") from None
+    if plain[0] != _LAYOUT:
+        raise CorruptRow("a row of the tree was written by a newer version")
+    return plain
 
 
 def _associated(  # noqa: PLR0913, PLR0917 - as `seal`

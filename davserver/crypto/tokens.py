@@ -115,7 +115,7 @@ def parse_recovery_code(text: str) -> bytes:
     """
     plain = _forgiven(text)
     if not _RECOVERY_SHAPE.fullmatch(plain):
-        raise AuthenticationError(f"a recovery code has {RECOVERY_CHARS} letters and digits")
+        raise AuthenticationError("a recovery code has %(count)s letters and digits", count=RECOVERY_CHARS)
     return _from_chars(plain, RECOVERY_BYTES)
 
 

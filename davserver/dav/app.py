@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from wsgidav.dav_error import HTTP_INTERNAL_ERROR, HTTP_UNAUTHORIZED, DAVError
 from wsgidav.wsgidav_app import WsgiDAVApp
 
+from davserver.accounts.health_notes import HealthNotes, NoNotes
 from davserver.accounts.watch import Transfers, Watch
 from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.bootstrap import Services
@@ -22,14 +23,15 @@ from davserver.dav import errors
 from davserver.dav.bearer import BearerTokens, is_metadata, metadata
 from davserver.dav.body import RequestBody
 from davserver.dav.domain_controller import READS_KEY, DomainController
-from davserver.dav.get import Content
 from davserver.dav.provider import VaultProvider
 from davserver.dav.put import Digests
 from davserver.dav.request_server import RequestServer
 from davserver.dav.responses import Blocks, Headers, StartResponse
 from davserver.dav.scope import SCOPE_KEY, RequestScope
+from davserver.dav.signs import Signs
 from davserver.errors import DavserverError, IntegrityError
 from davserver.model import AuthMethod, Principal
+from davserver.sending.file import Content
 from davserver.serving.exchange import ACCOUNT_KEY, CUT_KEY, TURN_KEY, Environ
 from davserver.vault.service import RequestReads, Vaults
 
@@ -37,8 +39,7 @@ from davserver.vault.service import RequestReads, Vaults
 def build_app(services: Services) -> DavApp:
     """The door to the vaults, to be mounted where `REQUEST_URI` arrives untouched."""
     storage = services.settings.storage
-    kept = frozenset({"SHA1", "MD5"} if storage.md5 else {"SHA1"})
-    digests = Digests(compared=kept, always=kept if storage.hashes == "always" else frozenset())
+    digests = Digests(compared=storage.digests, always=storage.always_hashed)
     return DavApp(
         services.authenticator,
         services.vaults,
@@ -46,6 +47,7 @@ def build_app(services: Services) -> DavApp:
         digests,
         _tokens(services),
         services.transfers,
+        services.health_notes,
     )
 
 
@@ -84,6 +86,7 @@ class DavApp(WsgiDAVApp):
         digests: which ones are kept of files.
         tokens: what is known of the identity provider's tokens; None without one.
         transfers: where every request is looked after while it runs.
+        health: where it is noted what devices do; None: nowhere.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - parts
@@ -94,6 +97,7 @@ class DavApp(WsgiDAVApp):
         digests: Digests,
         tokens: BearerTokens | None = None,
         transfers: Transfers | None = None,
+        health: HealthNotes | None = None,
     ) -> None:
         self._provider = VaultProvider()
         config: dict[str, Any] = {
@@ -110,6 +114,7 @@ class DavApp(WsgiDAVApp):
         self._server = RequestServer(self._provider, digests)
         self._tokens = tokens
         self._transfers = transfers or Transfers()
+        self._signs = Signs(health or NoNotes())
         self._still_open = authenticator.still_open
         self._vaults = vaults
         self._audit = audit
@@ -128,6 +133,8 @@ class DavApp(WsgiDAVApp):
         except DavserverError as error:
             self._note(error, environ)
             scope: RequestScope | None = environ.get(SCOPE_KEY)
+            if scope is not None:
+                self._signs.refused(scope, error)
             refusal = errors.translate(error, "" if scope is None else scope.target.prefix)
         except DAVError as error:
             refusal = error
@@ -148,6 +155,7 @@ class DavApp(WsgiDAVApp):
             return metadata(self._tokens, environ, start_response)
         principal = self.domain_controller.principal(environ)
         environ[ACCOUNT_KEY] = principal.account.username
+        self._signs.connected(principal, environ)
         if TURN_KEY in environ:
             environ[TURN_KEY](principal.account.username)
         if environ["REQUEST_URI"] == "*" and environ["REQUEST_METHOD"] == "OPTIONS":
@@ -155,9 +163,11 @@ class DavApp(WsgiDAVApp):
         still_open = partial(self._still_open_for(principal), principal)
         watch = self._transfers.watch(still_open, environ.get(CUT_KEY, _stay))
         try:
-            environ[SCOPE_KEY] = RequestScope(environ, self._vaults.open(principal, reads), body, watch)
+            scope = RequestScope(environ, self._vaults.open(principal, reads), body, watch)
+            environ[SCOPE_KEY] = scope
             environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
             blocks = self._server(environ, start_response)
+            self._signs.answered(scope)
         except BaseException:
             watch.close()
             raise

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Self
 from xml.sax.saxutils import escape, quoteattr
 
-from davserver.dav.dates import http_date, iso_date
 from davserver.dav.lockdiscovery import SUPPORTED
-from davserver.dav.media import content_type
 from davserver.dav.xml_text import XML_NAMESPACE
 from davserver.model import Node, Scope, Usage
+from davserver.sending.dates import http_date, iso_date
+from davserver.sending.media import content_type
 
 DAV = "{DAV:}"
 OC = "{http://owncloud.org/ns}"
@@ -136,7 +136,8 @@ def facts(scopes: Scope, usage: Usage | None) -> Mapping[str, Property]:
     return {
         **LIVE,
         f"{DAV}quota-available-bytes": Property(None, available),
-        f"{DAV}quota-used-bytes": Property(None, None if usage is None else str(usage.used)),
+        # RFC 4331, 4: what takes room from what is written; trash and previous versions give way.
+        f"{DAV}quota-used-bytes": Property(None, None if usage is None else str(usage.used - usage.kept)),
         f"{OC}permissions": permissions(scopes),
     }
 

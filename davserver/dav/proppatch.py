@@ -14,8 +14,6 @@ from wsgidav.dav_error import DAVError
 
 from davserver.clock import to_nanoseconds
 from davserver.dav import multistatus
-from davserver.dav.conditions import NANOSECONDS, parse_http_date
-from davserver.dav.dates import parse_iso_date
 from davserver.dav.properties import DAV, OC, PROTECTED, WIN32, Tag, digests
 from davserver.dav.provider import Resource
 from davserver.dav.quirks import EARLIEST_NS, LATEST_NS, seconds_to_ns
@@ -24,6 +22,8 @@ from davserver.dav.scope import RequestScope
 from davserver.dav.xml_body import Instruction
 from davserver.errors import TooMany
 from davserver.model import Node
+from davserver.sending.conditions import NANOSECONDS, parse_http_date
+from davserver.sending.dates import parse_iso_date
 from davserver.vault.properties import fits
 
 CANNOT_MODIFY = "<D:error><D:cannot-modify-protected-property/></D:error>"
@@ -90,6 +90,7 @@ def respond(
         scope.vault.patch(
             scope.target.path, **(changes.times if possible else {}), changes=dead, demands=scope.demands()
         )
+        scope.patched_ns = changes.times.get("modified_ns") if possible else None
     except TooMany:
         outcomes = [
             (name, HTTPStatus.INSUFFICIENT_STORAGE if changes.dead.get(name) is not None else status)

@@ -14,7 +14,7 @@ from typing import Any
 from wsgidav.dav_error import HTTP_BAD_REQUEST, DAVError
 
 from davserver.dav.body import RequestBody
-from davserver.dav.conditions import NANOSECONDS
+from davserver.sending.conditions import NANOSECONDS
 from davserver.vault.upload import CHECKSUMS
 
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1

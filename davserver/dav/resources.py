@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from wsgidav.dav_provider import DAVCollection, DAVNonCollection
 
-from davserver.dav.media import browser_headers, content_type
 from davserver.dav.scope import RequestScope
 from davserver.model import Node
+from davserver.sending.media import browser_headers, content_type
 from davserver.serving.exchange import Environ
 from davserver.vault.download import Download
 from davserver.vault.properties import Values

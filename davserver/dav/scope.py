@@ -12,11 +12,11 @@ from wsgidav.dav_error import DAVError
 
 from davserver.accounts.watch import Watch
 from davserver.dav.body import RequestBody
-from davserver.dav.conditions import Preconditions
 from davserver.dav.if_header import IfList, State, any_holds, parse_if, submitted
 from davserver.dav.uri import Target, parse_destination, parse_target
 from davserver.errors import ParentMissing, PreconditionFailed
 from davserver.model import Node
+from davserver.sending.conditions import Preconditions
 from davserver.serving.exchange import Environ
 from davserver.vault.moment import NO_DEMANDS, Demands, Look
 from davserver.vault.paths import VaultPath
@@ -55,6 +55,7 @@ class RequestScope:
         body: the request's body.
         watch: asked between blocks of a long transfer.
         target: what the request target addresses.
+        patched_ns: the time of change that PROPPATCH has given to it, if so.
 
     Raises:
         PathError, NotFound: the request target addresses nothing that can exist.
@@ -66,6 +67,7 @@ class RequestScope:
         self.body = body
         self.watch = watch
         self.target = parse_target(environ["REQUEST_URI"], self.username)
+        self.patched_ns: int | None = None
         self._nodes: dict[VaultPath, Node | None] = {}
 
     @classmethod

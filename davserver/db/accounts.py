@@ -1,7 +1,7 @@
 """Accounts and the passwords of built-in ones: the tables `account` and `local_identity`.
 
 Rows leave as they are stored: whoever reads one checks its authenticator (`Keyring.checked`) before
-believing it. The counters `used` and `structure_version` are changed in `quota.py` only.
+believing it. The counters `used`, `kept` and `structure_version` are changed in `quota.py` only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AccountRow(AuthenticatedRow):
     """
 
     TABLE: ClassVar[str] = "account"
-    UNCOVERED: ClassVar[frozenset[str]] = frozenset({"used", "structure_version"})
+    UNCOVERED: ClassVar[frozenset[str]] = frozenset({"used", "kept", "structure_version"})
 
     account_id: AccountId
     subject: str
@@ -39,6 +39,7 @@ class AccountRow(AuthenticatedRow):
     state: str
     quota: int | None
     used: int
+    kept: int
     sealed: bool
     wrapped_key: bytes | None = field(repr=False)
     master_key_id: int

@@ -2,8 +2,9 @@
 
     staging --publish--> live --claim--> dead --forget--> (gone)
 
-A blob is referenced by the nodes (and kept versions) that name it: there is no counter that could drift.
-`unreferenced_at` only says since when a blob is worth a look; the claim asks the tree itself.
+A blob is referenced by the nodes that name it, those in the trash and previous versions too: there is no
+counter that could drift. `unreferenced_at` only says since when a blob is worth a look; the claim asks the
+tree itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy.dialects import sqlite
 from davserver.db.driver import Driver
 from davserver.db.prepared import Prepared
 from davserver.db.rows import AuthenticatedRow, build, columns_of
-from davserver.db.schema import blob, inline_blob, node, node_version
+from davserver.db.schema import blob, inline_blob, node
 from davserver.model import AccountId, BlobId
 
 
@@ -93,10 +94,7 @@ _CHANGE_STATE = (
         heartbeat_at=bindparam("now", type_=sa.BigInteger),
     )
 )
-_REFERENCED = sa.or_(
-    sa.exists().where(node.c.blob_id == blob.c.blob_id),
-    sa.exists().where(node_version.c.blob_id == blob.c.blob_id),
-)
+_REFERENCED = sa.exists().where(node.c.blob_id == blob.c.blob_id)
 _PUBLISH = Prepared(_CHANGE_STATE)
 _CLAIM = _CHANGE_STATE.where(
     sa.not_(_REFERENCED),

@@ -15,10 +15,10 @@ from davserver.db.schema import (
     app_password,
     blob,
     confirmation,
+    device_sign,
     hidden_tree,
     local_identity,
     node,
-    node_version,
     profile,
     recovery_code,
     second_factor_proof,
@@ -41,10 +41,10 @@ _CREDENTIALS = [
     sa.delete(table).where(table.c.account_id == _MINE)
     for table in (
         *(local_identity, totp_device, recovery_code, app_password),
-        *(web_session, second_factor_proof, profile, confirmation),
+        *(web_session, second_factor_proof, profile, confirmation, device_sign),
     )
 ]
-_TREE = [_some(table) for table in (node_version, hidden_tree, node)]
+_TREE = [_some(table) for table in (hidden_tree, node)]
 _ACCOUNT = sa.delete(account).where(account.c.account_id == _MINE)
 _BLOBS = sa.select(*columns_of(BlobRow, blob)).where(blob.c.account_id == _MINE).order_by(blob.c.blob_id)
 _BLOB_IDS = sa.select(blob.c.blob_id).where(blob.c.account_id == _MINE)

@@ -23,13 +23,14 @@ class Glance(NamedTuple):
 
     Attributes:
         structure_version: rises whenever a collection is moved or deleted; nobody vouches for it.
-        used, quota: bytes of plaintext.
+        used, quota, kept: bytes of plaintext.
         locked: whether any lock of the account is live.
     """
 
     structure_version: object
     used: object
     quota: object
+    kept: object
     locked: bool
 
 

@@ -31,6 +31,7 @@ from davserver.db.driver import Connections, Driver
 from davserver.db.ended import EndedTable
 from davserver.db.instance import Instance
 from davserver.db.invitations import InvitationsTable
+from davserver.db.kept import Kept
 from davserver.db.lease import LeaseTable
 from davserver.db.locks import Locks
 from davserver.db.nodes import Nodes
@@ -42,6 +43,7 @@ from davserver.db.recovery_codes import RecoveryCodesTable
 from davserver.db.rekeying import Rekeying
 from davserver.db.roster import RosterTables
 from davserver.db.sessions import SessionsTable
+from davserver.db.signs import SignsTable
 from davserver.db.summary import Summary
 from davserver.db.throttle import ThrottleTable
 from davserver.db.writer import Writer
@@ -192,6 +194,11 @@ class Transaction:
         """Recovery codes that were not used yet."""
         return RecoveryCodesTable(self._connection)
 
+    @_lazy
+    def signs(self) -> SignsTable:
+        """What devices have done, and what they were refused for."""
+        return SignsTable(self._driver)
+
     @cached_property
     def sessions(self) -> SessionsTable:
         """Signed-in browsers."""
@@ -261,6 +268,11 @@ class Transaction:
     def nodes(self) -> Nodes:
         """The tree."""
         return Nodes(self._driver)
+
+    @_lazy
+    def kept(self) -> Kept:
+        """What is in the trash, and what files were before."""
+        return Kept(self._driver)
 
     @_lazy
     def locks(self) -> Locks:

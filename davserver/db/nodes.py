@@ -6,17 +6,18 @@ Names and metadata arrive and leave sealed; this file moves rows and never looks
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from davserver.crypto.primitives import sha256
 from davserver.db.driver import Driver, Glance
 from davserver.db.prepared import Found, Prepared
-from davserver.db.schema import account, blob, hidden_tree, lock, node
+from davserver.db.schema import account, blob, hidden_tree, kept, lock, node
 from davserver.errors import AlreadyExists, CorruptRow, NotFound, VersionConflict
-from davserver.model import AccountId, BlobId, NodeId
+from davserver.model import TRASH_ID, AccountId, BlobId, NodeId, NodeKind
 
 MAX_EXACT_BYTES = 2**53
 """8 PiB: what the database adds up without overflow is exact to here, and no account has so much."""
@@ -38,7 +39,7 @@ class NodeRow(NamedTuple):
     version: int
 
 
-_COLUMNS = (
+NODE_COLUMNS = (
     node.c.account_id,
     node.c.parent_id,
     node.c.name_sealed,
@@ -48,18 +49,31 @@ _COLUMNS = (
     node.c.metadata_sealed,
     node.c.version,
 )
+"""What to select for a `NodeRow`."""
+
 _ACCOUNT = node.c.account_id == bindparam("account")
 _CHILD = Prepared(
-    sa.select(*_COLUMNS).where(
+    sa.select(*NODE_COLUMNS).where(
         _ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed == bindparam("name")
     )
 )
-_BY_ID = Prepared(sa.select(*_COLUMNS).where(_ACCOUNT, node.c.node_id == bindparam("id")))
+_BY_ID = Prepared(sa.select(*NODE_COLUMNS).where(_ACCOUNT, node.c.node_id == bindparam("id")))
+_SOME = sa.select(*NODE_COLUMNS).where(
+    node.c.account_id == bindparam("account", type_=sa.LargeBinary),
+    node.c.node_id.in_(bindparam("ids", expanding=True, type_=sa.LargeBinary)),
+)
 _CHILDREN = Prepared(
-    sa.select(*_COLUMNS)
+    sa.select(*NODE_COLUMNS)
     .where(_ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed > bindparam("after"))
     .order_by(node.c.name_sealed)
     .limit(bindparam("limit", type_=sa.Integer))
+)
+_IN_WHICH_VERSION = sa.func.group_concat(node.c.node_id.op("||")(node.c.version), ",")
+_STATE: list[sa.ColumnElement[Any]] = [sa.func.count(), sa.cast(_IN_WHICH_VERSION, sa.LargeBinary)]
+_STATE_OF_CHILDREN = Prepared(
+    sa.select(*_STATE).where(
+        _ACCOUNT, node.c.parent_id == bindparam("parent"), node.c.name_sealed > bindparam("after")
+    )
 )
 _INSERT = Prepared(sa.insert(node))
 _UPDATE = Prepared(
@@ -75,8 +89,8 @@ _UPDATE = Prepared(
 )
 
 
-def _below() -> sa.CTE:
-    """One id and those of everything below it; the top need not exist (a COPY still hidden).
+def all_below() -> sa.CTE:
+    """One id and those of everything below it, previous versions too; the top need not exist (the trash).
 
     UNION and not UNION ALL, here and in `_above`: the root is its own parent, and rows that somebody has tied
     into a ring must not keep a transaction busy for ever.
@@ -84,6 +98,17 @@ def _below() -> sa.CTE:
     top = sa.select(bindparam("top", type_=sa.LargeBinary).label("node_id"))
     tree = top.cte("tree", recursive=True)
     return tree.union(sa.select(node.c.node_id).where(_ACCOUNT, node.c.parent_id == tree.c.node_id))
+
+
+def _living() -> sa.CTE:
+    """A node and all that paths lead to below it, as (id, kind): not what hangs on a file, which it was."""
+    start = sa.select(node.c.node_id, node.c.kind).where(_ACCOUNT, node.c.node_id == bindparam("top"))
+    tree = start.cte("living", recursive=True)
+    return tree.union(
+        sa.select(node.c.node_id, node.c.kind).where(
+            _ACCOUNT, node.c.parent_id == tree.c.node_id, tree.c.kind == NodeKind.COLLECTION.value
+        )
+    )
 
 
 def _above() -> sa.CTE:
@@ -110,11 +135,12 @@ def _at(*, with_parent: bool) -> Prepared:
         node.c.name_sealed == bindparam("name"),
     )
     found = account.outerjoin(node, below)
-    columns = [account.c.structure_version, account.c.used, account.c.quota, live, *_COLUMNS]
+    known = [account.c.structure_version, account.c.used, account.c.quota, account.c.kept, live]
+    columns = [*known, *NODE_COLUMNS]
     if with_parent:
         itself = sa.and_(above.c.account_id == account.c.account_id, above.c.node_id == bindparam("parent"))
         found = found.outerjoin(above, itself)
-        columns += [above.c[column.name] for column in _COLUMNS]
+        columns += [above.c[column.name] for column in NODE_COLUMNS]
     return Prepared(sa.select(*columns).select_from(found).where(mine))
 
 
@@ -122,13 +148,20 @@ _AT = _at(with_parent=False)
 _AT_CHECKED = _at(with_parent=True)
 _GLANCED = len(Glance._fields)
 
-_IN_TREE = node.c.node_id.in_(sa.select(_below().c.node_id))
-_SUBTREE_BYTES = Prepared(
+_TREE = all_below()
+_IN_TREE = node.c.node_id.in_(sa.select(_TREE.c.node_id))
+_IS_LIVING = node.c.node_id.in_(sa.select(_living().c.node_id))
+_BYTES = (
     sa.select(sa.func.total(blob.c.plain_size))  # a sum would fail where sizes were altered
     .select_from(node.join(blob, node.c.blob_id == blob.c.blob_id))
-    .where(_ACCOUNT, _IN_TREE)
+    .where(_ACCOUNT)
 )
-_SUBTREE_SIZE = Prepared(sa.select(sa.func.count()).select_from(_below()))
+_KEPT_BYTES = sa.select(sa.func.total(kept.c.bytes)).where(
+    kept.c.account_id == bindparam("account"), kept.c.node_id.in_(sa.select(_TREE.c.node_id))
+)
+_WEIGH = Prepared(sa.select(_BYTES.where(_IN_TREE).scalar_subquery(), _KEPT_BYTES.scalar_subquery()))
+_LIVE_BYTES = Prepared(_BYTES.where(_IS_LIVING))
+_LIVE_COUNT = Prepared(sa.select(sa.func.count()).select_from(_living()))
 _MARK_BLOBS = Prepared(
     sa.update(blob)
     .where(
@@ -139,11 +172,15 @@ _MARK_BLOBS = Prepared(
 _DELETE_TREE = Prepared(sa.delete(node).where(_ACCOUNT, _IN_TREE))
 _DELETE_ONE = Prepared(sa.delete(node).where(_ACCOUNT, node.c.node_id == bindparam("id")))
 _ANCESTORS = Prepared(sa.select(_above().c.node_id))
+_LINEAGE = Prepared(
+    sa.select(*NODE_COLUMNS).where(_ACCOUNT, node.c.node_id.in_(sa.select(_above().c.node_id)))
+)
 
 
 _parent = node.alias("parent")
 _UNREACHABLE = sa.select(node.c.node_id).where(
     _ACCOUNT,
+    node.c.parent_id != TRASH_ID,
     sa.not_(
         sa.exists().where(_parent.c.account_id == node.c.account_id, _parent.c.node_id == node.c.parent_id)
     ),
@@ -153,6 +190,18 @@ _UNREACHABLE = sa.select(node.c.node_id).where(
         )
     ),
 )
+
+
+class Weight(NamedTuple):
+    """Plaintext bytes of a node with everything below it.
+
+    Attributes:
+        bytes: what they count in the quota.
+        kept: how many of them are kept only.
+    """
+
+    bytes: int
+    kept: int
 
 
 class At(NamedTuple):
@@ -192,7 +241,7 @@ class Nodes:
         if found is None:
             raise NotFound("no such account")
         glance = self._driver.glances[account_id] = Glance._make(found[:_GLANCED])
-        child, above = found[_GLANCED : _GLANCED + len(_COLUMNS)], found[_GLANCED + len(_COLUMNS) :]
+        child, above = found[_GLANCED : _GLANCED + len(NODE_COLUMNS)], found[_GLANCED + len(NODE_COLUMNS) :]
         return At(glance, _row_or_none(child), _row_or_none(above))
 
     def glance(self, account_id: AccountId) -> Glance | None:
@@ -207,10 +256,22 @@ class Nodes:
         """The node with this id."""
         return self._one(_BY_ID, {"account": account, "id": node_id})
 
+    def some(self, account: AccountId, node_ids: Collection[NodeId]) -> list[NodeRow]:
+        """Those of the nodes with these ids that there are."""
+        found = self._driver.sqlalchemy.execute(_SOME, {"account": account, "ids": list(node_ids)})
+        return list(map(NodeRow._make, found))
+
     def children(self, account: AccountId, parent: NodeId, *, after: bytes, limit: int) -> list[NodeRow]:
         """At most `limit` children whose sealed name sorts after `after`, in that order."""
         parameters = {"account": account, "parent": parent, "after": after, "limit": limit}
         return list(map(NodeRow._make, self._driver.all(_CHILDREN, parameters)))
+
+    def state_of_children(self, account: AccountId, parent: NodeId) -> tuple[int, bytes]:
+        """How many children there are, and 32 bytes that are others as soon as one comes, goes or changes."""
+        # The root is its own parent, and no name sorts before its own, which is none.
+        parameters = {"account": account, "parent": parent, "after": b""}
+        ((count, ids),) = self._driver.all(_STATE_OF_CHILDREN, parameters)
+        return int(count), sha256(ids or b"")
 
     def insert(self, rows: Iterable[NodeRow]) -> None:
         """Add nodes.
@@ -230,42 +291,48 @@ class Nodes:
             VersionConflict: the node is gone or has another version than expected.
             AlreadyExists: the new name is taken.
         """
-        parameters = {
-            "account": row.account_id,
-            "id": row.node_id,
-            "expected": expected_version,
-            "new_parent": row.parent_id,
-            "new_name": row.name_sealed,
-            "new_blob": row.blob_id,
-            "new_metadata": row.metadata_sealed,
-            "new_version": row.version,
-        }
         try:
-            changed = self._driver.change(_UPDATE, parameters)
+            changed = self._driver.change(_UPDATE, _changes(row, expected_version))
         except sqlite3.IntegrityError:
             raise AlreadyExists("the name is taken") from None
         if changed != 1:
             raise VersionConflict("the file was changed by somebody else in between")
+
+    def replace_all(self, rows: Iterable[NodeRow]) -> None:
+        """Write rows over those that this transaction has just read, each of them one version older."""
+        self._driver.change_each(_UPDATE, (_changes(row, row.version - 1) for row in rows))
 
     def ancestors(self, account: AccountId, node_id: NodeId) -> set[NodeId]:
         """Ids of `node_id` and of every collection above it; empty if it does not exist."""
         found = self._driver.all(_ANCESTORS, {"account": account, "start": node_id})
         return {NodeId(one) for (one,) in found}
 
-    def subtree_bytes(self, account: AccountId, top: NodeId) -> int:
-        """Plaintext bytes that `top` and everything below it count in the quota.
+    def lineage(self, account: AccountId, node_id: NodeId) -> dict[NodeId, NodeRow]:
+        """A node and every collection above it, by their ids; empty if it does not exist."""
+        found = self._driver.all(_LINEAGE, {"account": account, "start": node_id})
+        return {row.node_id: row for row in map(NodeRow._make, found)}
+
+    def weigh(self, account: AccountId, top: NodeId) -> Weight:
+        """What `top` and everything below it, previous versions too, count in the quota.
+
+        Raises:
+            CorruptRow: so much that a size must have been altered.
+        """
+        ((found, kept_only),) = self._driver.all(_WEIGH, {"account": account, "top": top})
+        return Weight(_exact(found), _exact(kept_only))
+
+    def live_bytes(self, account: AccountId, top: NodeId) -> int:
+        """Plaintext bytes of `top` and of everything that a path leads to below it.
 
         Raises:
             CorruptRow: so many that a size must have been altered.
         """
-        ((found,),) = self._driver.all(_SUBTREE_BYTES, {"account": account, "top": top})
-        if found > MAX_EXACT_BYTES:
-            raise CorruptRow("the size of a stored content was altered")
-        return int(found)
+        ((found,),) = self._driver.all(_LIVE_BYTES, {"account": account, "top": top})
+        return _exact(found)
 
-    def subtree_size(self, account: AccountId, top: NodeId) -> int:
-        """How many nodes `top` and everything below it are."""
-        ((found,),) = self._driver.all(_SUBTREE_SIZE, {"account": account, "top": top})
+    def live_count(self, account: AccountId, top: NodeId) -> int:
+        """How many nodes `top` and everything that a path leads to below it are."""
+        ((found,),) = self._driver.all(_LIVE_COUNT, {"account": account, "top": top})
         return int(found)
 
     def delete_subtree(self, account: AccountId, top: NodeId, *, now: int) -> None:
@@ -274,9 +341,9 @@ class Nodes:
         self._driver.change(_MARK_BLOBS, {**parameters, "now": now})
         self._driver.change(_DELETE_TREE, parameters)
 
-    def delete_one(self, account: AccountId, node_id: NodeId) -> None:
-        """Remove a node that has nothing below it; its blob is for the caller to mark."""
-        self._driver.change(_DELETE_ONE, {"account": account, "id": node_id})
+    def delete_one(self, account: AccountId, node_id: NodeId) -> bool:
+        """Remove a node that has nothing below it, without marking its blob; false if it was gone."""
+        return self._driver.change(_DELETE_ONE, {"account": account, "id": node_id}) == 1
 
     def hide(self, account: AccountId, node_id: NodeId, *, now: int) -> None:
         """Note that a COPY is writing nodes below `node_id`, which does not exist yet."""
@@ -309,7 +376,7 @@ class Nodes:
         return int(self._driver.sqlalchemy.execute(sa.select(sa.func.count()).select_from(node)).scalar_one())
 
     def unreachable(self, account: AccountId) -> list[NodeId]:
-        """Nodes whose parent does not exist, save for copies that are still hidden."""
+        """Nodes whose parent does not exist, save for the trash and for copies that are still hidden."""
         return [
             NodeId(found) for (found,) in self._driver.sqlalchemy.execute(_UNREACHABLE, {"account": account})
         ]
@@ -317,7 +384,7 @@ class Nodes:
     def scan(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeRow]:
         """At most `limit` nodes of an account in order of their ids, for `verify`; `after` None starts."""
         statement = (
-            sa.select(*_COLUMNS).where(node.c.account_id == account).order_by(node.c.node_id).limit(limit)
+            sa.select(*NODE_COLUMNS).where(node.c.account_id == account).order_by(node.c.node_id).limit(limit)
         )
         if after is not None:
             statement = statement.where(node.c.node_id > after)
@@ -326,6 +393,25 @@ class Nodes:
     def _one(self, statement: Prepared, parameters: dict[str, object]) -> NodeRow | None:
         found = self._driver.one(statement, parameters)
         return None if found is None else NodeRow._make(found)
+
+
+def _changes(row: NodeRow, expected_version: int) -> dict[str, object]:
+    return {
+        "account": row.account_id,
+        "id": row.node_id,
+        "expected": expected_version,
+        "new_parent": row.parent_id,
+        "new_name": row.name_sealed,
+        "new_blob": row.blob_id,
+        "new_metadata": row.metadata_sealed,
+        "new_version": row.version,
+    }
+
+
+def _exact(total: object) -> int:
+    if not isinstance(total, int | float) or total > MAX_EXACT_BYTES:
+        raise CorruptRow("the size of a stored content was altered")
+    return int(total)
 
 
 def _row_or_none(found: Found) -> NodeRow | None:

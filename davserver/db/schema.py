@@ -75,6 +75,7 @@ account = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("mac", LargeBinary(32), nullable=False),
+    Column("kept", BigInteger, nullable=False, server_default=text("0")),
 )
 
 local_identity = Table(
@@ -136,6 +137,19 @@ app_password = Table(
     Column("last_used_at", BigInteger),
     Column("last_used_from", String(64)),
     Column("last_used_client", String(200)),
+)
+
+# What a device has done, and what it was refused for: a row for each kind. `device` is the id of an app
+# password, or what stands for the identity provider's tokens of the account.
+device_sign = Table(
+    "device_sign",
+    metadata,
+    _account_id(),
+    Column("device", String(10), primary_key=True),
+    Column("sign", String(16), primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 web_session = Table(
@@ -285,19 +299,6 @@ node = Table(
     sqlite_with_rowid=False,
 )
 
-node_version = Table(
-    "node_version",
-    metadata,
-    _account_id(),
-    Column("node_id", LargeBinary(16), primary_key=True),
-    Column("version", BigInteger, primary_key=True),
-    Column("blob_id", LargeBinary(16), nullable=False),
-    Column("metadata_sealed", LargeBinary, nullable=False),
-    Column("replaced_at", BigInteger, nullable=False),
-    Index("ix_node_version_blob", "blob_id"),
-    sqlite_with_rowid=False,
-)
-
 
 def _of_node() -> ForeignKeyConstraint:
     """What hangs on a node goes with it; MOVE keeps the node's id, so it also goes where the node goes."""
@@ -333,6 +334,22 @@ property_ = Table(
     Column("name_sealed", LargeBinary, primary_key=True),
     Column("value_sealed", LargeBinary, nullable=False),
     _of_node(),
+)
+
+# Finds what is in the trash, and what a file was before, by its age, and says how much it is; nothing is
+# believed that the node itself does not say as well.
+kept = Table(
+    "kept",
+    metadata,
+    _account_id(),
+    Column("node_id", LargeBinary(16), primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    _of_node(),
+    Index("ix_kept_order", "account_id", "kept_at"),
+    Index("ix_kept_at", "kept_at"),
+    sqlite_with_rowid=False,
 )
 
 # Root of a COPY that is still being written in batches: its nodes hang on a parent that nothing reaches yet.

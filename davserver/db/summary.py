@@ -5,12 +5,24 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from davserver.db.schema import account, metadata, node
-from davserver.model import ROOT_ID, AccountId
+from davserver.db.nodes import all_below
+from davserver.db.schema import account, kept, metadata, node
+from davserver.model import ROOT_ID, TRASH_ID, AccountId, KeptKind
 
 _KINDS = (
     sa.select(node.c.kind, sa.func.count().label("nodes"))
-    .where(node.c.account_id == bindparam("account", type_=sa.LargeBinary), node.c.node_id != ROOT_ID)
+    .where(
+        node.c.account_id == bindparam("account", type_=sa.LargeBinary),
+        node.c.node_id != ROOT_ID,
+        node.c.node_id.not_in(sa.select(all_below().c.node_id)),
+        sa.not_(
+            sa.exists().where(
+                kept.c.account_id == node.c.account_id,
+                kept.c.node_id == node.c.node_id,
+                kept.c.kind == KeptKind.VERSION.value,
+            )
+        ),
+    )
     .group_by(node.c.kind)
 )
 _STRAY = sa.union(
@@ -29,8 +41,8 @@ class Summary:
         self._connection = connection
 
     def nodes_by_kind(self, account_id: AccountId) -> dict[int, int]:
-        """How many nodes of each kind there are below the root."""
-        found = self._connection.execute(_KINDS, {"account": account_id})
+        """How many nodes of each kind there are below the root, without trash and previous versions."""
+        found = self._connection.execute(_KINDS, {"account": account_id, "top": TRASH_ID})
         return {row.kind: row.nodes for row in found}
 
     def unknown_owners(self) -> list[AccountId]:

@@ -235,7 +235,11 @@ def _encode(password: str) -> bytes:
 
 def _require_acceptable(password: str, username: str) -> None:
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
-        raise InvalidValue(f"a password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters")
+        raise InvalidValue(
+            "a password has %(least)s to %(most)s characters",
+            least=MIN_PASSWORD_CHARS,
+            most=MAX_PASSWORD_CHARS,
+        )
     if password.casefold() in {*COMMON_PASSWORDS, username}:
         raise InvalidValue("this password would be among the first to be guessed: take another one")
 

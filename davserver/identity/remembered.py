@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -159,7 +160,7 @@ class Remembered(Generic[Value]):
 
 def _once_more(error: DavserverError) -> DavserverError:
     """A copy: raised again and again by many threads, one object would collect all their tracebacks."""
-    return type(error)(*error.args)
+    return copy(error)
 
 
 def in_a_thread(work: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from davserver.db.reads import Reads
 from davserver.errors import NotPermitted
 from davserver.keyring import Keyring
 from davserver.model import AccountId, Principal, Scope
+from davserver.vault.orders import Orders
 from davserver.vault.tree import Tree
 
 MAX_FILE_BYTES = 1 << 40
@@ -29,6 +30,21 @@ MAX_LOCKS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """How much of what was deleted or overwritten is kept, and how long.
+
+    Attributes:
+        keep_days: 0: nothing is, and what is kept from before goes.
+        max_share: of the quota, for accounts that have one.
+        max_versions: of one file; 0: none.
+    """
+
+    keep_days: int = 30
+    max_share: float = 0.5
+    max_versions: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Numbers that the settings may change.
 
@@ -36,11 +52,13 @@ class Limits:
         inline_bytes: content up to this many bytes lives in the database; at most one chunk.
         max_file_bytes: largest file.
         max_locks: live write locks that one account may have.
+        history: what is kept of what was deleted or overwritten.
     """
 
     inline_bytes: int = CHUNK_BYTES
     max_file_bytes: int = MAX_FILE_BYTES
     max_locks: int = MAX_LOCKS
+    history: HistoryLimits = HistoryLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,7 @@ class Access:
     clock: Clock
     limits: Limits
     hashers: ThreadPoolExecutor
+    orders: Orders
 
     @property
     def account_id(self) -> AccountId:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from davserver.crypto.primitives import random_bytes
 from davserver.db.engine import Transaction
-from davserver.errors import LimitExceeded, StorageUnavailable, VersionConflict
+from davserver.errors import LimitExceeded, QuotaExceeded, StorageUnavailable, VersionConflict
 from davserver.model import ID_BYTES, Node, NodeId, Scope
 from davserver.vault import properties
 from davserver.vault.access import Access
+from davserver.vault.kept import give_way
 from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
+from davserver.vault.room import with_room
 from davserver.vault.tree import Place, Placed, existing, place_of
 
 BATCH_NODES = 1000
@@ -60,22 +62,30 @@ class Copying:
         with self._access.read() as tx:
             source = self._access.tree.existing(tx, self._source)
             deep = recursive and source.is_collection
-            nodes = tx.nodes.subtree_size(self._access.account_id, source.id) if deep else 1
+            nodes = tx.nodes.live_count(self._access.account_id, source.id) if deep else 1
         if nodes > MAX_NODES:
-            raise LimitExceeded(f"a collection of more than {MAX_NODES} entries cannot be copied at once")
+            raise LimitExceeded(
+                "a collection of more than %(most)s entries cannot be copied at once", most=MAX_NODES
+            )
         if nodes > BATCH_NODES:
             return self._in_batches(source, modified_ns, demands)
-        return self._publish(_Work(), deep=recursive, modified_ns=modified_ns, demands=demands)
+        return with_room(
+            self._access,
+            lambda: self._publish(_Work(), deep=recursive, modified_ns=modified_ns, demands=demands),
+        )
 
     def _in_batches(self, source: Node, modified_ns: int | None, demands: Demands) -> Placed:
-        self._check_beforehand(demands)
+        with_room(self._access, lambda: self._check_beforehand(demands))
         with self._access.write() as tx:
             tx.nodes.hide(self._access.account_id, self._top_id, now=self._access.now())
             tx.commit()
         try:
             work = self._copy_hidden(source)
-            return self._publish(
-                work, deep=False, modified_ns=modified_ns, demands=demands, copied_from=source
+            return with_room(
+                self._access,
+                lambda: self._publish(
+                    replace(work), deep=False, modified_ns=modified_ns, demands=demands, copied_from=source
+                ),
             )
         except BaseException:
             remove_hidden(self._access, self._top_id)
@@ -84,9 +94,11 @@ class Copying:
     def _check_beforehand(self, demands: Demands) -> None:
         """Find out what can be refused before a long copy begins; everything is checked again at its end."""
         with self._access.write() as tx:
-            _, source, place = self._admit(tx, demands)
-            self._clear(tx, source, place)
-            tx.quota.add(self._access.account_id, tx.nodes.subtree_bytes(self._access.account_id, source.id))
+            moment, source, place = self._admit(tx, demands)
+            self._check(tx, source, place)
+            more = tx.nodes.live_bytes(self._access.account_id, source.id)
+            self._clear(tx, moment, source, more)
+            tx.quota.add(self._access.account_id, more)
             # no commit: this was only a rehearsal
 
     def _copy_hidden(self, source: Node) -> _Work:
@@ -114,7 +126,7 @@ class Copying:
             moment, source, place = self._admit(tx, demands)
             if copied_from is not None and source.id != copied_from.id:
                 raise VersionConflict("the collection was replaced while it was being copied")
-            self._clear(tx, source, place)
+            self._check(tx, source, place)
             if deep and source.is_collection:
                 work.pending.append(_Pending(source.id, self._top_id))
                 while work.pending:
@@ -122,6 +134,7 @@ class Copying:
             top = self._copied(source, place.parent.id)._replace(id=self._top_id, name=place.name)
             if modified_ns is not None:
                 top = top._replace(modified_ns=modified_ns)
+            self._clear(tx, moment, top, work.copied_bytes + top.size)
             self._insert(tx, [(source, top)], work)
             if copied_from is not None and not tx.nodes.unhide(access.account_id, self._top_id):
                 raise StorageUnavailable("the copy took too long and was given up")
@@ -138,11 +151,25 @@ class Copying:
         moment.admit(demands, places=[target])
         return moment, source, place
 
-    def _clear(self, tx: Transaction, source: Node, place: Place) -> None:
-        """Make room for the copy; what it replaces is deleted, so the principal must be allowed to."""
-        self._access.tree.clear_target(tx, source, place, overwrite=self._overwrite, now=self._access.now())
+    def _check(self, tx: Transaction, source: Node, place: Place) -> None:
+        """What the copy replaces is deleted, so the principal must be allowed to."""
+        self._access.tree.check_target(tx, source, place, overwrite=self._overwrite)
         if place.node is not None and not place.node.lock_born:
             self._access.require(Scope.DELETE)
+
+    def _clear(self, tx: Transaction, moment: Moment, top: Node, more: int) -> None:
+        """Make room for `top`, with which so many bytes come.
+
+        Raises:
+            QuotaExceeded: it would not fit either if all that is kept gave way.
+        """
+        counted, place = tx.quota.usage(self._access.account_id), moment.trail(self._target)
+        fits = counted.has_room_for(more)
+        if not fits and place.node is not None:
+            instead = tx.nodes.live_bytes(self._access.account_id, place.node.id)
+            if not counted.has_room_for(more - instead):
+                raise QuotaExceeded("the account's quota has no room for this")
+        give_way(self._access, tx, moment, place, top, fits=fits)
 
     def _copy_some(self, tx: Transaction, work: _Work) -> None:
         """Copy the next children, at most about one batch; empty collections cost a look each, too."""

@@ -1,13 +1,14 @@
-"""An account's files as one ZIP archive, made while it is sent: no temporary file, no whole file in memory.
+"""Files as one ZIP archive, all of an account or some of them, made while it is sent.
 
-Called by the site.
+There is no temporary file and no whole file in memory. Called by the site.
 """
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import RawIOBase
 
@@ -33,26 +34,46 @@ _NS = 10**9
 _REGULAR, _FOLDER = 0o100600 << 16, 0o040700 << 16 | 0x10
 
 
-def archive(vault: Vault, beside: dict[str, bytes], now: datetime) -> Iterator[bytes]:
-    """The archive in blocks: first what lies beside the files, then every folder and file below `files/`.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into an archive.
+
+    Attributes:
+        nodes: files, and folders with all that is in them; of one collection, so that no two have one name.
+        folder: below which folder of the archive, with a slash at the end; "" is its top.
+        beside: further contents by name.
+    """
+
+    nodes: Iterable[Node]
+    folder: str = ""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def everything(vault: Vault, beside: Mapping[str, bytes]) -> Contents:
+    """All of a vault, below `FILES`, and what lies beside it."""
+    return Contents(vault.listing(vault.stat(VaultPath())), FILES, beside)
+
+
+def archive(vault: Vault, contents: Contents, now: datetime) -> Iterator[bytes]:
+    """The archive in blocks: first what lies beside the files, then every folder and file.
 
     Sizes beyond 4 GiB and more than 65,535 entries are written as ZIP64. What changes while it is sent is in
     it as it was found. Names that not every system can store are changed, see `portable.py`.
 
     Args:
         vault: whose files.
-        beside: further contents by name.
-        now: their time.
+        contents: which of them.
+        now: the time of what lies beside.
 
     Raises:
         CorruptRow, CorruptBlob: something in storage was altered; the archive ends in the middle.
     """
-    out, renamed = _Outlet(), Renamed()
+    out, renamed, names = _Outlet(), Renamed(), FolderNames()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as made:
-        for name, content in beside.items():
+        for name, content in contents.beside.items():
             made.writestr(_entry(name, now), content)
-        for path, node in _walk(vault, vault.stat(VaultPath()), ("", ""), renamed):
-            entry = _entry(FILES + path, from_seconds(node.modified_ns // _NS))
+        for path, node in _walk(vault, contents.nodes, names, (contents.folder, ""), renamed):
+            entry = _entry(path, from_seconds(node.modified_ns // _NS))
             if node.is_collection:
                 entry.external_attr = _FOLDER
                 made.writestr(entry, b"")
@@ -63,7 +84,8 @@ def archive(vault: Vault, beside: dict[str, bytes], now: datetime) -> Iterator[b
                         yield from out.taken()
             yield from out.taken()  # of a folder too: whoever takes the blocks may have to end this
         if renamed:
-            made.writestr(_entry(RENAMED, now), json.dumps(renamed, indent=1, ensure_ascii=False).encode())
+            told = json.dumps(renamed, indent=1, ensure_ascii=False).encode()
+            made.writestr(_entry(RENAMED if contents.folder else names.take(RENAMED), now), told)
     yield from out.taken()
 
 
@@ -89,24 +111,27 @@ class _Outlet(RawIOBase):
         return waiting
 
 
-def _walk(vault: Vault, folder: Node, above: tuple[str, str], renamed: Renamed) -> Iterator[tuple[str, Node]]:
-    """Everything below a folder with its path, each folder (a slash at the end) before what is in it.
+def _walk(
+    vault: Vault, nodes: Iterable[Node], names: FolderNames, above: tuple[str, str], renamed: Renamed
+) -> Iterator[tuple[str, Node]]:
+    """Nodes with their paths in the archive, each folder (a slash at the end) before what is in it.
 
     Args:
         vault: whose files.
-        folder: where.
-        above: its path in the archive and in the drive, "" or with a slash at the end.
+        nodes: of one folder.
+        names: those that are taken there.
+        above: the folder's path in the archive and in the drive, "" or with a slash at the end.
         renamed: is told where the two paths part.
     """
-    names = FolderNames()
-    for node in vault.listing(folder):
+    for node in nodes:
         name = names.take(node.name)
         path, own = above[0] + name, above[1] + node.name
         if name != node.name:
-            renamed[FILES + path] = own
+            renamed[path] = own
         if node.is_collection:
             yield f"{path}/", node
-            yield from _walk(vault, node, (f"{path}/", f"{own}/"), renamed)
+            below = (f"{path}/", f"{own}/")
+            yield from _walk(vault, vault.listing(node), FolderNames(), below, renamed)
         else:
             yield path, node
 

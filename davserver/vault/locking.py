@@ -60,7 +60,9 @@ def grant(access: Access, path: VaultPath, wanted: Wanted, demands: Demands) -> 
     """
     access.require(Scope.LOCK)
     if len(wanted.owner.encode()) > MAX_OWNER_BYTES:
-        raise LimitExceeded(f"the owner of a lock must not be longer than {MAX_OWNER_BYTES} bytes")
+        raise LimitExceeded(
+            "the owner of a lock must not be longer than %(most)s bytes", most=MAX_OWNER_BYTES
+        )
     codec = LockCodec(access.key, access.keyring)
     with access.write() as tx:
         moment = Moment(access, tx)
@@ -175,7 +177,7 @@ def _held(moment: Moment, trail: Trail, tokens: frozenset[str]) -> Lock:
 
 def _require_room(access: Access, tx: Transaction, moment: Moment, trail: Trail) -> None:
     if len(moment.rooted_at(trail)) >= MAX_SHARED:
-        raise TooMany(f"a resource must not have more than {MAX_SHARED} locks")
+        raise TooMany("a resource must not have more than %(most)s locks", most=MAX_SHARED)
     most = access.limits.max_locks
     if tx.locks.count(access.account_id, now=access.now()) >= most:
-        raise TooMany(f"an account must not have more than {most} locks")
+        raise TooMany("an account must not have more than %(most)s locks", most=most)

@@ -1,8 +1,9 @@
 """Looking after the store: garbage collection, and the scrub that reads everything back (`scrub.py`).
 
-Garbage is: blobs that no file names, what crashed writers left, copies that were never finished, and locks
-whose time is up with the empty files that lived by them. Both may run beside any number of serving processes
-and never remove what a file names. Called by the command line and by the background thread of `serve`.
+Garbage is: what was deleted or overwritten and has been kept for long enough (`expiry.py`), blobs that no
+file names, what crashed writers left, copies that were never finished, and locks whose time is up with the
+empty files that lived by them. Both may run beside any number of serving processes and never remove what a
+file names. Called by the command line and by the background thread of `serve`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from davserver.db.blob_index import BlobRow
 from davserver.db.engine import Database
 from davserver.db.locks import LockRow
 from davserver.keyring import Keyring
-from davserver.vault.access import Access
+from davserver.vault.access import Access, HistoryLimits
+from davserver.vault.expiry import Expiry
 from davserver.vault.garbage import retire
 from davserver.vault.locking import sweep
 from davserver.vault.scrub import Progress, Scrub, VerifyReport, show_nothing
@@ -39,6 +41,8 @@ class GcReport:
         leftovers: temporary files of crashed writers.
         copies: COPY requests that a crash interrupted.
         locks: write locks whose time was up.
+        kept, kept_bytes: entries of the trash and previous versions, and their length; their contents are
+            garbage from now on, and go after the grace.
     """
 
     blobs: int
@@ -46,20 +50,24 @@ class GcReport:
     leftovers: int
     copies: int
     locks: int
+    kept: int = 0
+    kept_bytes: int = 0
 
 
 class Maintenance:
     """Looks after what is no longer needed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - parts
         self,
         database: Database,
         blobs: BlobStore,
         keyring: Keyring,
         clock: Clock,
         open_access: Callable[[AccountRow], Access],
+        history: HistoryLimits,
     ) -> None:
         self._database = database
+        self._history = history
         self._blobs = blobs
         self._keyring = keyring
         self._clock = clock
@@ -83,11 +91,22 @@ class Maintenance:
         before = to_seconds(moment)
         locks = self._drop_expired_locks()
         copies = self._drop_unfinished_copies(before)
+        expired = Expiry(self._database, self._clock, self._open_access, self._history).run()
         removed: list[BlobRow] = []
         while batch := self._collectable(before):
             removed += retire(self._database, self._blobs, self._keyring, batch, before=before)
         leftovers = self._blobs.sweep(moment)
-        return GcReport(len(removed), sum(row.sealed_size for row in removed), leftovers, copies, locks)
+        if expired.error is not None:
+            raise expired.error
+        return GcReport(
+            len(removed),
+            sum(row.sealed_size for row in removed),
+            leftovers,
+            copies,
+            locks,
+            expired.gone.count,
+            expired.gone.bytes,
+        )
 
     def _collectable(self, before: int) -> list[BlobRow]:
         with self._database.read() as tx:

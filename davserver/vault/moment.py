@@ -78,6 +78,7 @@ class Moment:
         self._asked: set[NodeId] = set()
         self._locks: dict[str, Lock] = {}
         self._below: list[Lock] = []
+        self._tops: set[NodeId] = set()
         self._outside: frozenset[NodeId] | None = None
 
     def is_of(self, tx: Transaction) -> bool:
@@ -156,8 +157,20 @@ class Moment:
         top = moved.nodes[-1].id
         left = [*self.rooted_at(moved), *self._below]
         self._tx.locks.delete(self._access.account_id, [lock.id for lock in left])
-        for node_id in {lock.node_id for lock in left} - {top}:
-            self._access.tree.keep_lock_born(self._tx, node_id)
+        below = {lock.node_id for lock in left} - {top}
+        for node in self._access.tree.lock_born_among(self._tx, below):
+            self._access.tree.change(self._tx, node, lock_born=False)
+
+    def end_locks(self, gone: Trail) -> None:
+        """Take the locks away that began at or below what goes to the trash (RFC 4918, 9.6).
+
+        A file that only a lock has kept goes with it.
+        """
+        ended = self._beginning_in(gone)
+        self._tx.locks.delete(self._access.account_id, [lock.id for lock in ended])
+        below = {lock.node_id for lock in ended} - {gone.nodes[-1].id}
+        for node in self._access.tree.lock_born_among(self._tx, below):
+            self._access.tree.remove(self._tx, node, now=self._access.now())
 
     def hand_on_locks(self, replaced: Trail, node_id: NodeId) -> None:
         """Hang the locks of a target that was replaced on what has its name now (RFC 4918, 7.6).
@@ -182,7 +195,18 @@ class Moment:
         self._asked |= way
         below = [lock for lock in found if lock.node_id not in way]
         self._below += below
+        self._tops.update(collections)
         return below
+
+    def _beginning_in(self, trail: Trail) -> list[Lock]:
+        """Locks that begin at the end of a trail or below it, of those that were looked up."""
+        top = trail.nodes[-1]
+        below = self._below
+        if below and self._tops != {top.id}:
+            rows = self._tx.locks.find(self._access.account_id, [], [top.id], now=self._access.now())
+            inside = {row.lock_id for row in rows}
+            below = [lock for lock in below if lock.id in inside]
+        return [*self.rooted_at(trail), *below]
 
     def rooted_at(self, trail: Trail) -> list[Lock]:
         """Locks that begin at the end of a trail."""

@@ -33,14 +33,37 @@ def check_name(name: str) -> str:
         raise PathError("a name must not be empty, '.' or '..'")
     if _FORBIDDEN.search(name):
         raise PathError("a name must not hold '/' or a control character")
-    if max(len(name.encode()), len(lookup_form(name).encode())) > MAX_NAME_BYTES:
-        raise PathError(f"a name must not be longer than {MAX_NAME_BYTES} bytes")
+    if _length(name) > MAX_NAME_BYTES:
+        raise PathError("a name must not be longer than %(most)s bytes", most=MAX_NAME_BYTES)
     return name
 
 
 def lookup_form(name: str) -> str:
     """The spelling under which a name is found: Unicode NFC, so that macOS (NFD) and others meet."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def annotated(name: str, note: str) -> str:
+    """For "a.txt" and "2" it is "a (2).txt": never longer than a name may be."""
+    stem, dot, ending = name.rpartition(".")
+    if not stem:
+        stem, dot, ending = name, "", ""
+    behind, tail = f" ({note})", f" ({note}){dot}{ending}"
+    if _length(tail) >= MAX_NAME_BYTES:  # all of it is the ending
+        return _cut(name, MAX_NAME_BYTES - _length(behind)) + behind
+    return _cut(stem, MAX_NAME_BYTES - _length(tail)) + tail
+
+
+def _cut(text: str, most: int) -> str:
+    cut = text.encode()[:most].decode(errors="ignore")
+    while _length(cut) > most:
+        cut = cut[:-1]
+    return cut
+
+
+def _length(name: str) -> int:
+    """Bytes of a name as it is spelled, or as it is found, if that is more."""
+    return max(len(name.encode()), len(lookup_form(name).encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +74,7 @@ class VaultPath:
 
     def __post_init__(self) -> None:
         if len(self.parts) > MAX_DEPTH:
-            raise PathError(f"a path must not be deeper than {MAX_DEPTH} names")
+            raise PathError("a path must not be deeper than %(most)s names", most=MAX_DEPTH)
         for part in self.parts:
             check_name(part)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from davserver.vault.paths import MAX_NAME_BYTES
+from davserver.vault.paths import annotated
 
 STAND_IN = "_"
 """What is written for a character that cannot be."""
@@ -33,7 +33,7 @@ class FolderNames:
         taken = safe
         while _meeting(taken) in self._taken:
             number += 1
-            taken = _numbered(safe, number)
+            taken = annotated(safe, str(number))
         self._taken[_meeting(safe)] = number
         self._taken.setdefault(_meeting(taken), 1)
         return taken
@@ -50,19 +50,3 @@ def portable(name: str) -> str:
 def _meeting(name: str) -> str:
     """The same for names that some system takes for one: case and composition of letters do not count."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
-
-
-def _numbered(name: str, number: int) -> str:
-    """For "a.txt" it is "a (2).txt", and never longer than a name may be."""
-    stem, dot, ending = name.rpartition(".")
-    if not stem:
-        stem, dot, ending = name, "", ""
-    tail = f" ({number}){dot}{ending}"
-    room = MAX_NAME_BYTES - len(tail.encode())
-    if room <= 0:  # all of it is the ending
-        return _cut(name, MAX_NAME_BYTES - len(f" ({number})")) + f" ({number})"
-    return _cut(stem, room) + tail
-
-
-def _cut(text: str, most: int) -> str:
-    return text.encode()[:most].decode(errors="ignore")

@@ -73,7 +73,7 @@ def change(access: Access, tx: Transaction, node: Node, changes: Mapping[str, st
     kept = [len(value.encode()) for name, value in present.items() if name not in changes]
     wanted = {name: value.encode() for name, value in changes.items() if value is not None}
     if not all(fits(name, value) for name, value in changes.items()):
-        raise TooMany(f"a property must not be longer than {MAX_VALUE_BYTES} bytes")
+        raise TooMany("a property must not be longer than %(most)s bytes", most=MAX_VALUE_BYTES)
     _require_room(kept, wanted)
     tx.properties.delete(
         access.account_id, node.id, [seal_property_name(access.key, node.id, name) for name in changes]
@@ -128,6 +128,6 @@ def _sealed(key: AccountKey, node_id: NodeId, name: str, value: bytes) -> Proper
 
 def _require_room(kept: Sequence[int], wanted: Mapping[str, bytes]) -> None:
     if len(kept) + len(wanted) > MAX_PER_NODE:
-        raise TooMany(f"a resource must not have more than {MAX_PER_NODE} properties")
+        raise TooMany("a resource must not have more than %(most)s properties", most=MAX_PER_NODE)
     if sum(kept) + sum(map(len, wanted.values())) > MAX_BYTES_PER_NODE:
-        raise TooMany(f"the properties of a resource must not exceed {MAX_BYTES_PER_NODE} bytes")
+        raise TooMany("the properties of a resource must not exceed %(most)s bytes", most=MAX_BYTES_PER_NODE)

@@ -29,6 +29,10 @@ _OWN_EXTRAS = frozenset({MD5_EXTRA, LOCK_BORN_EXTRA})
 _KINDS = {kind.value: kind for kind in NodeKind}
 
 
+Brief = tuple[str, int, int]
+"""Name, size in bytes, and time of change in nanoseconds since the Unix epoch."""
+
+
 class NodeCodec:
     """Seals and opens the node rows of one account."""
 
@@ -78,6 +82,20 @@ class NodeCodec:
             version,
             extras,
             lock_born,
+        )
+
+    def open_brief(self, row: NodeRow) -> Brief:
+        """Decrypt what a row is sorted by.
+
+        Raises:
+            CorruptRow: as `open_node`, save that the content is not looked at.
+        """
+        _, parent_id, name_sealed, node_id, kind_number, _, metadata_sealed, version = row
+        kind = _KINDS.get(kind_number)
+        if kind is None:
+            raise CorruptRow("a row of the tree is neither a file nor a collection")
+        return metadata.open_brief(
+            self._key, node_id, parent_id, kind, version, name_sealed, metadata_sealed
         )
 
     def seal_node(self, node: Node) -> NodeRow:

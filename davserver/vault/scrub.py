@@ -18,9 +18,10 @@ from davserver.db.engine import Database
 from davserver.db.nodes import NodeRow
 from davserver.errors import CorruptBlob, CorruptRow, IntegrityError, NotFound
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, AccountId, AccountState, BlobId, Node, NodeId
+from davserver.model import ROOT_ID, TRASH_ID, AccountId, AccountState, BlobId, Node, NodeId
 from davserver.vault.access import Access
 from davserver.vault.download import open_download
+from davserver.vault.kept import check
 from davserver.vault.locks import LockCodec
 from davserver.vault.properties import opened
 
@@ -44,6 +45,7 @@ class Finding(Enum):
     NODE_ALTERED = "a file or collection was altered in the database"
     NODE_UNREACHABLE = "a file or collection has lost its parent"
     PROPERTY_ALTERED = "a dead property of a file or collection was altered"
+    KEPT_ALTERED = "what is noted of the trash or of a previous version is wrong"
     LOCK_ALTERED = "a lock was altered"
     BLOB_ROW_ALTERED = "the row of a content was altered"
     CONTENT_ALTERED = "a content is missing or was altered"
@@ -121,6 +123,7 @@ class Scrub:
             step()
         self._check_properties(access)
         self._check_locks(access)
+        self._check_kept(access)
         if not self._counter_is_right(account_id):
             self._found(Finding.COUNTER_WRONG, account_id, account_id)
         with self._database.read() as tx:
@@ -131,8 +134,9 @@ class Scrub:
     def _counter_is_right(self, account_id: AccountId) -> bool:
         try:
             with self._database.read() as tx:
-                used, _ = tx.quota.usage(account_id)
-                return used == tx.nodes.subtree_bytes(account_id, ROOT_ID)
+                counted, live = tx.quota.usage(account_id), tx.nodes.live_bytes(account_id, ROOT_ID)
+                stored = sum(tx.nodes.weigh(account_id, top).bytes for top in (ROOT_ID, TRASH_ID))
+                return (counted.used, counted.kept) == (stored, stored - live)
         except CorruptRow:  # one of the numbers can be none of ours
             return False
 
@@ -184,6 +188,31 @@ class Scrub:
                 codec.open_lock(row)
             except CorruptRow:
                 self._found(Finding.LOCK_ALTERED, access.account_id, row.lock_id)
+
+    def _check_kept(self, access: Access) -> None:
+        """Each note says what its node says, and each node that is kept has one."""
+        with self._database.read() as tx:
+            unnoted = tx.kept.unnoted(access.account_id)
+        for node_id in unnoted:
+            self._found(Finding.KEPT_ALTERED, access.account_id, node_id)
+        after = NodeId(b"")
+        while True:
+            with self._database.read() as tx:
+                noted = tx.kept.noted(access.account_id, after=after, limit=BATCH_ROWS)
+            for node_id in noted:
+                self._check_note(access, node_id)
+            if len(noted) < BATCH_ROWS:
+                return
+            after = noted[-1]
+
+    def _check_note(self, access: Access, node_id: NodeId) -> None:
+        try:
+            with self._database.read() as tx:
+                pair = tx.kept.find(access.account_id, node_id)
+                if pair is not None:
+                    check(access, tx, pair)
+        except CorruptRow:
+            self._found(Finding.KEPT_ALTERED, access.account_id, node_id)
 
     def _node_rows(self, account_id: AccountId) -> Iterator[NodeRow]:
         after: NodeId | None = None

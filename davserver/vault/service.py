@@ -6,7 +6,7 @@ request and shows the tree below the principal's root; it knows paths, nodes and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -17,15 +17,30 @@ from davserver.db.engine import Database, Transaction
 from davserver.db.reads import Reads
 from davserver.errors import AlreadyExists, LimitExceeded, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, AccountId, AccountState, Node, NodeId, Principal, Scope, Usage
-from davserver.vault import locking, properties
-from davserver.vault.access import Access, Limits
+from davserver.model import (
+    ROOT_ID,
+    AccountId,
+    AccountState,
+    FileVersion,
+    Node,
+    NodeId,
+    Position,
+    Principal,
+    Scope,
+    TrashEntry,
+    Usage,
+)
+from davserver.vault import browsing, history, locking, properties
+from davserver.vault.access import Access, HistoryLimits, Limits
 from davserver.vault.copying import Copying
 from davserver.vault.directories import Directories
 from davserver.vault.download import Download, open_download
+from davserver.vault.history import TRASH_PAGE, Restored
+from davserver.vault.kept import GivenUp, give_way, keeps_trash, put_into_trash
 from davserver.vault.locking import Granted, LocksHere, ShownLock
 from davserver.vault.locks import Wanted
 from davserver.vault.moment import NO_DEMANDS, Demands, Moment
+from davserver.vault.orders import Orders
 from davserver.vault.paths import VaultPath
 from davserver.vault.properties import Values
 from davserver.vault.rows import NodeCodec, root_row
@@ -60,12 +75,18 @@ class Vaults:
         directories: Directories | None = None,
     ) -> None:
         self._directories = Directories() if directories is None else directories
+        self._orders = Orders()
         self._database = database
         self._blobs = blobs
         self._keyring = keyring
         self._clock = clock
         self._limits = limits or Limits()
         self._hashers = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="hash")
+
+    @property
+    def limits(self) -> Limits:
+        """Those of every vault."""
+        return self._limits
 
     def reads(self) -> Reads:
         """What a request may share from authentication on; to be closed when its status is given."""
@@ -102,6 +123,7 @@ class Vaults:
             clock=self._clock,
             limits=self._limits,
             hashers=self._hashers,
+            orders=self._orders,
         )
 
     def plant_root(self, tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:
@@ -173,6 +195,21 @@ class Vault:
         require_collection(node)
         return chain.from_iterable(self._tree.pages(self._access.reads, node, tagged=tagged))
 
+    def browse(self, path: VaultPath, part: browsing.Part) -> browsing.Shown:
+        """See `browsing.browse`."""
+        self._access.require(Scope.LIST)
+        return browsing.browse(self._access, path, part)
+
+    def search(self, path: VaultPath, text: str) -> browsing.Found:
+        """See `browsing.search`."""
+        self._access.require(Scope.LIST)
+        return browsing.search(self._access, path, text)
+
+    def choose(self, path: VaultPath, ids: Collection[NodeId]) -> browsing.Chosen:
+        """See `browsing.choose`."""
+        self._access.require(Scope.LIST)
+        return browsing.choose(self._access, path, ids)
+
     def listing_with_properties(self, node: Node) -> Iterator[tuple[Node, Values]]:
         """As `listing`, each child with its dead properties.
 
@@ -231,9 +268,9 @@ class Vault:
             raise LimitExceeded("the file is larger than this server accepts")
         with access.read() as tx:
             place = admit_upload(self._moment(tx), path, demands)
-            used, quota = tx.quota.usage(access.account_id)
+            counted = tx.quota.usage(access.account_id)
         access.reads.pause()  # the body comes next, and takes its time
-        room = None if quota is None else max(0, quota - used) + (place.node.size if place.node else 0)
+        room = None if counted.free is None else counted.free + (place.node.size if place.node else 0)
         if room is not None and expected_size is not None and expected_size > room:
             raise QuotaExceeded("the account's quota has no room for this")
         announced = Announced(expected_size, modified_ns, created_ns, checksums, keep)
@@ -322,9 +359,10 @@ class Vault:
             node = entry(start)
             place = place_of(end)
             moment.admit(demands, removes=[start], places=[end])
-            self._tree.clear_target(tx, node, place, overwrite=overwrite, now=access.now())
+            self._tree.check_target(tx, node, place, overwrite=overwrite)
             if place.node is not None and not place.node.lock_born:
                 access.require(Scope.DELETE)
+            give_way(access, tx, moment, end, node, fits=True)
             moved = self._tree.move(tx, node, place, modified_ns=modified_ns)
             moment.leave_locks_behind(start)
             moment.hand_on_locks(end, moved.id)
@@ -351,8 +389,10 @@ class Vault:
         copying = Copying(self._access, source, target, overwrite=overwrite)
         return copying.run(recursive=recursive, modified_ns=modified_ns, demands=demands)
 
-    def delete(self, path: VaultPath, *, demands: Demands = NO_DEMANDS) -> None:
-        """Remove a node with everything below it, at once.
+    def delete(self, path: VaultPath, *, demands: Demands = NO_DEMANDS) -> NodeId | None:
+        """Put a node with everything below it into the trash, at once: one row changes.
+
+        Returns its id there, with which `restore` brings it back; None if it is gone for good.
 
         Raises:
             NotFound, PreconditionFailed, Locked; NotPermitted for the root.
@@ -363,8 +403,119 @@ class Vault:
             trail = moment.trail(path)
             node = entry(trail)
             moment.admit(demands, removes=[trail])
-            self._tree.delete(tx, node, now=self._access.now())
+            keeps = keeps_trash(self._access, node)
+            if keeps:
+                put_into_trash(self._access, tx, moment, trail)
+            else:
+                self._tree.remove(tx, node, now=self._access.now())
             tx.commit()
+        return node.id if keeps else None
+
+    # ── what was deleted or overwritten; only for who sees the whole account ────────────────────────────────
+    @property
+    def history(self) -> HistoryLimits:
+        """How much is kept of what is deleted or overwritten, and how long."""
+        return self._access.limits.history
+
+    def trash(self, *, after: Position | None = None, limit: int = TRASH_PAGE) -> list[TrashEntry]:
+        """What is in the trash, newest first: at most `limit` entries behind the position `after`."""
+        with self._owners(Scope.LIST).read() as tx:
+            return history.trash(self._access, tx, after, limit)
+
+    def trash_entry(self, entry_id: NodeId) -> TrashEntry:
+        """One entry of the trash.
+
+        Raises:
+            NotFound: there is none (any more).
+        """
+        with self._owners(Scope.LIST).read() as tx:
+            return history.trash_entry(self._access, tx, entry_id)
+
+    def restore(
+        self, entry_id: NodeId, target: VaultPath | None = None, *, demands: Demands = NO_DEMANDS
+    ) -> Restored:
+        """Bring something back from the trash, with everything below it; it keeps its id.
+
+        Args:
+            entry_id: of the entry.
+            target: a free name in a collection that is there. None: into the collection that held it,
+                wherever that is now, or else to where it was, with the collections on the way; and under
+                another name, like "name (restored).txt", if its own is taken.
+            demands: judged in the commit.
+
+        Raises:
+            NotFound, AlreadyExists, ParentMissing, QuotaExceeded, PreconditionFailed, Locked.
+        """
+        return history.restore(self._owners(Scope.WRITE), entry_id, target, demands)
+
+    def purge(self, entry_id: NodeId) -> int:
+        """Remove an entry of the trash for good; returns how many bytes that frees.
+
+        Raises:
+            NotFound: there is none (any more).
+        """
+        return history.purge(self._owners(Scope.DELETE), entry_id)
+
+    def empty_trash(self) -> GivenUp:
+        """Remove all that is in the trash now for good."""
+        return history.empty_trash(self._owners(Scope.DELETE))
+
+    def versions(self, path: VaultPath) -> list[FileVersion]:
+        """What a file was before, newest first.
+
+        Raises:
+            NotFound; WrongKind: it is a collection.
+        """
+        with self._owners(Scope.LIST).read() as tx:
+            return history.versions(self._access, tx, existing(self._moment(tx).trail(path)))
+
+    def version(self, path: VaultPath, version_id: NodeId) -> FileVersion:
+        """One of `versions`.
+
+        Raises:
+            NotFound: there is none (any more).
+        """
+        with self._owners(Scope.LIST).read() as tx:
+            return history.version(self._access, tx, existing(self._moment(tx).trail(path)), version_id)
+
+    def read_version(self, version: FileVersion) -> Download:
+        """Open what a file was before."""
+        return open_download(self._owners(Scope.READ), version.node)
+
+    def restore_version(self, path: VaultPath, version_id: NodeId, *, demands: Demands = NO_DEMANDS) -> Node:
+        """Give a file a content back that it had before; what it has now is kept in turn.
+
+        Raises:
+            NotFound, WrongKind, QuotaExceeded, PreconditionFailed, Locked.
+        """
+        return history.restore_version(self._owners(Scope.WRITE), path, version_id, demands)
+
+    def purge_version(self, path: VaultPath, version_id: NodeId) -> int:
+        """Remove one of `versions` for good; returns how many bytes that frees.
+
+        Raises:
+            NotFound: there is none (any more).
+        """
+        return history.purge_version(self._owners(Scope.DELETE), path, version_id)
+
+    def purge_versions(self, path: VaultPath) -> GivenUp:
+        """Remove all of them for good.
+
+        Raises:
+            NotFound; WrongKind: it is a collection.
+        """
+        return history.purge_versions(self._owners(Scope.DELETE), path)
+
+    def _owners(self, scope: Scope) -> Access:
+        """The opened vault, for who sees all of it and may do this.
+
+        Raises:
+            NotPermitted: the principal sees one folder only, or the scope is missing.
+        """
+        self._access.require(scope)
+        if self.principal.root_id != ROOT_ID:
+            raise NotPermitted("only the owner sees what was deleted or overwritten")
+        return self._access
 
     def check(self, demands: Demands) -> None:
         """Judge a client's condition for a request that changes nothing.
@@ -396,9 +547,9 @@ class Vault:
     def usage(self) -> Usage:
         """Quota numbers; without a quota, what the storage has left."""
         with self._access.read() as tx:
-            used, quota = tx.quota.usage(self._access.account_id)
-        available = self._access.blobs.free_bytes() if quota is None else max(0, quota - used)
-        return Usage(used, available)
+            counted = tx.quota.usage(self._access.account_id)
+        available = self._access.blobs.free_bytes() if counted.free is None else counted.free
+        return Usage(counted.used, available, counted.kept)
 
     def _moment(self, tx: Transaction) -> Moment:
         """What a reading transaction sees: each path is resolved once, as long as it is shared."""

@@ -8,7 +8,8 @@ Called by `Vault`, `Upload` and `Copying`, which own it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from davserver.db.reads import Reads
 from davserver.errors import (
     AlreadyExists,
     CorruptRow,
+    FolderGone,
     NotFound,
     NotPermitted,
     ParentMissing,
@@ -27,8 +29,9 @@ from davserver.errors import (
     WrongKind,
 )
 from davserver.model import ROOT_ID, AccountId, Node, NodeId, NodeKind
+from davserver.texts import marked
 from davserver.vault.directories import ITSELF, Directories
-from davserver.vault.paths import MAX_DEPTH, VaultPath
+from davserver.vault.paths import VaultPath
 from davserver.vault.rows import NodeCodec
 
 LISTING_PAGE = 1000
@@ -37,7 +40,7 @@ LISTING_PAGE = 1000
 ROOTS_KEPT = 1024
 """Accounts whose root is not made anew for each request."""
 
-_ROOT_STAYS = "the root collection cannot be replaced, moved or deleted"
+_ROOT_STAYS = marked("the root collection cannot be replaced, moved or deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +135,26 @@ class Tree:
             NotFound: there is none (any more).
             CorruptRow: a row on the way was altered.
         """
-        names: list[str] = []
+        return VaultPath(tuple(node.name for node in self.lineage(tx, node_id)))
+
+    def lineage(self, tx: Transaction, node_id: NodeId) -> list[Node]:
+        """The way to the node with this id, from below the account's own root on; one statement.
+
+        Raises:
+            NotFound: there is none (any more), or it is in the trash.
+            CorruptRow: a row on the way was altered.
+        """
+        rows = tx.nodes.lineage(self._account_id, node_id)
+        way: list[Node] = []
         while node_id != ROOT_ID:
-            row = tx.nodes.by_id(self._account_id, node_id)
+            row = rows.get(node_id)
             if row is None:
                 raise NotFound("this folder is gone")
-            if len(names) > MAX_DEPTH:
+            if len(way) == len(rows):
                 raise CorruptRow("a folder lies inside itself")
-            node = self.codec.open_node(row)
-            names.append(node.name)
-            node_id = node.parent_id
-        return VaultPath(tuple(reversed(names)))
+            way.append(self.codec.open_node(row))
+            node_id = way[-1].parent_id
+        return way[::-1]
 
     def pages(self, reads: Reads, node: Node, *, tagged: bool = True) -> Iterator[list[Node]]:
         """The children of a collection, page by page; no transaction is kept open for the next page."""
@@ -192,35 +204,36 @@ class Tree:
         self.add(tx, node)
         return node
 
-    def delete(self, tx: Transaction, node: Node, *, now: int) -> None:
-        """Remove a node and everything below it, and count its bytes out of the quota."""
-        freed = node.size
-        if node.is_collection:
-            freed = tx.nodes.subtree_bytes(self._account_id, node.id)
-            tx.nodes.delete_subtree(self._account_id, node.id, now=now)
-            tx.quota.raise_structure_version(self._account_id)
-        else:
-            if node.content is not None:
-                tx.blobs.mark_unreferenced(node.content.blob_id, now=now)
+    def remove(self, tx: Transaction, node: Node, *, now: int) -> int:
+        """Remove a node and everything below it for good, and count its bytes out of the quota.
+
+        Returns how many that were, those of previous versions among them.
+        """
+        if node.lock_born and node.content is not None:  # empty, and nothing hangs on it
+            tx.blobs.mark_unreferenced(node.content.blob_id, now=now)
             tx.nodes.delete_one(self._account_id, node.id)
-        tx.quota.add(self._account_id, -freed)
+            return 0
+        gone = tx.nodes.weigh(self._account_id, node.id)
+        tx.nodes.delete_subtree(self._account_id, node.id, now=now)
+        tx.quota.add(self._account_id, -gone.bytes, kept=-gone.kept, restructured=node.is_collection)
+        return gone.bytes
 
     def drop_if_lock_born(self, tx: Transaction, node_id: NodeId) -> None:
         """Remove a file that only locks have kept, if it is one and the last of them is gone."""
         row = tx.nodes.by_id(self._account_id, node_id)
         node = None if row is None else self.codec.open_node(row)
         if node is not None and node.lock_born and self._is_over(tx, node):
-            self.delete(tx, node, now=to_seconds(self._clock()))
+            self.remove(tx, node, now=to_seconds(self._clock()))
 
-    def keep_lock_born(self, tx: Transaction, node_id: NodeId) -> None:
-        """Let a file stay that only a lock has kept, if it is one."""
-        row = tx.nodes.by_id(self._account_id, node_id)
-        node = None if row is None else self.codec.open_node(row)
-        if node is not None and node.lock_born:
-            self.change(tx, node, lock_born=False)
+    def lock_born_among(self, tx: Transaction, node_ids: Collection[NodeId]) -> list[Node]:
+        """Those of these nodes that only locks have kept."""
+        if not node_ids:
+            return []
+        nodes = map(self.codec.open_node, tx.nodes.some(self._account_id, node_ids))
+        return [node for node in nodes if node.lock_born]
 
-    def clear_target(self, tx: Transaction, source: Node, place: Place, *, overwrite: bool, now: int) -> None:
-        """Make room for `source` at `place`, as COPY and MOVE do (RFC 4918, 9.8.4 and 9.9.3).
+    def check_target(self, tx: Transaction, source: Node, place: Place, *, overwrite: bool) -> None:
+        """Refuse what COPY and MOVE may not put at `place` (RFC 4918, 9.8.4 and 9.9.3).
 
         Raises:
             NotPermitted: source and target are the same node.
@@ -237,7 +250,6 @@ class Tree:
             raise PreconditionFailed("the target exists and must not be overwritten")
         if place.node.is_collection and place.node.id in tx.nodes.ancestors(self._account_id, source.id):
             raise TargetInsideSource("a collection cannot be replaced by something that lies inside it")
-        self.delete(tx, place.node, now=now)
 
     def move(self, tx: Transaction, source: Node, place: Place, *, modified_ns: int | None) -> Node:
         """Give a node another parent and name: one row, however much lies below it."""
@@ -325,10 +337,17 @@ class Tree:
         )
 
     def _root(self, tx: Transaction) -> Node:
-        row = tx.nodes.by_id(self._account_id, self._root_id)
-        if row is None:
-            raise NotFound("the folder that this app password was made for no longer exists")
-        return self.codec.open_node(row)
+        """The root of what can be addressed.
+
+        Raises:
+            FolderGone: it is the folder of a device, which is gone, or in the trash.
+        """
+        if self._root_id != ROOT_ID:
+            with suppress(NotFound):
+                return self.lineage(tx, self._root_id)[-1]
+        elif (row := tx.nodes.by_id(self._account_id, ROOT_ID)) is not None:
+            return self.codec.open_node(row)
+        raise FolderGone("the folder that this app password was made for no longer exists")
 
     def _child(self, tx: Transaction, parent: Node, name: str) -> Node | None:
         row = tx.nodes.child(self._account_id, parent.id, self.codec.name_sealed(parent.id, name))
@@ -342,7 +361,7 @@ class Tree:
         if not node.lock_born or not self._is_over(tx, node):
             return node
         if tx.writes:
-            self.delete(tx, node, now=to_seconds(self._clock()))
+            self.remove(tx, node, now=to_seconds(self._clock()))
         return None
 
     def _is_over(self, tx: Transaction, node: Node) -> bool:

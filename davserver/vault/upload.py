@@ -35,8 +35,10 @@ from davserver.errors import (
 from davserver.model import ID_BYTES, BlobId, Content, Node
 from davserver.vault.access import Access
 from davserver.vault.garbage import retire
+from davserver.vault.kept import keep_version, keeps_version
 from davserver.vault.moment import Demands, Moment
 from davserver.vault.paths import VaultPath
+from davserver.vault.room import with_room
 from davserver.vault.tree import Place, Placed, place_of, require_file
 
 CHUNKS_A_RUN = 16
@@ -158,13 +160,17 @@ class Upload:
             self._require_all()
             inline = self._writer is None and self._received <= self._access.limits.inline_bytes
             sealed = self._finish(inline=inline)
-            with self._access.write() as tx:
-                placed = self._place(tx, Moment(self._access, tx), inline_data=sealed)
-                tx.commit()
+            placed = with_room(self._access, lambda: self._publish(sealed))
         except BaseException:
             self.abort()
             raise
         self._done = True
+        return placed
+
+    def _publish(self, sealed: bytes | None) -> Placed:
+        with self._access.write() as tx:
+            placed = self._place(tx, Moment(self._access, tx), inline_data=sealed)
+            tx.commit()
         return placed
 
     def abort(self) -> None:
@@ -299,21 +305,36 @@ class Upload:
     ) -> Placed:
         access, now = self._access, self._access.now()
         place = admit_upload(moment, self._path, self._demands)
-        replaced = place.node.content.blob_id if place.node and place.node.content else None
+        old = place.node
+        replaced = old.content.blob_id if old and old.content else None
+        kept = self._keep(tx, old)
+        if kept:
+            replaced = None
         if inline_data is not None:
             row = self._blob_row(BlobState.LIVE, inline=True, version=1)
             tx.blobs.insert(row, now=now, data=inline_data, instead_of=replaced)
         elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
             raise StorageUnavailable("the upload took too long and was given up")
-        node = self._node(place.parent, place.node, lock_born=lock_born)
-        if place.node is None:
+        node = self._node(place.parent, old, lock_born=lock_born)
+        if old is None:
             access.tree.add(tx, node)
         else:
-            node = access.tree.change(tx, place.node, **_contents(node))
+            node = access.tree.change(tx, old, **_contents(node))
             if replaced is not None and inline_data is None:
                 tx.blobs.mark_unreferenced(replaced, now=now)
-        tx.quota.add(access.account_id, self._received - (place.node.size if place.node else 0))
-        return Placed(node, created=place.node is None)
+        gone = old.size - kept if old else 0
+        tx.quota.add(access.account_id, self._received - gone, kept=kept)
+        return Placed(node, created=old is None)
+
+    def _keep(self, tx: Transaction, old: Node | None) -> int:
+        """Keep what is about to be replaced, if it is worth it and there can be room for both; its bytes."""
+        access = self._access
+        if old is None or not keeps_version(access, old):
+            return 0
+        if not tx.quota.usage(access.account_id).has_room_for(self._received):
+            return 0
+        keep_version(access, tx, old, of=old.id)
+        return old.size
 
     def place_empty(self, tx: Transaction, moment: Moment) -> Node:
         """Make the file, without any content, inside a transaction of the caller's; marked as a lock's."""

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
 from davserver.accounts.app_passwords import IssuedAppPassword, Revoked, parse_networks
-from davserver.errors import InvalidValue, LimitExceeded, NotFound, PathError, WrongKind
+from davserver.accounts.health import TOKENS, Health
+from davserver.errors import (
+    InvalidValue,
+    LimitExceeded,
+    NotFound,
+    ParentMissing,
+    PathError,
+    WrongKind,
+)
 from davserver.model import ROOT_ID, NodeId, Scope
 from davserver.vault.paths import VaultPath
+from enroll_web import health, words
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
-from enroll_web.pages.home import drive_url
+from enroll_web.pages.home import drive_is_https, drive_url
 from enroll_web.visit import client, services, visit
 
 pages = Blueprint("app_passwords", __name__)
 
 SCOPES = {"full": Scope.FULL, "read_only": Scope.READ_ONLY, "no_delete": Scope.NO_DELETE}
 
-SCOPE_WORDS = {
-    Scope.FULL: "read, change and delete",
-    Scope.NO_DELETE: "read and change, never delete",
-    Scope.READ_ONLY: "read only",
-}
-
-REFUSALS = (InvalidValue, LimitExceeded, NotFound, PathError, WrongKind)
+REFUSALS = (InvalidValue, LimitExceeded, NotFound, ParentMissing, PathError, WrongKind)
 """What a person can put right on the form."""
 
 FOLDERS_OFFERED = 200
@@ -39,11 +45,14 @@ FOLDERS_OFFERED = 200
 def overview() -> str:
     """All that open the drive now."""
     devices = services().app_passwords.list(visit().account)
+    known = services().health.of_all(visit().account)
     return render_template(
         "app_passwords.html",
         devices=devices,
         folders={one.id: _place(one.root_id) for one in devices if one.root_id != ROOT_ID},
-        scope_words=SCOPE_WORDS,
+        health=health.cards(devices, known),
+        tokens=health.card(known[TOKENS]) if TOKENS in known else None,
+        token_troubles=health.troubles(known.get(TOKENS, Health()), visit().account.username, client()),
         root=ROOT_ID,
         now=services().clock(),
         most=services().settings.login.app_passwords_per_account,
@@ -54,7 +63,7 @@ def overview() -> str:
 @needs(Level.FRESH)
 def new() -> str:
     """What a person may choose."""
-    return render_template("app_password_new.html", **_form())
+    return render_template("app_password_new.html", **form_values())
 
 
 @pages.post("/app-passwords/new")
@@ -62,14 +71,14 @@ def new() -> str:
 def issue() -> Response:
     """Make one."""
     try:
-        issued = _issue()
+        issued = issue_chosen()
     except REFUSALS as error:
-        return refused("app_password_new.html", error, **_form())
+        return refused("app_password_new.html", error, **form_values())
     visit().remember(
         app_password={
             "token": issued.token,
             "label": issued.app_password.label,
-            "expires": f"{issued.app_password.expires_at:%Y-%m-%d}",
+            "expires": words.day(issued.app_password.expires_at),
         }
     )
     return redirect(url_for("app_passwords.shown"))
@@ -81,17 +90,14 @@ def shown() -> Response | str:
     """The new one, this once."""
     issued = visit().take_out("app_password")
     if issued is None:
-        visit().tell(
-            "An app password is shown once only. If you did not keep it, revoke it and make a new one."
-        )
-        return redirect(url_for("app_passwords.overview"))
+        return shown_before()
     ways = services().connecting.ways(drive_url(), visit().account.username, issued["token"])
     return render_template(
         "app_password_shown.html",
         **issued,
         ways=ways,
         drive_url=drive_url(),
-        https=services().connecting.https,
+        https=drive_is_https(),
     )
 
 
@@ -101,7 +107,7 @@ def revoke() -> Response:
     """Shut one, from its next request on."""
     revoked = Revoked(client=client())
     services().app_passwords.revoke(visit().account, request.form.get("id", ""), revoked)
-    visit().tell("Revoked. That device is out from its next request on.")
+    visit().tell(gettext("Revoked. That device is out from its next request on."))
     return redirect(url_for("app_passwords.overview"))
 
 
@@ -119,11 +125,30 @@ def revoke_all() -> Response:
     count = services().app_passwords.revoke_all(
         visit().account, Revoked(client=client()), within=visit().ending_others()
     )
-    visit().tell(f"Revoked: {count} app passwords. Every other browser is signed out as well.")
+    visit().tell(
+        ngettext(
+            "Revoked: %(num)s app password. Every other browser is signed out as well.",
+            "Revoked: %(num)s app passwords. Every other browser is signed out as well.",
+            count,
+        )
+    )
     return redirect(url_for("app_passwords.overview"))
 
 
-def _issue() -> IssuedAppPassword:
+def shown_before() -> Response:
+    """The answer to who asks for a page once more that shows an app password."""
+    visit().tell(
+        gettext("An app password is shown once only. If you did not keep it, revoke it and make a new one.")
+    )
+    return redirect(url_for("app_passwords.overview"))
+
+
+def issue_chosen(*, makes_folder: bool = False) -> IssuedAppPassword:
+    """Make an app password of what was chosen on a form.
+
+    Args:
+        makes_folder: whether the folder that it is limited to is made if it is not there.
+    """
     form = request.form
     scopes = SCOPES.get(form.get("scope", ""))
     if scopes is None:
@@ -135,16 +160,21 @@ def _issue() -> IssuedAppPassword:
         visit().principal,
         form.get("label", ""),
         scopes=scopes,
-        root_id=_folder(form.get("folder", "")),
         expires_at=services().clock() + timedelta(days=min(int(days[:9]), 36500)),
         networks=parse_networks(form.get("networks", "").replace(",", " ").split()),
+        root_id=_folder(form.get("folder", ""), makes=makes_folder),
         client=client(),
     )
 
 
-def _folder(text: str) -> NodeId:
+def _folder(text: str, *, makes: bool) -> NodeId:
     path = VaultPath.parse(text.strip().strip("/"))
-    return ROOT_ID if path.is_root else services().vaults.open(visit().principal).stat(path).id
+    if path.is_root:
+        return ROOT_ID
+    vault = services().vaults.open(visit().principal)
+    if makes and vault.find(path) is None:
+        vault.make_collection(path)
+    return vault.stat(path).id
 
 
 def _place(folder: NodeId) -> str:
@@ -155,15 +185,16 @@ def _place(folder: NodeId) -> str:
         return ""
 
 
-def _form() -> dict[str, Any]:
-    """What was typed, or what is usual."""
+def form_values(suits: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """What a form for an app password is filled with: what was typed, or what suits, or what is usual."""
     login = services().settings.login
-    usual = {"label": "", "scope": "full", "folder": "", "days": str(login.app_password_days), "networks": ""}
+    days = str(login.app_password_days)
+    usual = {"label": "", "scope": "full", "folder": "", "days": days, "networks": "", **suits}
     return {
         "typed": {name: request.form.get(name, value) for name, value in usual.items()},
         "folders": _folders(),
         "max_days": login.app_password_max_days,
-        "scope_words": {name: SCOPE_WORDS[scope] for name, scope in SCOPES.items()},
+        "scopes": SCOPES,
     }
 
 

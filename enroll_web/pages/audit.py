@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -13,15 +12,8 @@ from werkzeug.wrappers import Response
 from davserver.accounts.audit_trail import Search
 from davserver.accounts.service import normalise_username
 from davserver.audit import AuditEvent
-from davserver.errors import (
-    CorruptBlob,
-    CorruptRow,
-    IntegrityError,
-    InvalidValue,
-    TotpInvalid,
-    TotpOutOfSync,
-    TotpReplayed,
-)
+from davserver.errors import InvalidValue
+from enroll_web import recorded
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.visit import services, visit
@@ -36,71 +28,6 @@ OWN_ENTRIES = 100
 
 SEQ_DIGITS = 18
 """Longest number of an entry that an address may hold."""
-
-WORDS = {
-    AuditEvent.SERVER_STARTED: "Server started",
-    AuditEvent.SERVER_STOPPED: "Server stopped",
-    AuditEvent.ACCOUNT_CREATED: "Account made",
-    AuditEvent.ACCOUNT_SUSPENDED: "Account suspended",
-    AuditEvent.ACCOUNT_RESUMED: "Account opened again",
-    AuditEvent.ACCOUNT_DELETED: "Account deleted",
-    AuditEvent.QUOTA_CHANGED: "Space changed",
-    AuditEvent.ADMIN_GRANTED: "Made an administrator",
-    AuditEvent.ADMIN_WITHDRAWN: "No longer an administrator",
-    AuditEvent.INVITATION_MADE: "Invited",
-    AuditEvent.INVITATION_USED: "Invitation used",
-    AuditEvent.SIGNED_IN: "Signed in",
-    AuditEvent.SIGNED_OUT: "Signed out",
-    AuditEvent.DATA_DOWNLOADED: "Everything downloaded",
-    AuditEvent.EMAIL_CHANGED: "Mail address changed",
-    AuditEvent.PASSWORD_CHANGED: "Password changed",
-    AuditEvent.PASSWORD_REFUSED: "Wrong password",
-    AuditEvent.TOTP_BEGUN: "Authenticator shown",
-    AuditEvent.TOTP_CONFIRMED: "Authenticator set up",
-    AuditEvent.TOTP_ACCEPTED: "One-time code accepted",
-    AuditEvent.TOTP_REFUSED: "Wrong one-time code",
-    AuditEvent.TOTP_RESET: "Authenticator taken away",
-    AuditEvent.RECOVERY_CODES_MADE: "Recovery codes made",
-    AuditEvent.RECOVERY_CODE_USED: "Recovery code used",
-    AuditEvent.RECOVERY_CODE_REFUSED: "Wrong recovery code",
-    AuditEvent.APP_PASSWORD_ISSUED: "App password made",
-    AuditEvent.APP_PASSWORD_REVOKED: "App password revoked",
-    AuditEvent.APP_PASSWORD_REFUSED: "App password refused",
-    AuditEvent.APP_PASSWORD_MOVED: "App password used from elsewhere",
-    AuditEvent.TOKEN_REFUSED: "Token refused",
-    AuditEvent.DEVICES_SUSPENDED: "Devices suspended",
-    AuditEvent.DEVICES_RESUMED: "Devices work again",
-    AuditEvent.PROVIDER_LOST: "Sign-in server lost",
-    AuditEvent.PROVIDER_BACK: "Sign-in server back",
-    AuditEvent.MASTER_KEY_ROTATED: "Master key rotated",
-    AuditEvent.INTEGRITY_FAILED: "Altered in storage",
-    AuditEvent.AUDIT_READ: "Audit log read",
-    AuditEvent.AUDIT_SKIPPED: "More that was not recorded",
-    AuditEvent.AUDIT_BROKEN: "Audit log begun anew",
-}
-"""What people are told of each event."""
-
-SHOWN = {event.value: words for event, words in WORDS.items()}
-
-REASONS = {
-    TotpInvalid.__name__: "not the right code",
-    TotpOutOfSync.__name__: "a code of another time: the clock of the phone is wrong",
-    TotpReplayed.__name__: "a code that was used before",
-    IntegrityError.__name__: "something that was stored",
-    CorruptBlob.__name__: "the contents of a file",
-    CorruptRow.__name__: "an entry of the database",
-}
-"""What people are told in the place of the errors that are recorded as reasons; others are words already."""
-
-_MORE = re.compile(r"([0-9]+) more ([a-z-]+)")
-"""The reason of `AuditEvent.AUDIT_SKIPPED`."""
-
-
-def why(reason: str) -> str:
-    """A reason in plain words."""
-    if (more := _MORE.fullmatch(reason)) is not None:
-        return f"{more[1]} more: {SHOWN.get(more[2], more[2])}"
-    return REASONS.get(reason, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +59,7 @@ class Typed:
         )
 
     def _event(self) -> AuditEvent | None:
-        if self.event and self.event not in SHOWN:
+        if self.event and not recorded.is_event(self.event):
             raise InvalidValue("there is no such event")
         return AuditEvent(self.event) if self.event else None
 
@@ -167,8 +94,8 @@ def activity() -> str:
         "activity.html",
         entries=services().audit_trail.own(visit().account, limit=OWN_ENTRIES),
         most=OWN_ENTRIES,
-        words=SHOWN,
-        why=why,
+        event=recorded.event,
+        why=recorded.reason,
         keep_days=settings.audit.keep_days,
         address_days=settings.site.keep_days,
     )
@@ -180,8 +107,9 @@ def _context(typed: Typed, found: list[Any]) -> dict[str, Any]:
         "typed": typed,
         "entries": shown,
         "older": shown[-1].seq if len(found) > ENTRIES else None,
-        "words": SHOWN,
-        "why": why,
+        "events": recorded.events(),
+        "event": recorded.event,
+        "why": recorded.reason,
     }
 
 

@@ -63,7 +63,7 @@ def privacy() -> str:
         link_hours=VALID_FOR.total_seconds() / 3600,
         mail=bool(settings.mail.host),
         token_hours=settings.identity.second_factor_hours,
-        log_size=settings.log.max_size.human_readable(separator=" "),
+        log_size=words.size(settings.log.max_size),
         log_files=settings.log.keep + 1,
     )
 
@@ -71,3 +71,8 @@ def privacy() -> str:
 def drive_url() -> str:
     """Where devices find the drive."""
     return own_origin() + DRIVE_PATH
+
+
+def drive_is_https() -> bool:
+    """Whether that address is one of https."""
+    return drive_url().startswith("https:")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Blueprint, abort, redirect, render_template, request
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from davserver.errors import AlreadyExists, InvalidValue
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
+from davserver.texts import marked
 from enroll_web.entrance import landing
 from enroll_web.forms import refused
 from enroll_web.visit import services, visit
 
 pages = Blueprint("invited", __name__)
 
-DIFFERENT = "the two passwords differ: type the same one twice"
+DIFFERENT = marked("the two passwords differ: type the same one twice")
 
 
 @pages.get("/set-up/<token>")
@@ -29,7 +31,7 @@ def accept(token: str) -> Response:
     """Make the account; its owner is signed in and sets up the second factor next."""
     invitation, name = _found(token), request.form.get("name", "")
     if request.form.get("new") != request.form.get("again"):
-        return refused("invited.html", DIFFERENT, invitation=invitation, name=name)
+        return refused("invited.html", gettext(DIFFERENT), invitation=invitation, name=name)
     try:
         account = services().invitations.accept(token, name, request.form.get("new", ""))
     except AlreadyExists as error:

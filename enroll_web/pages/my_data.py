@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from davserver.accounts.export import about, happened
-from davserver.audit import AuditEvent, AuditSink
-from davserver.errors import DavserverError, InvalidValue, NotPermitted
+from davserver.audit import AuditEvent
+from davserver.errors import InvalidValue, NotPermitted
 from davserver.model import Account
-from davserver.vault.export import archive
+from davserver.texts import marked
+from davserver.vault.export import archive, everything
 from enroll_web import errors
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
@@ -22,7 +23,7 @@ from enroll_web.visit import client, services, visit
 
 pages = Blueprint("my_data", __name__)
 
-NOT_THE_NAME = "that is not your user name; nothing was deleted"
+NOT_THE_NAME = marked("that is not your user name; nothing was deleted")
 
 
 @pages.get("/my-data")
@@ -66,7 +67,7 @@ def set_address() -> Response:
         services().profiles.set_email(visit().account, email)
     except InvalidValue as error:
         return refused("notices.html", error, email=email)
-    visit().tell("Saved." if email.strip() else "Saved. You get no mails.")
+    visit().tell(gettext("Saved.") if email.strip() else gettext("Saved. You get no mails."))
     return redirect(url_for("my_data.overview"))
 
 
@@ -84,7 +85,9 @@ def delete_for_good() -> Response:
     account = visit().account
     if request.form.get("name", "").strip().casefold() != account.username:
         overview = services().overviews.of(account.username)
-        return refused("delete.html", NOT_THE_NAME, HTTPStatus.UNPROCESSABLE_ENTITY, overview=overview)
+        return refused(
+            "delete.html", gettext(NOT_THE_NAME), HTTPStatus.UNPROCESSABLE_ENTITY, overview=overview
+        )
     try:
         services().deletion.shred(account.username)
     except NotPermitted as error:
@@ -104,22 +107,18 @@ def deleted() -> str:
 
 
 def _archive(account: Account) -> Response:
-    known = about(services().overviews.of(account.username), services().profiles.of(account.id))
+    known = about(
+        services().overviews.of(account.username),
+        services().profiles.of(account.id),
+        services().health.of_all(account),
+    )
     services().audit.record(AuditEvent.DATA_DOWNLOADED, account=account.username, client=client())
     beside = {
         "account.json": json.dumps(known, indent=2).encode(),
         "audit.json": json.dumps(happened(services().audit_trail.all_own(account)), indent=2).encode(),
     }
-    blocks = archive(services().vaults.open(visit().principal), beside, services().clock())
+    vault = services().vaults.open(visit().principal)
+    blocks = archive(vault, everything(vault, beside), services().clock())
     going_on = partial(services().exports.go_on, account.id)
-    noted = _noted(visit().guarded(blocks, going_on), services().audit, client())
+    noted = errors.noted(visit().guarded(blocks, going_on), services().audit, client())
     return Response(noted, content_type="application/zip")
-
-
-def _noted(blocks: Iterator[bytes], audit: AuditSink, address: str) -> Iterator[bytes]:
-    """The same blocks; what goes wrong when it is too late for a page is noted as if there were one."""
-    try:
-        yield from blocks
-    except DavserverError as error:
-        errors.note(error, audit, address)
-        raise

@@ -5,17 +5,20 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from davserver.errors import AuthenticationError, InvalidValue, Throttled
 from davserver.model import AuthMethod
+from davserver.texts import marked
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.visit import client, services, visit
 
 pages = Blueprint("password", __name__)
 
-DIFFERENT = "the two new passwords differ; nothing was changed"
+DIFFERENT = marked("the two new passwords differ; nothing was changed")
+WRONG = marked("the old password is not right")
 
 
 @pages.get("/password")
@@ -33,7 +36,7 @@ def set_password() -> Response:
     _require_built_in()
     account, form = visit().account, request.form
     if form.get("new") != form.get("again"):
-        return refused("password.html", DIFFERENT)
+        return refused("password.html", gettext(DIFFERENT))
     try:
         services().sign_in.with_password(
             account.username, form.get("old", ""), client=client(), method=AuthMethod.BROWSER
@@ -46,10 +49,12 @@ def set_password() -> Response:
     except Throttled:
         raise
     except AuthenticationError:
-        return refused("password.html", "the old password is not right", HTTPStatus.FORBIDDEN)
+        return refused("password.html", gettext(WRONG), HTTPStatus.FORBIDDEN)
     except InvalidValue as error:
         return refused("password.html", error)
-    visit().tell("Your password is changed. Every other browser is signed out; devices go on working.")
+    visit().tell(
+        gettext("Your password is changed. Every other browser is signed out; devices go on working.")
+    )
     return redirect(url_for("home.security"))
 
 

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from davserver.accounts.service import MAX_USERNAME_CHARS
 from davserver.errors import AlreadyExists, InvalidValue
+from enroll_web import recorded
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.visit import own_origin, services, visit
@@ -24,7 +25,8 @@ PAGE_DIGITS = 6
 def overview() -> str:
     """Accounts, a page at a time, or those with something in their name."""
     name = request.args.get("name", "").strip()[:MAX_USERNAME_CHARS]
-    return render_template("people.html", page=services().roster.page(name, _number()), name=name)
+    page = services().roster.page(name, _number())
+    return render_template("people.html", page=page, name=name, recorded=recorded.reason)
 
 
 @pages.get("/people/invite")

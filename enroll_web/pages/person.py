@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from davserver.accounts.reasons import MAX_REASON_CHARS
@@ -19,11 +20,10 @@ from davserver.accounts.service import exactly, parse_quota
 from davserver.audit import PROVIDER, AuditEvent
 from davserver.errors import InvalidValue, NotPermitted
 from davserver.model import ROOT_ID, Account, AccountState
-from enroll_web import words
+from enroll_web import health, recorded, words
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
 from enroll_web.pages.acts import Act, act_of, revoking
-from enroll_web.pages.app_passwords import SCOPE_WORDS
 from enroll_web.visit import services, visit
 
 pages = Blueprint("person", __name__, url_prefix="/people/account/<name>")
@@ -36,17 +36,18 @@ def overview(name: str) -> str:
     """Everything about one account but its files."""
     account = services().accounts.find(name)
     listed = services().roster.of(account)
+    devices = services().app_passwords.list(account)
     return render_template(
         "person.html",
         account=account,
         listed=listed,
         overview=services().overviews.of(account.username),
-        devices=services().app_passwords.list(account),
+        devices=devices,
+        health=health.cards(devices, services().health.of_all(account)),
         browsers=services().sessions.browsers(account),
         is_me=account.id == visit().account.id,
         shut=None if listed.shut is None else words.who_shut(listed.shut),
         quota_from=_quota_from(account),
-        scope_words=SCOPE_WORDS,
         root=ROOT_ID,
         now=services().clock(),
         **_keycloak(account, listed),
@@ -102,8 +103,7 @@ def set_quota(name: str) -> Response:
         )
     except InvalidValue as error:
         return refused("quota.html", error, **{**_quota_form(account), "typed": typed})
-    limit = "as much as there is room for" if account.quota is None else exactly(account.quota)
-    visit().tell(f"{account.username} may store {limit} now.")
+    visit().tell(_may_store(account))
     return redirect(url_for("person.overview", name=account.username))
 
 
@@ -112,8 +112,10 @@ def _form(account: Account, act: Act) -> dict[str, Any]:
     return {
         "account": account,
         "act": act,
-        "title": act.title.replace("{name}", account.username),
-        "lead": act.lead.replace("{name}", account.username),
+        "title": gettext(act.title, name=account.username, **act.values),
+        "lead": gettext(act.lead, name=account.username, **act.values),
+        "button": gettext(act.button),
+        "choices": {one: recorded.reason(one) for one in act.choices},
         "typed": request.form.get("reason", ""),
         "most": MAX_REASON_CHARS,
     }
@@ -151,22 +153,35 @@ def _keycloak(account: Account, listed: Listed) -> dict[str, Any]:
 def _trouble(trouble: str, since: datetime | None) -> str:
     if not trouble:
         return ""
-    at = "" if since is None else f" since {words.minute(since)}"
-    return f"Keycloak confirms nobody{at}: {trouble}"
+    if since is None:
+        return gettext("Keycloak confirms nobody: %(trouble)s", trouble=trouble)
+    return gettext(
+        "Keycloak confirms nobody since %(moment)s: %(trouble)s", moment=words.minute(since), trouble=trouble
+    )
+
+
+def _may_store(account: Account) -> str:
+    if account.quota is None:
+        return gettext("%(name)s may store as much as there is room for now.", name=account.username)
+    return gettext("%(name)s may store %(size)s now.", name=account.username, size=exactly(account.quota))
 
 
 def _quota_form(account: Account) -> dict[str, Any]:
     return {
         "account": account,
         "typed": "" if account.quota is None else exactly(account.quota),
-        "quota_from": _quota_from(account),
+        "theirs": _quota_setter(account) == PROVIDER,
     }
 
 
-def _quota_from(account: Account) -> str:
+def _quota_setter(account: Account) -> str:
     """Who has set the quota last; "" if nobody has, or nobody knows."""
     entries = services().audit_trail.last_of_each([account], AuditEvent.QUOTA_CHANGED)
-    if account.id not in entries:
-        return ""
-    by = entries[account.id].actor
-    return "from Keycloak" if by == PROVIDER else f"set by {words.actor(by)}" if by else ""
+    return entries[account.id].actor if account.id in entries else ""
+
+
+def _quota_from(account: Account) -> str:
+    by = _quota_setter(account)
+    if by == PROVIDER:
+        return gettext("from Keycloak")
+    return gettext("set by %(name)s", name=words.actor(by)) if by else ""

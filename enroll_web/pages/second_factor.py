@@ -5,15 +5,24 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from davserver.accounts.totp import Enrolment
-from davserver.errors import AuthenticationError, NotFound, NotPermitted, Throttled, TotpOutOfSync
+from davserver.errors import (
+    AuthenticationError,
+    DavserverError,
+    NotFound,
+    NotPermitted,
+    Throttled,
+    TotpOutOfSync,
+)
 from davserver.model import Principal
-from enroll_web import qr
+from davserver.texts import marked
+from enroll_web import qr, words
 from enroll_web.entrance import Level, fresh_for, landing, needs, safe_next
 from enroll_web.forms import refused
-from enroll_web.pages.home import drive_url
+from enroll_web.pages.home import drive_is_https, drive_url
 from enroll_web.visit import client, services, visit
 
 pages = Blueprint("second_factor", __name__)
@@ -26,13 +35,13 @@ def _require_own() -> None:
         abort(404)
 
 
-FIRST_DEVICE = "first device"
+FIRST_DEVICE = marked("first device")
 """Name of the app password that is made together with the authenticator."""
 
 BEGUN = "begun_device"
 """What a session remembers the device by that it has begun to set up: no other session sees its secret."""
 
-CLOCK_WRONG = (
+CLOCK_WRONG = marked(
     "This code belongs to another time: the clock of your phone is wrong. Set it to automatic time, "
     "wait for the next code, and try again."
 )
@@ -105,9 +114,9 @@ def activate() -> Response | str:
     except Throttled:
         raise
     except TotpOutOfSync:
-        return _set_up_again(begun, CLOCK_WRONG)
+        return _set_up_again(begun, gettext(CLOCK_WRONG))
     except AuthenticationError as error:
-        return _set_up_again(begun, str(error))
+        return _set_up_again(begun, error)
     return _activated(principal)
 
 
@@ -119,7 +128,7 @@ def welcome() -> Response | str:
     if shown is None:
         return redirect(url_for("home.start"))
     ways = services().connecting.ways(drive_url(), visit().account.username, shown["app_password"])
-    return render_template("welcome.html", **shown, ways=ways, drive_url=drive_url(), https=_https())
+    return render_template("welcome.html", **shown, ways=ways, drive_url=drive_url(), https=drive_is_https())
 
 
 # ── recovery codes
@@ -166,11 +175,11 @@ def use_recovery_code() -> Response | str:
     except Throttled:
         raise
     except NotPermitted:
-        visit().tell("Please type your password again first.")
+        visit().tell(gettext("Please type your password again first."))
         return redirect(url_for("sign_in.form"))
     except AuthenticationError as error:
         return refused("lost.html", error, HTTPStatus.FORBIDDEN)
-    visit().tell("The lost device is out. Now set up the new one.")
+    visit().tell(gettext("The lost device is out. Now set up the new one."))
     return redirect(url_for("second_factor.set_up"))
 
 
@@ -184,7 +193,7 @@ def _proved(template: str, context: dict[str, object], onward: str | None) -> Re
     except AuthenticationError as error:
         if onward is not None and template == "code.html":
             visit().remember(next=onward)
-        reason = CLOCK_WRONG if isinstance(error, TotpOutOfSync) else str(error)
+        reason = gettext(CLOCK_WRONG) if isinstance(error, TotpOutOfSync) else error
         return refused(template, reason, HTTPStatus.FORBIDDEN, **context)
     visit().prove(principal)
     return redirect(safe_next(onward) or landing(visit()))
@@ -202,7 +211,7 @@ def _before_set_up(principal: Principal) -> Response | None:
     is_recent = services().clock() - principal.authenticated_at <= fresh_for()
     if is_recent or _begun(principal) is not None:
         return None
-    visit().tell("Please sign in once more: an authenticator is set up right after it.")
+    visit().tell(gettext("Please sign in once more: an authenticator is set up right after it."))
     return redirect(url_for("sign_in.form", next=here))
 
 
@@ -226,7 +235,9 @@ def _begin() -> Enrolment:
 
 
 def _begin_again() -> Response:
-    visit().tell("That took too long, or was begun anew in another browser. Here is a new code to scan.")
+    visit().tell(
+        gettext("That took too long, or was begun anew in another browser. Here is a new code to scan.")
+    )
     return redirect(url_for("second_factor.set_up"))
 
 
@@ -240,7 +251,7 @@ def _offer(enrolment: Enrolment) -> dict[str, object]:
     }
 
 
-def _set_up_again(begun: Enrolment, reason: str) -> Response:
+def _set_up_again(begun: Enrolment, reason: DavserverError | str) -> Response:
     return refused("set_up.html", reason, HTTPStatus.FORBIDDEN, **_offer(begun))
 
 
@@ -249,17 +260,17 @@ def _activated(principal: Principal) -> Response:
     visit().remember(**{BEGUN: None})
     codes = services().recovery_codes.make_first(principal)
     if codes and not services().app_passwords.list(principal.account):
-        issued = services().app_passwords.issue(principal, FIRST_DEVICE, client=client())
+        issued = services().app_passwords.issue(principal, gettext(FIRST_DEVICE), client=client())
         visit().prove(
             principal,
             welcome={
                 "app_password": issued.token,
-                "expires": f"{issued.app_password.expires_at:%Y-%m-%d}",
+                "expires": words.day(issued.app_password.expires_at),
                 "codes": codes,
             },
         )
         return redirect(url_for("second_factor.welcome"))
-    visit().prove(principal, codes=codes, notice="Your new device is in use.")
+    visit().prove(principal, codes=codes, notice=gettext("Your new device is in use."))
     if codes:
         return redirect(url_for("second_factor.recovery_codes"))
     return redirect(safe_next(visit().take_out("next")) or url_for("home.start"))
@@ -267,7 +278,3 @@ def _activated(principal: Principal) -> Response:
 
 def _minutes() -> int:
     return services().settings.login.totp_fresh_minutes
-
-
-def _https() -> bool:
-    return services().connecting.https

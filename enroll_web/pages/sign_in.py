@@ -5,10 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from davserver.errors import AuthenticationError, NotPermitted, Throttled
 from davserver.model import AuthMethod
+from davserver.texts import marked
 from enroll_web.entrance import Level, landing, needs, safe_next
 from enroll_web.forms import refused
 from enroll_web.pages import oidc
@@ -16,7 +18,7 @@ from enroll_web.visit import client, services, visit
 
 pages = Blueprint("sign_in", __name__)
 
-WRONG = "The name or the password is not right."
+WRONG = marked("The name or the password is not right.")
 
 
 @pages.get("/sign-in")
@@ -41,7 +43,7 @@ def sign_in() -> Response | str:
     except Throttled:
         raise
     except AuthenticationError:
-        return refused("sign_in.html", WRONG, HTTPStatus.FORBIDDEN, next=onward, name=name)
+        return refused("sign_in.html", gettext(WRONG), HTTPStatus.FORBIDDEN, next=onward, name=name)
     except NotPermitted as error:
         return refused("sign_in.html", error, HTTPStatus.FORBIDDEN, next=onward, name=name)
     visit().sign_in(principal, next=onward)

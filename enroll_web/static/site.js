@@ -13,10 +13,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     const text = lines.length ? Array.from(lines, (line) => line.textContent.trim()).join("\n") : source.textContent;
     try {
       await navigator.clipboard.writeText(text);
-      say(button, "Copied");
+      say(button, button.dataset.copied);
     } catch {
       getSelection().selectAllChildren(source);
-      say(button, "Marked: now copy it");
+      say(button, button.dataset.marked);
     }
     setTimeout(() => say(button, ...words), 4000);
   });

@@ -308,7 +308,7 @@ def test_a_stolen_laptop(drive: Drive, alice: Person, arrive: Arrive) -> None:
     follow(page, "A device was stolen")
     at(page, "A device was stolen")
     press(page, "Revoke everything")
-    expect(told(page)).to_contain_text("Revoked: 1 app passwords")
+    expect(told(page)).to_contain_text("Revoked: 1 app password. Every")
     assert drive.request("GET", "", alice.device)[0] == 401
     laptop.reload()
     at(laptop, "Sign in")

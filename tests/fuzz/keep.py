@@ -21,7 +21,7 @@ FUZZED = (
     "davserver.serving.reader",
     "davserver.dav.if_header",
     "davserver.dav.uri",
-    "davserver.dav.conditions",
+    "davserver.sending.conditions",
     "davserver.vault.paths",
 )
 """Modules of which it is noticed which lines run."""

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from wsgidav.dav_error import DAVError
 
-from davserver.dav.conditions import Unsatisfiable, parse_range
 from davserver.dav.if_header import MAX_IF_CHARS, any_holds, parse_if, submitted
 from davserver.dav.uri import parse_destination, parse_target
 from davserver.errors import DavserverError
+from davserver.sending.conditions import Unsatisfiable, parse_range
 from davserver.serving.head import MAX_FIELDS, MAX_TARGET_BYTES, Head, Refused, parse_head
 from tests.fuzz import h11_reader, tape
 from tests.fuzz.difference import difference

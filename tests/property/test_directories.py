@@ -61,7 +61,14 @@ class TwoProcesses(RuleBasedStateMachine):
     )
     def change(self, who: int, data: st.DataObject, fault: str | None) -> None:
         """Something is done by one of the two, or fails in the middle."""
-        verb = data.draw(st.sampled_from(["mkdir", "mkdir", "put", "move", "move", "move", "delete", "copy"]))
+        for store in self.stores:
+            store.clock.advance(seconds=1)  # so that the order of the trash is the order of things
+        verb = data.draw(
+            st.sampled_from(["mkdir", "mkdir", "put", "move", "move", "move", "delete", "copy", "restore"])
+        )
+        if verb == "restore":
+            self._restore(who, data, fault)
+            return
         collections = [
             "",
             *sorted(path for path, content in self.drives[who].tree().items() if content is None),
@@ -77,6 +84,15 @@ class TwoProcesses(RuleBasedStateMachine):
         with self._failing(who, fault), suppress(DavserverError):
             getattr(drive, verb)(*arguments, **options)
             self.changes[verb] += 1
+
+    def _restore(self, who: int, data: st.DataObject, fault: str | None) -> None:
+        """Something comes back from the trash, perhaps the folder of the device, or what holds it."""
+        entries = self.drives[who].vault.trash(limit=1000)
+        if entries:
+            chosen = data.draw(st.integers(0, len(entries) - 1))
+            with self._failing(who, fault), suppress(DavserverError):
+                self.drives[who].vault.restore(entries[chosen].id)
+                self.changes["restore"] += 1
 
     @contextmanager
     def _failing(self, who: int, fault: str | None) -> Iterator[None]:
@@ -164,4 +180,4 @@ def test_no_change_is_ever_missed(tmp_path: Path) -> None:
         ),
     )
     assert TwoProcesses.changes.total() >= FEWEST_CHANGES
-    assert set(TwoProcesses.changes) == {"mkdir", "put", "move", "delete", "copy"}
+    assert set(TwoProcesses.changes) == {"mkdir", "put", "move", "delete", "copy", "restore"}

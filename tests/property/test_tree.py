@@ -1,8 +1,8 @@
 """The vault against plain dictionaries: whatever two accounts and their devices do, both say the same.
 
 A model of a tree with its locks and properties is a few pages of rules (`tree_model.py`); the vault has
-encryption, quota, shared contents, garbage collection and failing disks behind it, and nobody may be able to
-tell.
+encryption, quota, shared contents, trash, garbage collection and failing disks behind it, and nobody may be
+able to tell. The trash itself is in `test_history.py`.
 """
 
 from __future__ import annotations

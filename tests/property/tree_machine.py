@@ -18,10 +18,10 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from davserver.errors import DavserverError, NotFound, StorageFull, StorageUnavailable
+from davserver.errors import DavserverError, FolderGone, NotFound, StorageFull, StorageUnavailable
 from davserver.model import Node
 from davserver.vault.paths import VaultPath
-from tests.property.tree_model import NEW_TOKEN, Held, Model, Seen, key_of, name_of, parent_of
+from tests.property.tree_model import NEW_TOKEN, Held, Model, Seen, Wrong, key_of, name_of, parent_of
 from tests.property.tree_requests import OFTEN, REQUESTS, Asking, Request
 from tests.unit.vault.store import Drive, Store, make_store
 
@@ -93,7 +93,7 @@ class TreeMachine(RuleBasedStateMachine):
         """Do it to both; the vault refuses for a reason that the model knows, or neither refuses."""
         before = asking.model
         after = copy.deepcopy(before)
-        wrong = {NotFound} if before.top is None else request.model(after)
+        wrong: Wrong = {FolderGone} if before.top is None else request.model(after)
         with self._failing(fault):
             error, result = _outcome(request.real)
         if fault is not None and isinstance(error, StorageUnavailable):
@@ -147,6 +147,8 @@ class TreeMachine(RuleBasedStateMachine):
             self._look(self.asking(data))
         elif kind == "device limited":
             self._limit_a_device(data)
+        elif kind == "another setting":
+            self.store.keep(keep_days=data.draw(st.sampled_from([0, 30])))
         elif kind == "expiry":
             self._wait(data.draw(st.sampled_from([1, 5, 5, 60, 700])))
         else:
@@ -203,11 +205,15 @@ class TreeMachine(RuleBasedStateMachine):
 
     def _require_tidy(self) -> None:
         assert self.store.problems() == []
-        entries = sum(len(model.tree) for model in self.models.values())
         locks = sum(len(model.locks) for model in self.models.values())
-        assert self.store.sql("SELECT (SELECT count(*) FROM node), (SELECT count(*) FROM lock)") == [
-            (entries, locks)
-        ]
+        assert self.store.sql("SELECT count(*) FROM lock") == [(locks,)]
+        for name, model in self.models.items():
+            with self.store.database.read() as tx:
+                kinds = tx.summary.nodes_by_kind(self.drives[name].principal.account.id)
+            assert sum(kinds.values()) + 1 == len(model.tree)
+        if self.store.vaults.limits.history.keep_days == 0:
+            entries = sum(len(model.tree) for model in self.models.values())
+            assert self.store.sql("SELECT count(*) FROM node") == [(entries,)]
         assert self.store.sql("SELECT count(*) FROM blob") == self.store.sql(
             "SELECT count(DISTINCT blob_id) FROM node"
         )
@@ -217,7 +223,7 @@ class TreeMachine(RuleBasedStateMachine):
     def counters_are_exact(self) -> None:
         """At every moment."""
         for name in ACCOUNTS:
-            assert self.drives[name].used == self.models[name].used
+            assert self.drives[name].live == self.models[name].used
 
     def teardown(self) -> None:
         """In the end everything is compared, names in their first spelling and all bytes."""

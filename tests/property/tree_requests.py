@@ -225,7 +225,7 @@ REQUESTS: dict[str, Callable[[Asking], Request]] = {
     "UNLOCK": unlock,
 }
 
-OTHERS = ["GET", "PROPFIND", "device limited", "expiry", "garbage collection"]
+OTHERS = ["GET", "PROPFIND", "device limited", "expiry", "another setting", "garbage collection"]
 """What changes nothing, or nothing that a client has asked for."""
 
 OFTEN = [*REQUESTS, *OTHERS, "PUT", "LOCK", "LOCK", "LOCK", "MOVE", "COPY", "PROPPATCH"]

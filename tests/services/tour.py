@@ -20,13 +20,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from davserver.clock import utc_now
-from davserver.model import Scope
+from davserver.accounts.health import Sign, Trouble
+from davserver.accounts.health_notes import Note, NoteWriter
+from davserver.clock import to_seconds, utc_now
+from davserver.model import AccountId, Scope
 from davserver.vault.paths import VaultPath
 from tests.factories import make_principal
 from tests.fakes import FrozenClock
 from tests.mail import mailbox
-from tests.services import company
+from tests.services import company, file_walk
 from tests.services.browser import chromium, visit
 from tests.services.guest import PASSWORD, Guest, Stop
 from tests.services.keycloak import Keycloak
@@ -39,6 +41,9 @@ START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 LONG_NAME = "maximiliane-alexandra.von-hohenstein-schwarzenberg@admin.example"
 LONG_LABEL = "Notebook of the archive on the third floor, next to the printer"
 """As long as a user name may be, and a label as somebody would write who has many devices."""
+
+GERMAN = "-german"
+"""Ends the names of stops whose page is in German."""
 
 FREE_ATTEMPTS = 5
 """After so many wrong passwords in a row one has to wait."""
@@ -66,6 +71,9 @@ class Tour:
             alice = Guest(self.site, first, self.clock)
             yield "The first run", _first_run(alice)
             self._furnish()
+            yield "In German", _in_german(alice)
+            yield "Connecting a device", _connecting(alice)
+            yield "Files", file_walk.walk(alice)
             yield "Devices", _devices(alice)
             yield "The second factor", _second_factor(alice)
             yield "One's own data", _own_data(alice)
@@ -88,7 +96,7 @@ class Tour:
         issue = services.app_passwords.issue
         phone = issue(alice, "Phone", scopes=Scope.READ_ONLY)
         self.clock.advance(minutes=1)
-        issue(alice, "Loan from IT", expires_at=datetime(2026, 10, 1, tzinfo=UTC))
+        loan = issue(alice, "Loan from IT", expires_at=datetime(2026, 10, 1, tzinfo=UTC))
         self.clock.advance(minutes=1)
         issue(
             alice,
@@ -106,6 +114,15 @@ class Tour:
         services.authenticator.authenticate(
             "alice", phone.token, "203.0.113.7", "Mozilla/5.0 (Android) DAVx5/4.4.3"
         )
+        self._note_health(account.id, phone.app_password.id, loan.app_password.id)
+
+    def _note_health(self, account_id: AccountId, phone: str, loan: str) -> None:
+        """What two devices have done: one of them wants more than it may, the other one is over."""
+        now = to_seconds(self.clock())
+        done = (Sign.CONNECTED, Sign.LISTED, Sign.READ)
+        notes: dict[Note, int] = {(account_id, phone, sign): now for sign in done}
+        notes |= {(account_id, phone, Trouble.READ_ONLY): now, (account_id, loan, Trouble.EXPIRED): now}
+        NoteWriter(self.site.services.database).write(notes)
 
 
 @contextmanager
@@ -158,6 +175,14 @@ def _first_run(alice: Guest) -> Iterator[Stop]:
     yield alice.type_code(alice.code(), "Activate").note_codes().at("welcome")
 
 
+def _in_german(alice: Guest) -> Iterator[Stop]:
+    """Another language, chosen at the foot of a page, as far as three pages."""
+    yield alice.open("/start").press("Deutsch").at(f"start{GERMAN}")
+    yield alice.open("/app-passwords").at(f"app-passwords{GERMAN}")
+    yield alice.open("/app-passwords/new").at(f"app-password-new{GERMAN}")
+    alice.press("English")
+
+
 def _devices(alice: Guest) -> Iterator[Stop]:
     """App passwords: made, shown once, listed, revoked."""
     yield alice.open("/start").at("start")
@@ -172,6 +197,21 @@ def _devices(alice: Guest) -> Iterator[Stop]:
     yield alice.press("Revoke Laptop").at("app-password-revoked")
     yield alice.open("/app-passwords/stolen").at("stolen")
     yield alice.press("Revoke everything").at("app-passwords-none")
+
+
+def _connecting(alice: Guest) -> Iterator[Stop]:
+    """From the choice of a program to what it has done."""
+    yield alice.open("/connect").at("connect")
+    yield alice.follow("rclone").at("connect-program")
+    alice.page.get_by_text("Limit it further").click()
+    alice.fill({"Only this folder": "no/such/folder"})
+    yield alice.press("Make app password").at("connect-refused", 422)
+    alice.fill({"Only this folder": ""}).press("Make app password")
+    yield alice.at("connect-rclone")
+    yield alice.open("/app-passwords").follow("How is rclone?").at("device-new")
+    alice.open("/connect/windows").press("Make app password")
+    yield alice.at("connect-windows")
+    yield alice.open("/app-passwords").follow("How is Phone?").at("device")
 
 
 def _second_factor(alice: Guest) -> Iterator[Stop]:

@@ -37,6 +37,9 @@ OWNER = '<D:owner xmlns:D="DAV:">somebody</D:owner>'
 
 PASSWORD = "a password of a test account"
 
+TRASH = b"\xff" * 16
+"""docs/format.md, "Trash and previous versions"."""
+
 
 @dataclass
 class Kept:
@@ -46,6 +49,8 @@ class Kept:
         contents: by path as the reader writes it; None for collections.
         metadata: size, times, SHA-1 and MD5 by path.
         owners: owners of locks by path and the id of the lock.
+        before: contents that files had before, latest first, by the name that the files had.
+        trash: what was deleted, by the path where it was.
     """
 
     contents: dict[str, bytes | None] = field(default_factory=dict)
@@ -53,6 +58,8 @@ class Kept:
     properties: dict[str, dict[str, bytes]] = field(default_factory=dict)
     owners: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
     totp_secrets: list[bytes] = field(default_factory=list)
+    before: dict[str, list[list[bytes]]] = field(default_factory=dict)
+    trash: dict[str, bytes | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -122,7 +129,24 @@ def found_in(vault: ReadVault) -> Kept:
             kept.properties[path] = found["properties"]
         if found["owners"]:
             kept.owners[path] = found["owners"]
+    _add_history(vault, kept)
     return kept
+
+
+def _add_history(vault: ReadVault, kept: Kept) -> None:
+    """What lies below the id of the trash, and below files."""
+    places: dict[str, str] = {}
+    for name, found in vault.walk(TRASH):
+        top, _, below = name[1:].partition("/")
+        if not below:
+            places[top] = "/" + "/".join(found["extras"]["kept"]["path"])
+        kept.trash[f"{places[top]}/{below}".rstrip("/")] = found["content"]
+    for row in vault.rows("node", "kind = 1"):
+        before = [found for _, found in vault.walk(row["node_id"])]
+        if before:
+            before.sort(key=lambda found: -found["extras"]["kept"]["at"])
+            name = before[0]["extras"]["kept"]["name"]
+            kept.before[name] = sorted([*kept.before.get(name, []), [found["content"] for found in before]])
 
 
 class Filler:
@@ -153,6 +177,10 @@ class Filler:
         self._put("/docs/65536", b"overwritten")
         vault.move(at("/docs/deep/moves"), at("/moved"), overwrite=False)
         vault.delete(at("/copy/deep/goes"))
+        vault.delete(at("/thrown"))
+        self.kept.trash = {"/copy/deep/goes": b"goes", "/thrown": None, "/thrown/away": b"thrown away"}
+        was = content(self._name, 65_536)
+        self.kept.before = {"65536": sorted([[was], [was[::-1]]])}
         vault.patch(at("/docs"), changes=PROPERTIES)
         vault.patch(at("/"), changes={"plain": PROPERTIES["plain"]})
         vault.patch(at("/moved"), modified_ns=-5, changes={"plain": PROPERTIES["plain"]})
@@ -165,7 +193,7 @@ class Filler:
         return self.kept
 
     def _make_tree(self) -> None:
-        for folder in ("/docs", "/docs/deep", "/docs/deep/" + "n" * 60, "/" + "e\u0301" * 80):
+        for folder in ("/docs", "/docs/deep", "/docs/deep/" + "n" * 60, "/" + "e\u0301" * 80, "/thrown"):
             self._vault.make_collection(VaultPath.parse(folder))
         for size in SIZES:
             self._put(f"/docs/{size}", content(self._name, size))
@@ -173,6 +201,7 @@ class Filler:
         for name in (NFC, "\u65e5\u672c\u8a9e", "a&b <c> 100%", "goes", "moves"):
             self._put(f"/docs/deep/{name}", name.encode())
         self._put(f"/{NFD}", b"decomposed")
+        self._put("/thrown/away", b"thrown away")
 
     def _put(self, path: str, data: bytes) -> None:
         with self._vault.write(VaultPath.parse(path)) as upload:

@@ -18,7 +18,7 @@ from tests.vectors.stored import NFC, NFD, SIZES, StoredStore, content, make_sto
 from tests.vectors.tables import BESIDE
 
 UNVOUCHED = {
-    "account": {"used", "structure_version"},
+    "account": {"used", "kept", "structure_version"},
     "app_password": {"last_used_at", "last_used_from", "last_used_client"},
     "blob": {"heartbeat_at", "unreferenced_at"},
     "instance": {"created_at", "issuer"},
@@ -26,7 +26,7 @@ UNVOUCHED = {
 }
 """Columns that docs/format.md says nothing vouches for, or that only a server needs."""
 
-UNREAD = {"alembic_version", "hidden_tree", "lease", "node_version", "throttle", *BESIDE, "audit_entry"}
+UNREAD = {"alembic_version", "hidden_tree", "kept", "lease", "throttle", *BESIDE, "audit_entry"}
 """Tables that hold nothing of an account's files."""
 
 READ = (*sorted(AUTHENTICATED.keys() - UNREAD), "inline_blob", "instance", "master_key", "node", "property")
@@ -49,7 +49,10 @@ def altered(stored: StoredStore, tmp_path: Path) -> StoredStore:
 
 
 def test_the_reader_sees_what_was_stored(stored: StoredStore) -> None:
-    """Of both accounts: paths, contents, sizes, times, digests, properties, owners of locks, TOTP secrets."""
+    """Of both accounts: paths, contents, sizes, times, digests, properties, owners of locks, TOTP secrets.
+
+    And what files were before, and what is in the trash.
+    """
     assert stored.read() == stored.kept
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from davserver.accounts.audit_log import AuditLog
 from davserver.accounts.audit_trail import AuditEntry, AuditTrail, Search
+from davserver.accounts.health import HealthRecords
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.service import Accounts, read_account
 from davserver.audit import AuditEvent
@@ -23,6 +24,7 @@ from davserver.keyring import Keyring, known_masters
 from davserver.master_key import load_master_keys
 from davserver.model import AuthMethod, Principal
 from davserver.vault.access import Access
+from davserver.vault.download import Download
 from davserver.vault.locks import Wanted
 from davserver.vault.maintenance import Maintenance
 from davserver.vault.moment import Demands
@@ -99,14 +101,20 @@ class Questions:
         for device in ("alice", "reads", "keeps", "folder", "office", "over", "revoked", "bob", "carol"):
             self._ask(f"sign in: {device}", self._device_shown, device)
         self._ask("sign in: office, from outside", self._device_shown, "office", OUTSIDE)
+        for name in ("alice", "bob"):
+            self._ask(f"health: {name}", self._health, name)
         self._look("alice", PATHS, ("/", "/locked/file", "/shared", "/born"))
         self._look("bob", ("/", "/docs/small", "/locked"))
         self._look("folder", ("/", "/small"))
+        for name in ("alice", "bob"):
+            self._ask(f"trash: {name}", self._trash, name)
+            self._ask(f"versions: {name}", self._versions, name)
         self._site()
         for name in ("dave", "erin"):
             self._ask(f"confirmed: {name}", self._confirmed, name)
         self._log()
         self._people()
+        self._ask("restore", self._back)
         self._writes()
         self._ask("collect", self._collect)
         for path in ("/docs/small", "/copy"):
@@ -132,6 +140,9 @@ class Questions:
         account = principal.account
         who = (account.id, account.username, account.subject, account.state, account.quota, account.sealed)
         return who, principal.scopes, principal.root_id
+
+    def _health(self, name: str) -> object:
+        return HealthRecords(self._world.database).of_all(self._world.accounts.find(name))
 
     def _vault(self, device: str) -> Vault:
         if device not in self._opened:
@@ -175,12 +186,52 @@ class Questions:
             facts |= {node.name: node, **{f"{node.name}: {name}": value for name, value in values.items()}}
         return facts
 
+    # ── what was deleted or overwritten
+    def _trash(self, name: str) -> Answers:
+        """Each entry for itself, with its content if it is a file."""
+        vault = self._vault(name)
+        return {
+            entry.id.hex(): (entry, None if entry.node.is_collection else self._read(vault.read(entry.node)))
+            for entry in vault.trash()
+        }
+
+    def _versions(self, name: str) -> Answers:
+        """Each for itself, with its content."""
+        vault = self._vault(name)
+        return {
+            version.id.hex(): (version, self._read(vault.read_version(version)))
+            for version in vault.versions(at("/docs/small"))
+        }
+
+    @staticmethod
+    def _read(download: Download) -> bytes:
+        with download:
+            return b"".join(map(bytes, download.blocks()))
+
+    def _back(self) -> None:
+        """What is brought back is what was there."""
+        vault, kept = self._vault("alice"), self._known.kept
+        for path, inside in (("/single", "/single"), ("/thrown", "/thrown/file")):
+            self._ask(f"restore: {path}", lambda path=path: vault.restore(kept[f"alice{path}"]).path)
+            self._ask(f"restored: {path}", lambda inside=inside: self._content(vault, inside))
+        self._ask(
+            "restore a version",
+            lambda: vault.restore_version(at("/docs/small"), kept["alice/docs/small"]).size,
+        )
+        self._ask("version restored", lambda: self._content(vault, "/docs/small"))
+        self._ask("purge another's", lambda: vault.purge(kept["bob/single"]))
+
+    def _content(self, vault: Vault, path: str) -> bytes:
+        return self._read(vault.read(vault.stat(at(path))))
+
     # ── people ──────────────────────────────────────────────────────────────────────────────────────────────
     def _people(self) -> None:
         world, codes = self._world, self._known.codes
         totp, recovery = make_totp(world), recovery_codes(world)
         for name in ("alice", "bob", "carol"):
-            self._ask(f"account: {name}", lambda name: replace(world.accounts.find(name), used=0), name)
+            self._ask(
+                f"account: {name}", lambda name: replace(world.accounts.find(name), used=0, kept=0), name
+            )
             self._ask(f"devices: {name}", self._devices, name)
             self._ask(f"password: {name}", self._sign_in, name, PASSWORD)
         self._ask("password wrong: alice", self._sign_in, "alice", "wrong")
@@ -315,7 +366,9 @@ class Questions:
         def open_access(row: AccountRow) -> Access:
             return self._vaults.access(make_principal(read_account(world.keyring, row), world.clock))
 
-        return Maintenance(world.database, world.blobs, world.keyring, world.clock, open_access)
+        return Maintenance(
+            world.database, world.blobs, world.keyring, world.clock, open_access, self._vaults.limits.history
+        )
 
     def _verify(self) -> set[object]:
         world = self._world

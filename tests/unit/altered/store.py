@@ -8,11 +8,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from davserver.accounts.audit_log import AuditLog
+from davserver.accounts.health import Sign, Trouble
 from davserver.accounts.profiles import Profiles
 from davserver.accounts.recovery import RecoveryCodes
 from davserver.accounts.verdicts import News, Standing
 from davserver.audit import AuditEvent
 from davserver.clock import to_seconds
+from davserver.db.engine import Transaction
+from davserver.db.signs import SignRow
 from davserver.errors import DavserverError
 from davserver.model import AuthMethod, BlobId, NodeId, Scope
 from davserver.rotation import Rotation
@@ -57,6 +60,7 @@ class Known:
         codes: recovery codes of alice: one that was used, and one that was not.
         browsers: what is in their cookies, by account.
         links: what is in the links that they gave, by account.
+        kept: ids of what is in the trash, and of previous versions, by account and path.
     """
 
     tokens: dict[str, str] = field(default_factory=dict)
@@ -65,6 +69,7 @@ class Known:
     codes: dict[str, str] = field(default_factory=dict)
     browsers: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, NodeId] = field(default_factory=dict)
 
 
 def recovery_codes(world: World) -> RecoveryCodes:
@@ -123,14 +128,18 @@ class FullStore:
             self.known.secrets["bob's next"] = totp.begin(principal).secret
 
     def _fill_tree(self, vault: Vault, name: str) -> None:
-        for path in ("/docs", "/locked", "/shared"):
+        for path in ("/docs", "/locked", "/shared", "/thrown"):
             vault.make_collection(at(path))
+        self._put(vault, "/docs/small", b"before " + name.encode())
         self._put(vault, "/docs/small", name.encode())
         self._put(vault, "/docs/large", name.encode() + LARGE)
         self._put(vault, "/locked/file", b"locked")
         self._put(vault, "/goes", b"garbage" + LARGE)
         vault.copy(at("/docs/large"), at("/copy"), overwrite=False)
-        vault.delete(at("/goes"))
+        gone = vault.delete(at("/goes"))
+        assert gone is not None
+        vault.purge(gone)
+        self._throw_away(vault, name)
         vault.patch(at("/docs"), changes={"{urn:x}a": f"<a>{name}</a>", "b": "<b/>"}, modified_ns=5)
         vault.patch(at("/docs/small"), changes={"b": f"<b>{name}</b>"})
         for path, exclusive, infinite in (
@@ -140,6 +149,16 @@ class FullStore:
         ):
             wanted = Wanted(exclusive, infinite, f"<owner>{name}</owner>", 3600)
             self.known.locks[f"{name}{path}"] = vault.lock(at(path), wanted).shown.lock.token
+
+    def _throw_away(self, vault: Vault, name: str) -> None:
+        """A collection and a file into the trash."""
+        self._put(vault, "/thrown/file", b"thrown " + name.encode())
+        self._put(vault, "/single", b"single " + name.encode())
+        for path in ("/thrown", "/single"):
+            entry = vault.delete(at(path))
+            assert entry is not None
+            self.known.kept[f"{name}{path}"] = entry
+        self.known.kept[f"{name}/docs/small"] = vault.versions(at("/docs/small"))[0].id
 
     @staticmethod
     def _put(vault: Vault, path: str, data: bytes, demands: Demands | None = None) -> str:
@@ -189,7 +208,7 @@ class FullStore:
         make_sign_in(world).with_password("bob", "wrong", client=OUTSIDE, method=AuthMethod.TERMINAL)
 
     def _leave_unfinished(self, world: World) -> None:
-        """What a crash leaves: an upload and a copy that were never finished; and a note of a use."""
+        """What a crash leaves: an upload and a copy that were never finished; and notes of devices."""
         vaults = make_vaults(world)
         vault = vaults.open(make_principal(world.accounts.find("alice"), self.clock))
         upload = vault.write(at("/unfinished"))
@@ -200,7 +219,16 @@ class FullStore:
             tx.nodes.hide(account_id, NodeId(b"hidden copy 0001"), now=0)
             for token in self.known.tokens.values():
                 tx.credentials.record_use(token.removeprefix("ew1-")[:10], now=1, client=INSIDE)
+            self._note_health(world, tx)
             tx.commit()
+
+    def _note_health(self, world: World, tx: Transaction) -> None:
+        """What some devices have done and were refused for."""
+        for device, name in (("alice", "alice"), ("reads", "alice"), ("bob", "bob")):
+            app_id = self.known.tokens[device].removeprefix("ew1-")[:10]
+            account_id = world.accounts.find(name).id
+            for sign in (Sign.READ, Trouble.WRONG_SECRET):
+                tx.signs.note([SignRow(account_id, app_id, sign.value, 10, 20)])
 
     def _rotate(self, world: World) -> None:
         """Another master key, which takes the pepper over."""

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from davserver.accounts.health import Sign, Trouble
+from davserver.accounts.health_notes import NoteWriter
+from davserver.clock import to_seconds
 from tests.certificates import one_pair, write_pair
 from tests.unit.cli.conftest import PASSWORD, Cli
 from tests.unit.crypto.test_certificates import ISSUED
@@ -73,7 +76,7 @@ def test_people_get_the_same_commands(cli: Cli, monkeypatch: pytest.MonkeyPatch)
         assert command.replace(shown["app_password"], "") in [
             one.replace(token_of(said), "") for one in lines
         ], name
-    assert f"Go > Connect to Server and enter {URL}" in said
+    assert f"Connect to Server from the menu Go and enter {URL}" in said
     assert "Over https, " not in said
 
 
@@ -137,3 +140,22 @@ def test_an_app_password_is_shown_whatever_became_of_the_certificate(
     shown = issued(cli, monkeypatch, tls_certificate=certificate, tls_key=tmp_path / "tls.key")
     assert shown["app_password"]
     assert shown["commands"].keys() == RCLONE | BY_HTTPS
+
+
+def test_how_a_device_is(cli: Cli) -> None:
+    """The list of app passwords says what each has done, and what it is in trouble for."""
+    device = cli.enrol("alice").objects[-1]["id"]
+    (before,) = cli("app-password", "list", "alice", "--json").objects
+    assert (before["done"], before["troubles"]) == ({}, {})
+    assert "[" not in cli("app-password", "list", "alice").out
+    now = to_seconds(cli.clock())
+    with cli.services() as services:
+        account_id = services.accounts.find("alice").id
+        notes = {
+            (account_id, device, what): now for what in (Sign.READ, Trouble.READ_ONLY, Trouble.NO_DELETE)
+        }
+        NoteWriter(services.database).write(notes)
+    (listed,) = cli("app-password", "list", "alice", "--json").objects
+    assert listed["done"] == {"read": cli.clock().isoformat()}
+    assert listed["troubles"].keys() == {"read-only", "no-delete"}
+    assert cli("app-password", "list", "alice").out.rstrip().endswith("  [read-only, no-delete]")

@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 
 from davserver.accounts.bearer import BearerAuthenticator
 from davserver.accounts.gate import OpenGate
+from davserver.accounts.health import TOKENS, Trouble
 from davserver.accounts.second_factor import ProvedHere, ProvedThere, SecondFactor
 from davserver.accounts.sessions import Sessions, WebSession
 from davserver.accounts.watch import RECHECK_SECONDS, Transfers
@@ -51,6 +52,7 @@ from tests.fake_keycloak import (
     private_key,
     public_jwk,
 )
+from tests.unit.accounts.test_health_of_refusals import Remembered
 from tests.unit.dav.door import SHA1_ONLY, Answer, Door, Doorkeeper, make_door
 from tests.unit.identity.conftest import Seconds
 
@@ -92,6 +94,7 @@ class Company:
         door: before which somebody stands with a token.
         bearer: what judges it.
         session: alice's browser.
+        noted: what is noted of devices.
     """
 
     door: Door
@@ -102,6 +105,7 @@ class Company:
     sessions: Sessions
     account: Account
     session: WebSession
+    noted: Remembered
 
     def ask(self, token: str, method: str = "PROPFIND", name: str = "") -> Answer:
         """One request with a token."""
@@ -140,8 +144,9 @@ def make_company(folder: Path, *, step_up: StepUp | None = None, threads: bool =
         factor: SecondFactor = ProvedHere(world.accounts, elsewhere)
         if step_up is not None:
             factor = ProvedThere(world.accounts, elsewhere, step_up, world.clock)
+        noted = Remembered()
         bearer = BearerAuthenticator(
-            sign_on, world.accounts, factor, elsewhere, gate, world.clock, world.audit
+            sign_on, world.accounts, factor, elsewhere, gate, world.clock, world.audit, noted
         )
         tokens = BearerTokens(bearer.authenticate, bearer.still_open, fake.issuer, CLI, "")
         accounts = {"alice": world.accounts.find("alice")}
@@ -151,7 +156,7 @@ def make_company(folder: Path, *, step_up: StepUp | None = None, threads: bool =
             None, make_principal(account, world.clock, fresh_totp=False), provider_session=SESSION
         )
         session = sessions.prove(signed_in, make_principal(account, world.clock), {})
-        yield Company(door, bearer, fake, gate, seconds, sessions, account, session)
+        yield Company(door, bearer, fake, gate, seconds, sessions, account, session, noted)
 
 
 @pytest.fixture
@@ -177,7 +182,7 @@ def test_a_token_opens_the_drive(company: Company) -> None:
     assert company.door.get("file").body == b"content"
     assert company.door.ask("DELETE", "file").status == 204
     principal = company.bearer.authenticate(token, "192.0.2.1")
-    assert (principal.account, principal.method) == (company.account, AuthMethod.BEARER)
+    assert (principal.account.id, principal.method) == (company.account.id, AuthMethod.BEARER)
     assert principal.totp_at == company.door.world.clock().replace(microsecond=0)
 
 
@@ -584,6 +589,24 @@ def test_refusals_are_recorded_within_bounds(company: Company) -> None:
     company.ask(company.fake.bearer())
     (*_, last) = company.door.world.audit.of(AuditEvent.TOKEN_REFUSED)
     assert (last.reason, company.gate.asked) == ("account suspended", asked)
+
+
+def test_what_tokens_are_refused_for_is_noted(company: Company) -> None:
+    """Of the account that a sound token names; of one that is none, nothing is: anybody can send those."""
+    for token in ("a.b.c", company.fake.bearer(exp=1), company.fake.bearer(sub="nobody")):
+        assert not company.is_open(token)
+    assert company.noted.notes == []
+    assert not company.is_open(company.fake.bearer(sid=OTHER_SESSION))
+    company.gate.error = AuthenticationError("gone")
+    assert not company.is_open(company.fake.bearer())
+    company.gate.error = None
+    company.door.world.accounts.suspend(company.account.username)
+    assert not company.is_open(company.fake.bearer())
+    assert company.noted.notes == [
+        (company.account.id, TOKENS, Trouble.NO_SECOND_FACTOR),
+        (company.account.id, TOKENS, Trouble.LEFT),
+        (company.account.id, TOKENS, Trouble.SUSPENDED),
+    ]
 
 
 def test_an_altered_proof_is_recorded(company: Company) -> None:

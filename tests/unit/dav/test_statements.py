@@ -126,7 +126,8 @@ COSTS: dict[str, tuple[Request, list[str], int]] = {
     "OPTIONS": (("OPTIONS", "/a/b/c/f", {}, b""), [READS], 1),
     # before the body: credential, name; commit: name, blob, inline bytes, node, quota
     "PUT new": (("PUT", "/a/b/c/new", {}, bytes(4096)), [READS, WRITES], 7),
-    "PUT over": (("PUT", "/a/b/c/f", {}, bytes(4096)), [READS, WRITES], 7),
+    # and what was there is kept: node, note
+    "PUT over": (("PUT", "/a/b/c/f", {}, bytes(4096)), [READS, WRITES], 9),
     "PUT at the top": (("PUT", "/new", {}, bytes(4096)), [READS, WRITES], 7),
     "PUT on condition": (("PUT", "/a/b/c/new", {"If-None-Match": "*"}, b"1"), [READS, WRITES], 7),
     # the body of a PROPFIND is waited for, with no transaction open: credential | name
@@ -140,8 +141,10 @@ COSTS: dict[str, tuple[Request, list[str], int]] = {
     "PROPFIND 1, no body": (("PROPFIND", "/a/b/c", {"Depth": "1"}, b""), [READS], 5),
     # credential | name, node
     "MKCOL": (("MKCOL", "/a/b/c/new", {}, b""), [READS, WRITES], 3),
-    # credential | name, blob marked, row, quota
+    # credential | name, row, note, quota
     "DELETE": (("DELETE", "/a/b/c/f", {}, b""), [READS, WRITES], 5),
+    # and its bytes counted
+    "DELETE a collection": (("DELETE", "/a/b", {}, b""), [READS, WRITES], 6),
     # credential | two names, row
     "MOVE": (("MOVE", "/a/b/c/f", {"Destination": "/dav/a/b/g"}, b""), [READS, WRITES], 4),
     # credential | name, row
@@ -188,7 +191,8 @@ def test_a_device_with_a_folder_costs_no_more(counted: Counted) -> None:
     door.authorization = basic(ALICE, make_app_password(world, account, root_id=folder).token)
     assert counted.cost("GET", "/c/f") == ([READS], 3 + 2)
     assert counted.cost("GET", "/c/f") == ([READS], 3)
-    assert counted.cost("PUT", "/c/f", body=b"1") == ([READS, WRITES], 7)
+    assert counted.cost("PUT", "/c/f", body=b"1") == ([READS, WRITES], 9)
+    assert counted.cost("DELETE", "/c/f") == ([READS, WRITES], 5 + 1)  # where its folder lies
 
 
 class Waiting(io.RawIOBase):
@@ -338,11 +342,14 @@ def test_what_a_request_costs_a_server(tmp_path: Path) -> None:
         ask("GET", "/a/b/c/f")
         assert ask("GET", "/a/b/c/f") == ([READS], 3)
         assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 7)
-        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 7)
+        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 9)
         ask("LOCK", "/a", LOCKINFO, depth="0")
         assert ask("GET", "/a/b/c/f") == ([READS], 3)
-        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 9)
+        assert ask("PUT", "/a/b/c/new", bytes(4096)) == ([READS, WRITES], 11)
         here = threading.get_ident()
         services.uses.close()
-        (elsewhere,) = (steps for thread, steps in heard.by_thread.items() if thread != here)
+        services.health_notes.close()
+        others = [steps for thread, steps in heard.by_thread.items() if thread != here]
+        elsewhere = [step for steps in others for step in steps]
         assert sum(step.startswith("UPDATE app_password") for step in elsewhere) == 1
+        assert sum(step.startswith("INSERT INTO device_sign") for step in elsewhere) <= 3

@@ -35,7 +35,7 @@ def tx(tables: World) -> Iterator[Transaction]:
         for account_id in (ALICE, BOB):
             transaction._connection.exec_driver_sql(  # noqa: SLF001 - a row without the rest of an account
                 "INSERT INTO account"
-                " VALUES (?, ?, ?, 'active', 1000, 0, 0, NULL, 1, 1, x'00', 0, 0, 1, x'00')",
+                " VALUES (?, ?, ?, 'active', 1000, 0, 0, NULL, 1, 1, x'00', 0, 0, 1, x'00', 0)",
                 (account_id, account_id.decode(), account_id.decode()),
             )
         yield transaction

@@ -22,6 +22,7 @@ def make_row(world: World, number: int, *, username: str = "", subject: str = ""
         state="active",
         quota=None,
         used=0,
+        kept=0,
         sealed=False,
         wrapped_key=new.wrapped_key,
         master_key_id=new.master_key_id,

@@ -11,7 +11,7 @@ from davserver.db.blob_index import BlobRow, BlobState
 from davserver.db.engine import Transaction
 from davserver.db.nodes import NodeRow
 from davserver.errors import VersionConflict
-from davserver.model import ROOT_ID, BlobId, NodeId
+from davserver.model import ROOT_ID, TRASH_ID, BlobId, NodeId
 from tests.factories import World
 from tests.unit.db.conftest import ALICE, BOB
 
@@ -38,14 +38,10 @@ def dead(before: BlobRow) -> BlobRow:
     return replace(before, state=BlobState.DEAD, version=before.version + 1, mac=b"dead")
 
 
-def name(tx: Transaction, number: int, *, version_only: bool = False) -> None:
-    """Let a file, or a kept version of one, name the blob."""
-    if version_only:
-        values = (ALICE, bytes([number]) * 16, blob_id(number))
-        tx._connection.exec_driver_sql("INSERT INTO node_version VALUES (?, ?, 1, ?, x'00', 0)", values)  # noqa: SLF001
-        return
+def name(tx: Transaction, number: int, *, parent: NodeId = ROOT_ID) -> None:
+    """Let a file name the blob, or what it was before, or something in the trash."""
     node = NodeRow(
-        ALICE, ROOT_ID, bytes([number]), NodeId(bytes([number]) * 16), 1, blob_id(number), b"sealed", 1
+        ALICE, parent, bytes([number]), NodeId(bytes([number]) * 16), 1, blob_id(number), b"sealed", 1
     )
     tx.nodes.insert([node])
 
@@ -122,12 +118,12 @@ def test_a_claim_needs_the_very_row_that_was_seen(tx: Transaction) -> None:
     assert state_of(tx) == BlobState.DEAD
 
 
-@pytest.mark.parametrize("version_only", [False, True])
-def test_what_is_named_is_never_claimed(tx: Transaction, *, version_only: bool) -> None:
-    """By a file or by a kept version; the mark is forgotten, so that it is not looked at again."""
+@pytest.mark.parametrize("parent", [ROOT_ID, TRASH_ID, NodeId(b"some other file.")])
+def test_what_is_named_is_never_claimed(tx: Transaction, parent: NodeId) -> None:
+    """By a file, or by what is kept; the mark is forgotten, so that it is not looked at again."""
     tx.blobs.insert(replace(row(), state=BlobState.LIVE), now=0)
     tx.blobs.mark_unreferenced(blob_id(1), now=1)
-    name(tx, 1, version_only=version_only)
+    name(tx, 1, parent=parent)
     before = replace(row(), state=BlobState.LIVE)
     assert not tx.blobs.claim(dead(before), old_state=BlobState.LIVE, before=5)
     assert (state_of(tx), marks(tx)) == (BlobState.LIVE, [(0, None)])

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
+from davserver.db import migrate
 from davserver.db.engine import Database
 from davserver.db.migrate import upgrade
 from davserver.db.schema import metadata
 from davserver.errors import ConfigError, StorageUnavailable
+
+MIGRATIONS = Path(migrate.__file__).with_name("migrations")
 
 SCHEMA = sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
 
@@ -61,6 +66,58 @@ def test_a_current_database_is_not_written(database: Database, tmp_path: Path) -
     upgrade(database)
     database.dispose()
     assert (tmp_path / "new.db").read_bytes() == before
+
+
+def as_of(database: Database, revision: str) -> None:
+    """Make the tables as they were in an older version."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.write() as tx:
+        config.attributes["connection"] = tx._connection  # noqa: SLF001
+        command.upgrade(config, revision)
+        tx.commit()
+
+
+ALICES: dict[str, dict[str, object]] = {
+    "master_key": {"key_id": 1, "key_check": b"c", "created_at": 1},
+    "account": {
+        **dict.fromkeys(["account_id", "subject", "username", "state", "key_commitment", "mac"], b"alice"),
+        **dict.fromkeys(["used", "sealed", "key_version", "structure_version", "created_at", "version"], 3),
+        "master_key_id": 1,
+    },
+    "node": {
+        **dict.fromkeys(["account_id", "parent_id", "name_sealed", "node_id", "blob_id"], b"alice"),
+        **dict.fromkeys(["kind", "version"], 1),
+        "metadata_sealed": b"m",
+    },
+    "property": dict.fromkeys(["account_id", "node_id", "name_sealed", "value_sealed"], b"alice"),
+}
+"""A row of each table."""
+
+
+def test_a_store_with_data_gets_trash_and_versions(database: Database) -> None:
+    """Accounts, nodes and what hangs on them stay as they are; nothing is kept yet, and can be."""
+    as_of(database, "0008")
+    before = {}
+    with database.engine.begin() as connection:
+        for table, row in ALICES.items():
+            marks = ", ".join("?" * len(row))
+            insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"  # noqa: S608
+            connection.exec_driver_sql(insert, tuple(row.values()))
+            before[table] = connection.exec_driver_sql(f"SELECT * FROM {table}").one()._asdict()  # noqa: S608
+        connection.exec_driver_sql(
+            "INSERT INTO node_version SELECT account_id, x'00', 1, x'00', x'00', 1 FROM account"
+        )
+    upgrade(database)
+    with database.engine.begin() as connection:
+        for table, row in before.items():
+            found = connection.exec_driver_sql(f"SELECT * FROM {table}").one()._asdict()  # noqa: S608
+            assert found == row | ({"kept": 0} if table == "account" else {})
+        connection.exec_driver_sql("INSERT INTO kept VALUES (?, ?, 1, 5, 7)", (b"alice", b"alice"))
+        connection.exec_driver_sql("DELETE FROM node")
+        for table in ("kept", "property"):
+            assert connection.exec_driver_sql(f"SELECT * FROM {table}").all() == []  # noqa: S608
+    assert "node_version" not in definitions(database.engine)
 
 
 def test_a_newer_database_is_refused(database: Database) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from davserver.db.blob_index import BlobRow, BlobState
 from davserver.db.engine import Transaction
+from davserver.db.kept import KeptRow
 from davserver.db.nodes import NodeRow
 from davserver.errors import AlreadyExists, VersionConflict
-from davserver.model import ROOT_ID, AccountId, BlobId, NodeId
+from davserver.model import ROOT_ID, TRASH_ID, AccountId, BlobId, KeptKind, NodeId
 from tests.unit.db.conftest import ALICE, BOB
 
 FILE, COLLECTION = 1, 2
@@ -122,26 +123,74 @@ def test_ancestors(tree: Transaction) -> None:
 
 def test_subtrees_are_measured(tree: Transaction) -> None:
     """With what lies deep in them, and nothing beside them."""
-    sizes = {name: tree.nodes.subtree_size(ALICE, node_id(name)) for name in "abcfh"}
+    sizes = {name: tree.nodes.live_count(ALICE, node_id(name)) for name in "abcfh"}
     assert sizes == {"a": 5, "b": 3, "c": 1, "f": 1, "h": 1}
-    assert tree.nodes.subtree_size(ALICE, ROOT_ID) == 7
-    used = {name: tree.nodes.subtree_bytes(ALICE, node_id(name)) for name in "abcfh"}
+    assert tree.nodes.live_count(ALICE, ROOT_ID) == 7
+    used = {name: tree.nodes.live_bytes(ALICE, node_id(name)) for name in "abcfh"}
     assert used == {"a": 210, "b": 200, "c": 0, "f": 10, "h": 3000}
-    assert tree.nodes.subtree_bytes(ALICE, ROOT_ID) == 3210
-    assert tree.nodes.subtree_bytes(BOB, ROOT_ID) == 0
+    assert tree.nodes.live_bytes(ALICE, ROOT_ID) == 3210
+    assert tree.nodes.live_bytes(BOB, ROOT_ID) == 0
+    assert {name: tree.nodes.weigh(ALICE, node_id(name)) for name in "ac"} == {"a": (210, 0), "c": (0, 0)}
     assert tree.nodes.count() == 10
+
+
+def test_what_hangs_on_a_file_is_no_member_of_the_tree(tree: Transaction) -> None:
+    """It is deleted and weighed with the file, and is not what somebody finds below a collection."""
+    tree.nodes.insert([row("old", "f", blob=add_blob(tree, "old", 7))])
+    tree.kept.insert(KeptRow(ALICE, node_id("old"), KeptKind.VERSION.value, 5, 7))
+    assert tree.nodes.live_bytes(ALICE, node_id("a")) == 210
+    assert tree.nodes.live_bytes(ALICE, node_id("f")) == 10
+    assert tree.nodes.live_count(ALICE, node_id("a")) == 5
+    assert tree.nodes.weigh(ALICE, node_id("a")) == (217, 7)
+    assert tree.nodes.weigh(ALICE, node_id("old")) == (7, 7)
+    tree.nodes.delete_subtree(ALICE, node_id("a"), now=1)
+    assert tree.nodes.by_id(ALICE, node_id("old")) is None
+    assert tree.kept.find(ALICE, node_id("old")) is None
+
+
+def test_the_trash_is_weighed_though_no_node_has_its_id(tree: Transaction) -> None:
+    """As what lies below a copy that is still hidden; and nothing in it is lost."""
+    tree.nodes.insert([row("gone")._replace(parent_id=TRASH_ID)])
+    tree.nodes.insert([row("inside", "gone", blob=add_blob(tree, "inside", 40))])
+    assert tree.nodes.weigh(ALICE, TRASH_ID) == (40, 0)
+    assert tree.nodes.weigh(BOB, TRASH_ID) == (0, 0)
+    assert tree.nodes.weigh(ALICE, ROOT_ID) == (3210, 0)
+    assert tree.nodes.unreachable(ALICE) == []
+
+
+def test_some_nodes(tree: Transaction) -> None:
+    """Those that there are, of this account."""
+    wanted = [node_id(name) for name in ("b", "g", "nowhere")]
+    assert sorted(one.node_id for one in tree.nodes.some(ALICE, wanted)) == wanted[:2]
+    assert tree.nodes.some(BOB, wanted) == []
+
+
+def test_the_line_to_a_node(tree: Transaction) -> None:
+    """The rows of the node and of all above it; none for a node that is not there."""
+    assert set(tree.nodes.lineage(ALICE, node_id("g"))) == {node_id(name) for name in "gba"} | {ROOT_ID}
+    assert tree.nodes.lineage(ALICE, node_id("g"))[node_id("b")] == row("b", "a")
+    assert tree.nodes.lineage(BOB, node_id("g")) == {}
+
+
+def test_several_rows_are_replaced_at_once(tree: Transaction) -> None:
+    """Each over the one that is a version older."""
+    moved = [row(name, "h")._replace(version=2) for name in ("f", "g")]
+    tree.nodes.replace_all(moved)
+    assert [tree.nodes.by_id(ALICE, one.node_id) for one in moved] == [
+        one._replace(kind=FILE, blob_id=None) for one in moved
+    ]
 
 
 def test_a_content_counts_for_each_file_that_names_it(tree: Transaction) -> None:
     """As the quota does."""
     tree.nodes.insert([row("f2", "b", blob=BlobId(b"10".ljust(16, b"!")))])
-    assert tree.nodes.subtree_bytes(ALICE, ROOT_ID) == 3220
+    assert tree.nodes.live_bytes(ALICE, ROOT_ID) == 3220
 
 
 def test_a_subtree_is_deleted(tree: Transaction) -> None:
     """All of it, nothing else, and its contents are marked: only they."""
     tree.nodes.delete_subtree(ALICE, node_id("a"), now=77)
-    assert tree.nodes.subtree_size(ALICE, ROOT_ID) == 2
+    assert tree.nodes.live_count(ALICE, ROOT_ID) == 2
     assert tree.nodes.by_id(ALICE, node_id("c")) is None
     assert tree.nodes.by_id(BOB, node_id("a")) is not None
     marks = tree._connection.exec_driver_sql("SELECT plain_size, unreferenced_at FROM blob")  # noqa: SLF001
@@ -156,8 +205,8 @@ def test_rows_tied_into_a_ring_do_not_keep_a_transaction_busy(tree: Transaction)
     )
     ring = {node_id(name) for name in "abc"}
     assert tree.nodes.ancestors(ALICE, node_id("b")) == ring
-    assert tree.nodes.subtree_size(ALICE, node_id("a")) == 5
-    assert tree.nodes.subtree_bytes(ALICE, node_id("a")) == 210
+    assert tree.nodes.live_count(ALICE, node_id("a")) == 5
+    assert tree.nodes.live_bytes(ALICE, node_id("a")) == 210
     tree.nodes.delete_subtree(ALICE, node_id("a"), now=1)
     assert tree.nodes.by_id(ALICE, node_id("b")) is None
 

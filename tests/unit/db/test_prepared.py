@@ -47,7 +47,7 @@ def test_parameters_go_to_their_places(tx: Transaction) -> None:
     values = {"which": ALICE, "most": 5, "limit": 9, "new": 7}
     assert tx._driver.change(statement, values) == 1  # noqa: SLF001
     assert tx._driver.change(statement, values) == 0  # noqa: SLF001
-    assert tx.quota.usage(ALICE) == (7, 9)
+    assert tx.quota.usage(ALICE) == (7, 9, 0)
     with pytest.raises(KeyError):
         tx._driver.change(statement, {"which": ALICE, "most": 9, "limit": 9})  # noqa: SLF001
 
@@ -90,14 +90,14 @@ def test_what_is_seen_of_an_account_is_not_asked_again_until_it_changes(tx: Tran
     """Quota and locks are answered from one look; whatever changes them has them looked up anew."""
     name = b"n" * 48
     at = tx.nodes.at(ALICE, ROOT_ID, name, now=5, check=True)
-    seen = Glance(0, 0, 1000, locked=False)
+    seen = Glance(0, 0, 1000, 0, locked=False)
     assert (at.glance, at.child, at.parent) == (seen, None, None)
     assert tx.nodes.glance(ALICE) == seen
     assert tx.nodes.glance(BOB) is None
     tx._connection.execute(sa.update(account).values(used=77))  # noqa: SLF001 - behind its back
-    assert tx.quota.usage(ALICE) == (0, 1000)
-    tx.quota.add(ALICE, 3)
-    assert tx.quota.usage(ALICE) == (80, 1000)
+    assert tx.quota.usage(ALICE) == (0, 1000, 0)
+    tx.quota.add(ALICE, 3, kept=2)
+    assert tx.quota.usage(ALICE) == (80, 1000, 2)
     tx.nodes.at(ALICE, ROOT_ID, name, now=5, check=False)
     tx.quota.raise_structure_version(ALICE)
     assert tx.nodes.glance(ALICE) is None

@@ -18,7 +18,7 @@ from tests.factories import World
 ROWS = [AccountRow, IdentityRow, AppPasswordRow, TotpDeviceRow, LockRow]
 
 COUNTERS = {
-    "account": {"used", "structure_version"},
+    "account": {"used", "kept", "structure_version"},
     "app_password": {"last_used_at", "last_used_from", "last_used_client"},
 }
 """What may change without anybody vouching for it: recomputed by `verify`, or a note for people."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from davserver.identity import local
 from davserver.identity.base import Registry
 from davserver.settings import load_settings
 from enroll_web.app import create_app
+from enroll_web.catalogues import Catalogue
 from tests.factories import make_code
 from tests.fakes import FrozenClock
 
@@ -184,7 +185,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def made_site(
-    folder: Path, registry: Registry | None = None, **sections: Mapping[str, object]
+    folder: Path,
+    registry: Registry | None = None,
+    catalogues: Mapping[str, Catalogue] | None = None,
+    said: Callable[[str], str] = str,
+    **sections: Mapping[str, object],
 ) -> Iterator[Site]:
     """A site on a store in `folder`, with settings that differ from the usual ones."""
     flags: dict[str, Mapping[str, object]] = {
@@ -193,8 +198,9 @@ def made_site(
         **sections,
     }
     clock = FrozenClock()
-    with closing(build_services(load_settings(flags=flags), clock=clock, registry=registry)) as services:
-        app = create_app(services)
+    settings = load_settings(flags=flags)
+    with closing(build_services(settings, clock=clock, registry=registry, said=said)) as services:
+        app = create_app(services, catalogues)
         app.logger.disabled = True
         yield Site(app, services, clock)
 

@@ -130,7 +130,7 @@ def test_a_stolen_laptop_shuts_everything_out(site: Site, alice: Browser) -> Non
     other.sign_in()
     other.prove()
     page = alice.post("/app-passwords/revoke-all", page="/app-passwords/stolen")
-    assert "Revoked: 1 app passwords" in page.text
+    assert "Revoked: 1 app password. Every" in page.text
     assert other.get("/start").request.path == "/sign-in"
     assert alice.get("/start").request.path == "/start"
     with pytest.raises(AuthenticationError):

@@ -13,7 +13,8 @@ import pytest
 from davserver.accounts.audit_trail import Search
 from davserver.audit import AuditEvent
 from davserver.errors import DavserverError, IntegrityError, TotpInvalid, TotpOutOfSync, TotpReplayed
-from enroll_web.pages.audit import ENTRIES, REASONS, WORDS
+from enroll_web.pages.audit import ENTRIES
+from enroll_web.recorded import ERRORS, EVENTS
 from tests.factories import make_principal
 from tests.tamper import write_column
 from tests.unit.enroll_web.conftest import Browser, Site
@@ -35,8 +36,8 @@ def read(site: Site) -> list[tuple[str, str]]:
 
 def test_every_event_has_words() -> None:
     """Nobody has to read a code."""
-    assert set(WORDS) == set(AuditEvent)
-    assert len(set(WORDS.values())) == len(WORDS)
+    assert set(EVENTS) == set(AuditEvent)
+    assert len(set(EVENTS.values())) == len(EVENTS)
 
 
 def kinds(error: type[DavserverError]) -> set[type[DavserverError]]:
@@ -47,8 +48,8 @@ def kinds(error: type[DavserverError]) -> set[type[DavserverError]]:
 def test_every_error_that_is_a_reason_has_words(site: Site, alice: Browser) -> None:
     """Nobody is shown what a class of the program is called; what is words already stays as it is."""
     recorded = kinds(IntegrityError) | {TotpInvalid, TotpOutOfSync, TotpReplayed}
-    assert {one.__name__ for one in recorded} == set(REASONS)
-    assert len(set(REASONS.values())) == len(REASONS)
+    assert {one.__name__ for one in recorded} == set(ERRORS)
+    assert len(set(ERRORS.values())) == len(ERRORS)
     alice.post("/confirm", {"code": "000000"})
     site.services.audit.record(AuditEvent.AUDIT_SKIPPED, reason="5 more password-refused")
     site.services.audit.record(AuditEvent.ACCOUNT_SUSPENDED, account="bob", reason="Left the company")

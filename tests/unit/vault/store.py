@@ -26,7 +26,7 @@ from davserver.db.engine import Database, Transaction
 from davserver.errors import StorageFull
 from davserver.keyring import Keyring
 from davserver.model import ROOT_ID, BlobId, Durability, Lock, Node, NodeId, Principal, Scope
-from davserver.vault.access import Access, Limits
+from davserver.vault.access import Access, HistoryLimits, Limits
 from davserver.vault.directories import Directories
 from davserver.vault.download import Download
 from davserver.vault.locks import Wanted
@@ -249,12 +249,18 @@ class Store:
         for account in self.accounts.list():
             self.directories.forget(account.id)  # as after a start: the versions of the template are older
         self.clock.now = START
+        self.keep()
         self.tripwire.watch = self.database.after_read = self.database.after_write = None
 
     def close(self) -> None:
         """Let go of threads and connections."""
         self.vaults.close()
         self.database.dispose()
+
+    def keep(self, **history: Any) -> None:  # noqa: ANN401 - as `HistoryLimits`
+        """Keep so much of what is deleted and overwritten from now on, as with other settings."""
+        limits = replace(self.vaults.limits, history=HistoryLimits(**history))
+        self.vaults._limits = limits  # noqa: SLF001 - nothing in a server changes them while it runs
 
     def drive(self, username: str, *, scopes: Scope = Scope.FULL, root_id: NodeId = ROOT_ID) -> Drive:
         """The vault of an account that exists."""
@@ -268,7 +274,8 @@ class Store:
         def open_access(row: AccountRow) -> Access:
             return self.vaults.access(make_principal(read_account(self.keyring, row), self.clock))
 
-        return Maintenance(self.database, self.blobs, self.keyring, self.clock, open_access)
+        history = self.vaults.limits.history
+        return Maintenance(self.database, self.blobs, self.keyring, self.clock, open_access, history)
 
     def collect(self, *, grace: timedelta = timedelta(0)) -> GcReport:
         """Collect garbage, by default all of it."""
@@ -505,10 +512,45 @@ class Drive:
             tx.quota.add(self.principal.account.id, sum(node.size for node in nodes))
             tx.commit()
 
+    def kept(self) -> dict[str, bytes | None]:
+        """What is in the trash, newest last: content by where it was, None for collections."""
+        entries = self.vault.trash(limit=1000)[::-1]
+        return {"/" + "/".join(one.path): self._content(one.node) for one in entries}
+
+    def undo(self, path: str, target: str | None = None, **options: Any) -> str:  # noqa: ANN401
+        """Bring back what was last deleted there; returns where it is now."""
+        entries = self.vault.trash(limit=1000)
+        entry = next(one for one in entries if "/" + "/".join(one.path) == path)
+        to = None if target is None else VaultPath.parse(target)
+        return str(self.vault.restore(entry.id, to, **demanding(path, options)).path)
+
+    def before(self, path: str) -> list[bytes]:
+        """What a file was before, newest first."""
+        found = self.vault.versions(VaultPath.parse(path))
+        return [self._content(one.node) or b"" for one in found]
+
+    def revert(self, path: str, number: int = 0, **options: Any) -> Node:  # noqa: ANN401
+        """Give a file back what it was before; 0 is the latest."""
+        at = VaultPath.parse(path)
+        chosen = self.vault.versions(at)[number]
+        return self.vault.restore_version(at, chosen.id, **demanding(path, options))
+
+    def _content(self, node: Node) -> bytes | None:
+        if node.is_collection:
+            return None
+        with self.vault.read(node) as download:
+            return b"".join(bytes(block) for block in download.blocks()) if node.size else b""
+
     @property
     def used(self) -> int:
         """Bytes counted in the quota."""
         return self.vault.usage().used
+
+    @property
+    def live(self) -> int:
+        """Bytes of all that paths lead to."""
+        usage = self.vault.usage()
+        return usage.used - usage.kept
 
 
 def demanding(path: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -205,7 +205,7 @@ def test_the_quota_is_asked_before_a_long_copy(store: Store, full: Drive) -> Non
     full.put("/other/x", b"x")
     full.delete("/c/0")
     full.copy("/c", "/other", overwrite=True)
-    assert full.used == 2 * 15 * len(CONTENT)
+    assert full.live == 2 * 15 * len(CONTENT)
 
 
 def _replace_source(drive: Drive) -> None:

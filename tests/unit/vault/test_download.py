@@ -142,6 +142,7 @@ def test_the_content_of_another_file_is_not_served(store: Store, full: Drive, bo
 @pytest.mark.parametrize("change", ["overwrite", "delete", "replace", "collect"])
 def test_what_was_opened_stays_what_it_was(store: Store, full: Drive, path: str, change: str) -> None:
     """A reader is served the version that it opened, whatever happens to the file meanwhile."""
+    store.keep(keep_days=0)
     content = full.get(path)
     with full.open(path) as download:
         blocks = download.blocks()
@@ -168,7 +169,8 @@ def blob_of_rows(store: Store) -> int:
 
 
 def test_a_file_that_is_gone_before_it_is_opened(store: Store, full: Drive) -> None:
-    """Deleted and collected between looking and reading: an error, and no other file's bytes."""
+    """Deleted for good and collected between looking and reading: an error, and no other file's bytes."""
+    store.keep(keep_days=0)
     nodes = [full.stat("/small"), full.stat("/large")]
     full.delete("/small")
     full.delete("/large")

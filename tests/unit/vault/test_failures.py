@@ -112,6 +112,7 @@ def test_a_copy_in_batches_that_fails_changes_nothing(
 
 def test_a_collection_that_fails_is_finished_later(store: Store, full: Drive) -> None:
     """Garbage collection may die at any step; the next one does the rest, and no file is harmed."""
+    store.keep(keep_days=0)
     tree = {"/small": b"small"}
     full.copy("/large", "/large2")
     for path in ("/c", "/large", "/large2"):
@@ -125,6 +126,7 @@ def test_a_collection_that_fails_is_finished_later(store: Store, full: Drive) ->
 
 def test_a_dead_blob_is_finished_although_its_deletion_failed_once(store: Store, full: Drive) -> None:
     """Claimed, not deleted, still in the table: the next run deletes the bytes and forgets the key."""
+    store.keep(keep_days=0)
     full.delete("/c")
     full.delete("/large")
     with store.tripwire.armed(store.tripwire.once("delete", _fail)), pytest.raises(StorageUnavailable):

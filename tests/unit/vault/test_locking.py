@@ -518,10 +518,15 @@ def test_a_file_with_content_is_never_taken_for_such_a_one(store: Store, alice: 
 @pytest.mark.parametrize(
     ("verb", "locks", "properties"), [("delete", 1, 1), ("move over", 1, 1), ("copy over", 2, 2)]
 )
-def test_what_goes_takes_locks_and_properties_along(
-    store: Store, full: Drive, verb: str, locks: int, properties: int
+@pytest.mark.parametrize(("days", "kept"), [(0, 0), (30, 4)])
+def test_what_goes_takes_locks_and_properties_along(  # noqa: PLR0917 - what it is tried with
+    store: Store, full: Drive, days: int, kept: int, verb: str, locks: int, properties: int
 ) -> None:
-    """No row is left of them, whatever depth they were at; only the replaced target's own locks go on."""
+    """No lock is left, whatever depth it was at; only the replaced target's own go on.
+
+    Properties stay with what is in the trash, and only with that.
+    """
+    store.keep(keep_days=days)
     for path in ("/c", "/c/f", "/c/sub", "/c/sub/g", "/e"):
         full.patch(path, {"{u}a": f"<a>{path}</a>"})
     tokens = {path: full.lock(path, shared=True) for path in ("/c", "/c/f", "/c/sub/g", "/e")}
@@ -531,7 +536,7 @@ def test_what_goes_takes_locks_and_properties_along(
         "copy over": lambda: full.copy("/e", "/c", overwrite=True, tokens=tokens.values()),
     }
     actions[verb]()
-    assert (rows(store), rows(store, "property")) == (locks, properties)
+    assert (rows(store), rows(store, "property")) == (locks, properties + kept)
     if verb != "delete":
         assert full.locks("/c") == {tokens["/c"]}
         assert full.properties("/c") == {"{u}a": "<a>/e</a>"}

@@ -17,6 +17,12 @@ GRACE = timedelta(minutes=30)
 NOTHING = GcReport(blobs=0, bytes=0, leftovers=0, copies=0, locks=0)
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_kept(store: Store) -> None:
+    """What is deleted or overwritten is garbage at once; that it is kept is tested in test_expiry.py."""
+    store.keep(keep_days=0)
+
+
 def blobs(store: Store) -> int:
     """How many blobs the database knows."""
     ((number,),) = store.sql("SELECT count(*) FROM blob")
@@ -84,19 +90,17 @@ def test_a_content_that_is_named_again_stays(store: Store, alice: Drive) -> None
     assert store.problems() == []
 
 
-def test_a_content_that_only_a_kept_version_names_stays(store: Store, alice: Drive) -> None:
-    """The table of versions counts as much as the tree."""
+def test_a_content_that_only_what_is_kept_names_stays(store: Store, alice: Drive) -> None:
+    """The trash and previous versions count as much as what paths lead to."""
+    store.keep()
     alice.put("/a", LARGE)
-    store.sql(
-        "INSERT INTO node_version SELECT account_id, node_id, version, blob_id, x'00', 0 FROM node"
-        " WHERE blob_id IS NOT NULL"
-    )
+    alice.put("/b", LARGE[::-1])
     alice.delete("/a")
-    assert store.collect() == NOTHING
-    assert len(store.stored()) == 1
-    store.sql("DELETE FROM node_version")
+    alice.put("/b", b"new")
     store.sql("UPDATE blob SET unreferenced_at = 0")
-    assert store.collect().blobs == 1
+    assert store.collect() == NOTHING
+    assert len(store.stored()) == 2
+    assert (alice.kept(), alice.before("/b")) == ({"/a": LARGE}, [LARGE[::-1]])
 
 
 def test_more_garbage_than_one_batch(store: Store, alice: Drive, monkeypatch: pytest.MonkeyPatch) -> None:

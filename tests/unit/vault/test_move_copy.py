@@ -75,13 +75,14 @@ def test_move_is_one_row(store: Store, full: Drive) -> None:
 
 
 def test_move_of_a_file_over_a_file(store: Store, full: Drive) -> None:
-    """The target is gone, its bytes are free, and the source keeps its id."""
+    """The source keeps its id, and what was there is what it was before; its bytes still count."""
     file = full.stat("/file")
     placed = full.move("/file", "/other/x", overwrite=True)
     assert (placed.created, placed.node.id, placed.node.etag) == (False, file.id, file.etag)
     assert full.get("/other/x") == b"file"
     assert full.find("/file") is None
-    assert full.used == bytes_in(TREE) - 2
+    assert (full.used, full.live) == (bytes_in(TREE), bytes_in(TREE) - 2)
+    assert full.before("/other/x") == [b"xx"]
     store.assert_tidy()
 
 
@@ -96,7 +97,8 @@ def test_overwrite_replaces_the_whole_target(
     after = full.tree()
     assert below(target, after) == {("" if path == source else path): data for path, data in content.items()}
     assert (source in after) == (verb is Drive.copy)
-    assert full.used == bytes_in(after)
+    assert full.live == bytes_in(after)
+    assert list(full.kept()) == [target]
     store.assert_tidy()
 
 
@@ -153,6 +155,7 @@ def test_copy_without_depth(full: Drive) -> None:
 
 def test_copy_of_a_copy(store: Store, full: Drive) -> None:
     """A content lives as long as one file names it."""
+    store.keep(keep_days=0)
     full.copy("/a/big", "/1")
     full.copy("/1", "/2")
     for path in ("/a/big", "/1"):

@@ -246,7 +246,8 @@ def test_members_are_listed_with_their_own(full: Drive) -> None:
 
 
 def test_a_node_that_went_meanwhile_has_none(store: Store, full: Drive) -> None:
-    """Deleted between the look at the sizes and that at the values: no error in the middle of a listing."""
+    """Gone for good between the looks at sizes and at values: no error in the middle of a listing."""
+    store.keep(keep_days=0)
     full.patch("/c/f", {"a": "1"})
     nodes = full.listing("/c")
     found = by_node(store.vaults.access(full.principal), nodes)
@@ -291,7 +292,7 @@ def test_a_copy_has_the_same_properties(
 def test_a_copy_replaces_the_properties_of_its_target(
     store: Store, dressed: Drive, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    """RFC 4918, 9.8.4: what was there is deleted with all that hung on it."""
+    """RFC 4918, 9.8.4: what was there is deleted with all that hung on it, and keeps it in the trash."""
     monkeypatch.setattr(copying, "BATCH_NODES", batch)
     dressed.mkdir("/d")
     dressed.put("/d/f")
@@ -300,7 +301,7 @@ def test_a_copy_replaces_the_properties_of_its_target(
     dressed.copy("/c", "/d", overwrite=True)
     assert below(dressed, "/d") == ALL
     assert "old" not in dressed.properties("/d") | dressed.properties("/d/f")
-    assert rows(store) == 2 * 2 * len(ALL)
+    assert rows(store) == 2 * 2 * len(ALL) + 2
     store.assert_tidy()
 
 
@@ -327,7 +328,7 @@ def test_a_copy_that_is_given_up_leaves_none(
     store.database.after_write = act
     with pytest.raises(NotFound):
         dressed.copy("/c", "/d")
-    assert rows(store) == 0
+    assert rows(store) == before
     store.assert_tidy()
 
 
@@ -351,12 +352,20 @@ def test_move_and_put_keep_them(dressed: Drive) -> None:
     ids=["delete", "move", "copy"],
 )
 def test_they_end_with_their_node(dressed: Drive, end: Callable[[Drive], object]) -> None:
-    """A new node of the name begins without any."""
+    """A new node of the name begins without any; they are where it is."""
     end(dressed)
-    assert rows(dressed.store) == 0
+    assert rows(dressed.store) == 2 * len(ALL)
     if dressed.find("/c") is None:
         dressed.mkdir("/c")
     assert dressed.properties("/c") == {}
+    assert below(dressed, dressed.undo("/c")) == ALL
+
+
+def test_they_end_with_a_node_that_goes_for_good(dressed: Drive) -> None:
+    """No row is left of them."""
+    dressed.delete("/c")
+    dressed.vault.empty_trash()
+    assert rows(dressed.store) == 0
 
 
 # ── what is stored ──────────────────────────────────────────────────────────────────────────────────────────

@@ -73,8 +73,10 @@ def test_a_body_is_refused_when_it_passes_the_quota(limited: Drive) -> None:
             upload.write(b"1")
 
 
-def test_overwriting_counts_the_difference(store: Store, limited: Drive) -> None:
-    """A larger file fits if the old one makes room; a smaller one frees bytes."""
+@pytest.mark.parametrize("days", [0, 30])
+def test_overwriting_counts_the_difference(store: Store, limited: Drive, days: int) -> None:
+    """A larger file fits if the old one makes room; a smaller one frees bytes, or keeps those it replaces."""
+    store.keep(keep_days=days)
     limited.put("/a", bytes(BIG))
     limited.put("/a", bytes(QUOTA))
     assert limited.used == QUOTA
@@ -82,9 +84,9 @@ def test_overwriting_counts_the_difference(store: Store, limited: Drive) -> None
         limited.put("/a", bytes(QUOTA + 1))
     assert len(limited.get("/a")) == QUOTA
     limited.put("/a", bytes(3))
-    assert limited.used == 3
+    assert limited.used == 3, "there was no room for both"
     limited.put("/a")
-    assert limited.used == 0
+    assert (limited.live, limited.used) == (0, 3 if days else 0)
     store.assert_tidy()
 
 
@@ -114,8 +116,10 @@ def test_a_copy_over_something_counts_what_it_replaces(limited: Drive) -> None:
     assert limited.used == QUOTA
 
 
-def test_delete_and_move_with_overwrite_free_bytes(limited: Drive) -> None:
-    """A plain move changes nothing."""
+@pytest.mark.parametrize("days", [0, 30])
+def test_delete_and_move_with_overwrite_free_bytes(store: Store, limited: Drive, days: int) -> None:
+    """Or let them give way to what is written, as long as they are kept; a plain move changes nothing."""
+    store.keep(keep_days=days)
     limited.mkdir("/c")
     limited.put("/c/a", bytes(10))
     limited.put("/c/b", bytes(200))
@@ -123,11 +127,12 @@ def test_delete_and_move_with_overwrite_free_bytes(limited: Drive) -> None:
     limited.move("/d", "/e")
     assert limited.used == 3_210
     limited.move("/c/a", "/c/b", overwrite=True)
-    assert limited.used == 3_010
+    assert limited.live == 3_010
     limited.move("/e", "/c", overwrite=True)
-    assert limited.used == 3_000
+    assert limited.live == 3_000
     limited.delete("/c")
-    assert limited.used == 0
+    assert (limited.live, limited.used) == (0, 3_210 if days else 0)
+    assert limited.vault.usage().available == QUOTA
 
 
 def test_an_account_over_its_quota_may_still_shrink(store: Store, limited: Drive) -> None:
@@ -139,9 +144,12 @@ def test_an_account_over_its_quota_may_still_shrink(store: Store, limited: Drive
         limited.put("/c", b"1")
     limited.put("/empty")
     limited.put("/a", bytes(BIG - 1))
+    assert limited.used == BIG - 1 + 10, "what is over the quota is not kept beside what replaces it"
     limited.move("/b", "/a", overwrite=True)
     limited.delete("/a")
-    assert limited.used == 0
+    assert limited.live == 0
+    store.collect()
+    assert limited.used <= 5
 
 
 def test_quotas_are_apart(limited: Drive, bob: Drive) -> None:

@@ -82,7 +82,7 @@ def second(store: Store) -> Iterator[Drive]:
 
 def assert_exact(drive: Drive) -> None:
     """What is counted is what is there."""
-    assert drive.used == sum(len(content) for content in drive.tree().values() if content)
+    assert drive.live == sum(len(content) for content in drive.tree().values() if content)
     drive.store.assert_tidy()
 
 
@@ -128,6 +128,7 @@ def test_a_copy_and_the_collection_of_its_source(store: Store, alice: Drive) -> 
 
 def test_a_collection_and_the_copy_of_what_it_wants(store: Store, alice: Drive) -> None:
     """Garbage collection has already listed a blob when a file names it again, or is deleted just now."""
+    store.keep(keep_days=0)
     alice.put("/a", LARGE)
     alice.copy("/a", "/b")
     alice.delete("/b")  # leaves a mark on a content that /a still names
@@ -143,7 +144,8 @@ def test_a_collection_and_the_copy_of_what_it_wants(store: Store, alice: Drive) 
 
 
 def test_a_mark_that_is_renewed_between_looking_and_claiming_counts(store: Store, alice: Drive) -> None:
-    """Somebody opened the file just before it was deleted: the grace begins anew."""
+    """Somebody opened the file just before it was deleted for good: the grace begins anew."""
+    store.keep(keep_days=0)
     alice.put("/a", LARGE)
     alice.copy("/a", "/b")
     alice.delete("/b")
@@ -168,6 +170,7 @@ def test_a_collection_and_an_upload_that_ends(store: Store, alice: Drive) -> Non
 
 def test_two_collections_at_once(store: Store, alice: Drive) -> None:
     """One finds that the other has done it."""
+    store.keep(keep_days=0)
     alice.put("/a", LARGE)
     alice.delete("/a")
     store.database.after_read = store.collect
@@ -244,8 +247,10 @@ def test_threads_moving_into_each_other(alice: Drive) -> None:
     assert_exact(alice)
 
 
-def test_threads_with_garbage_collection(store: Store, alice: Drive) -> None:
+@pytest.mark.parametrize("days", [0, 30])
+def test_threads_with_garbage_collection(store: Store, alice: Drive, days: int) -> None:
     """With no grace at all an upload may be given up, but nothing that was acknowledged is ever lost."""
+    store.keep(keep_days=days)
     alice.put("/stays", LARGE)
     done: dict[str, bytes] = {}
 

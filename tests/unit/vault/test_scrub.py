@@ -9,6 +9,7 @@ import pytest
 
 from davserver.model import ROOT_ID, BlobId
 from davserver.vault import scrub
+from davserver.vault.paths import VaultPath
 from davserver.vault.scrub import Finding, VerifyReport
 from tests.unit.vault.store import Drive, Store
 
@@ -42,10 +43,10 @@ def blob_of(drive: Drive, path: str) -> BlobId:
 
 
 def test_a_clean_store(store: Store, full: Drive) -> None:
-    """Nothing found; shared content is read once; everything is counted."""
+    """Nothing found; shared content is read once; everything is counted, what is in the trash too."""
     assert full.names() == ["c", "copy", "small"]
     assert store.verify() == VerifyReport(
-        accounts=2, nodes=2 + 6, blobs=4, bytes=len(SMALL) + 2 * len(LARGE), problems=[]
+        accounts=2, nodes=2 + 7, blobs=4, bytes=len(SMALL) + 3 * len(LARGE), problems=[]
     )
 
 
@@ -76,7 +77,7 @@ def test_progress_is_told(store: Store, full: Drive) -> None:
     """One step a node, up to their number."""
     steps: list[tuple[int, int]] = []
     store.maintenance.verify(lambda done, total: steps.append((done, total)))
-    assert steps == [(number, 8) for number in range(1, 9)]
+    assert steps == [(number, 9) for number in range(1, 10)]
     assert full.names() != []
 
 
@@ -90,6 +91,52 @@ def test_a_wrong_counter(store: Store, full: Drive) -> None:
         account_id,
         account_id,
     )
+
+
+def test_a_wrong_counter_of_what_is_kept(store: Store, full: Drive) -> None:
+    """It is recomputed as well."""
+    store.sql("UPDATE account SET kept = kept - 1 WHERE account_id = ?", full.principal.account.id)
+    assert findings(store) == [Finding.COUNTER_WRONG]
+
+
+@pytest.fixture
+def kept(full: Drive) -> dict[str, bytes]:
+    """Ids of a version, of a collection in the trash, and of a file there."""
+    full.put("/small", b"new")
+    full.mkdir("/thrown")
+    full.put("/thrown/f", SMALL)
+    full.delete("/thrown")
+    entries = {entry.node.name: bytes(entry.id) for entry in full.vault.trash()}
+    version = full.vault.versions(VaultPath.parse("/small"))[0].id
+    return {"version": version, "collection": entries["thrown"], "file": entries["gone"]}
+
+
+@pytest.mark.parametrize("which", ["version", "collection", "file"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM kept",
+        "UPDATE kept SET kept_at = kept_at + 1",
+        "UPDATE kept SET kept_at = 'then'",
+        "UPDATE kept SET kind = 3 - kind",
+        "UPDATE kept SET bytes = bytes + 1",
+    ],
+)
+def test_a_wrong_note_of_what_is_kept(store: Store, kept: dict[str, bytes], which: str, change: str) -> None:
+    """Each says of its node what the node says itself, and each node that is kept has one."""
+    store.sql(f"{change} WHERE node_id = ?", kept[which])
+    assert [(one.finding, one.object_id) for one in store.problems()] == [(Finding.KEPT_ALTERED, kept[which])]
+
+
+def test_something_in_the_trash_that_was_altered(store: Store, kept: dict[str, bytes]) -> None:
+    """As any node; and a version that has lost its file is unreachable."""
+    store.sql("UPDATE node SET version = version + 1 WHERE node_id = ?", kept["file"])
+    assert set(findings(store)) == {Finding.NODE_ALTERED, Finding.KEPT_ALTERED}
+    store.sql("UPDATE node SET version = version - 1 WHERE node_id = ?", kept["file"])
+    store.sql(
+        "DELETE FROM node WHERE node_id IN (SELECT parent_id FROM node WHERE node_id = ?)", kept["version"]
+    )
+    assert set(findings(store)) == {Finding.NODE_UNREACHABLE, Finding.COUNTER_WRONG}
 
 
 def test_a_file_that_was_removed_from_the_tree(store: Store, full: Drive) -> None:

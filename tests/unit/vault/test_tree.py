@@ -248,13 +248,18 @@ def test_times_that_do_not_fit_are_refused(alice: Drive, when: int) -> None:
 
 
 def test_delete_takes_everything_below(store: Store, alice: Drive) -> None:
-    """And nothing beside it; the bytes are free at once."""
+    """And nothing beside it; the bytes give way at once, or are free if nothing is kept."""
     alice.mkdir("/a")
     alice.mkdir("/a/b")
     alice.put("/a/b/c", b"123")
     alice.put("/ab", b"4567")
     alice.delete("/a")
     assert alice.tree() == {"/ab": b"4567"}
+    assert (alice.used, alice.live) == (7, 4)
+    store.keep(keep_days=0)
+    store.collect()
+    alice.put("/again", b"1")
+    alice.delete("/again")
     assert alice.used == 4
     assert store.sql("SELECT count(*) FROM node WHERE parent_id != ?", ROOT_ID) == [(0,)]
     store.assert_tidy()
@@ -318,7 +323,8 @@ def test_two_accounts_are_strangers(alice: Drive, bob: Drive) -> None:
     assert list(bob.vault.listing(alice.stat("/c"))) == []
     bob.delete("/a")
     assert alice.get("/a") == b"alice"
-    assert (alice.used, bob.used) == (5, 0)
+    assert (alice.live, bob.live) == (5, 0)
+    assert (alice.kept(), bob.kept()) == ({}, {"/a": b"bob"})
 
 
 def test_a_path_at_the_limit_of_depth(alice: Drive) -> None:

@@ -388,7 +388,7 @@ def test_the_target_is_moved_away_meanwhile(store: Store, alice: Drive, size: in
 
 @pytest.mark.parametrize("size", [10, RUN_BYTES + 1])
 def test_the_target_is_deleted_or_overwritten_meanwhile(store: Store, alice: Drive, size: int) -> None:
-    """The quota counts what is replaced at the end, not what was there at the beginning."""
+    """What is replaced at the end is kept, not what was there at the beginning; the rest counts."""
     alice.put("/a", OLD)
     alice.put("/b", OLD)
     with alice.begin("/a") as over_deleted, alice.begin("/b") as over_changed:
@@ -398,7 +398,9 @@ def test_the_target_is_deleted_or_overwritten_meanwhile(store: Store, alice: Dri
         alice.put("/b", pattern(2 * RUN_BYTES))
         assert over_deleted.commit().created
         assert not over_changed.commit().created
-    assert alice.used == 2 * size
+    assert alice.live == 2 * size
+    assert alice.kept() == {"/a": OLD}
+    assert alice.before("/b") == [pattern(2 * RUN_BYTES), OLD]
     store.assert_tidy()
 
 

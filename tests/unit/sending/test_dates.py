@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from davserver.clock import to_nanoseconds
-from davserver.dav.conditions import parse_http_date
-from davserver.dav.dates import http_date, iso_date, parse_iso_date
+from davserver.sending.conditions import parse_http_date
+from davserver.sending.dates import http_date, iso_date, parse_iso_date
 
 moments = st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 

@@ -51,7 +51,10 @@ def _by_ending(ending: str) -> str:
 
 
 def browser_headers(name: str, media_type: str) -> list[tuple[str, str]]:
-    """Header fields that keep a browser from running a file's content (RFC 6266 and 8187 for its name)."""
-    if media_type in SHOWN:
-        return HARDENING
+    """Header fields that keep a browser from running a file's content."""
+    return HARDENING if media_type in SHOWN else as_attachment(name)
+
+
+def as_attachment(name: str) -> list[tuple[str, str]]:
+    """The same for a file that is to be stored, never shown (RFC 6266 and 8187 for its name)."""
     return [*HARDENING, ("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name, safe='')}")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from davserver.dav.conditions import NANOSECONDS
+from davserver.sending.conditions import NANOSECONDS
 
 SECONDS_A_DAY = 86_400
 CACHED_DAYS = 4096

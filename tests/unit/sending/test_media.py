@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from davserver.dav.media import browser_headers, content_type
+from davserver.sending.media import browser_headers, content_type
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""How a device is: what it has done here, when, and what it was last refused for. For its owner to read.
+
+It decides nothing, and nobody vouches for it. Notes are taken by `health_notes.py`; the words for people are
+the site's. Used by both doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from davserver.clock import from_seconds
+from davserver.db.engine import Database
+from davserver.db.signs import StoredSign
+from davserver.errors import CorruptRow
+from davserver.model import Account
+
+TOKENS = "token"
+"""Stands for all of an account's tokens of the identity provider, where an app password's id would stand."""
+
+
+class Sign(StrEnum):
+    """What a device has done."""
+
+    CONNECTED = "connected"
+    """Signed in, whatever came of its request."""
+    LISTED = "listed"
+    READ = "read"
+    WROTE = "wrote"
+    KEPT_TIMES = "kept-times"
+    """It gave a file a time of its own, and that was kept."""
+
+
+class Trouble(StrEnum):
+    """What keeps a device from what it wants; the worst first."""
+
+    WRONG_SECRET = "wrong-secret"  # noqa: S105 - the name of a trouble
+    """The id of this app password, with another secret."""
+    WRONG_NAME = "wrong-name"
+    """The right app password, with another user name."""
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    OTHER_NETWORK = "other-network"
+    SUSPENDED = "suspended"
+    LEFT = "left"
+    """The identity provider does not let the owner in, or the owner has to sign in on the site first."""
+    UNCONFIRMED = "unconfirmed"
+    """The identity provider does not answer, so nobody is served."""
+    NO_SECOND_FACTOR = "no-second-factor"
+    """A token with no second factor behind it."""
+    FOLDER_GONE = "folder-gone"
+    """The folder that it is limited to is not there any more."""
+    OUTSIDE_FOLDER = "outside-folder"
+    """It writes into a folder that is not there, and sees nothing but the one that it is limited to."""
+    NO_ROOM = "no-room"
+    READ_ONLY = "read-only"
+    NO_DELETE = "no-delete"
+    CLOCK = "clock"
+    """Nothing was refused: its clock, or the time of a file that it wrote, is far from ours."""
+
+
+ENDS: Mapping[Trouble, frozenset[Sign]] = MappingProxyType(
+    {
+        **{
+            trouble: frozenset({Sign.CONNECTED})
+            for trouble in (
+                *(Trouble.WRONG_SECRET, Trouble.WRONG_NAME, Trouble.EXPIRED, Trouble.REVOKED),
+                *(Trouble.OTHER_NETWORK, Trouble.SUSPENDED, Trouble.LEFT, Trouble.UNCONFIRMED),
+                Trouble.NO_SECOND_FACTOR,
+            )
+        },
+        Trouble.FOLDER_GONE: frozenset({Sign.LISTED, Sign.READ, Sign.WROTE}),
+        Trouble.OUTSIDE_FOLDER: frozenset({Sign.WROTE}),
+        Trouble.NO_ROOM: frozenset({Sign.WROTE}),
+        Trouble.READ_ONLY: frozenset({Sign.WROTE}),
+        Trouble.NO_DELETE: frozenset(),
+        Trouble.CLOCK: frozenset({Sign.KEPT_TIMES}),
+    }
+)
+"""What a device does that was in such trouble, once it is out of it."""
+
+_SEVERITY = {trouble: place for place, trouble in enumerate(Trouble)}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When something happened: the first time, and the last one, to the minute."""
+
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One device.
+
+    Attributes:
+        signs: what it has done.
+        troubles: what it ever was in trouble for.
+    """
+
+    signs: Mapping[Sign, Seen] = field(default_factory=dict)
+    troubles: Mapping[Trouble, Seen] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> list[Trouble]:
+        """The troubles that it is not out of, the latest first; of the same moment, the worst first."""
+        return sorted((one for one in self.troubles if not self.is_over(one)), key=self._rank)
+
+    @property
+    def last_trouble(self) -> Trouble | None:
+        """The latest one, whether or not it is over."""
+        return min(self.troubles, key=self._rank, default=None)
+
+    def words(self) -> dict[str, dict[str, str]]:
+        """Everything, as JSON can say it: when each thing was seen last; times in ISO 8601."""
+        return {
+            "done": {sign.value: seen.last.isoformat() for sign, seen in self.signs.items()},
+            "troubles": {one.value: self.troubles[one].last.isoformat() for one in self.standing},
+        }
+
+    def is_over(self, trouble: Trouble) -> bool:
+        """Whether the device has done since what it could not do then."""
+        last = self.troubles[trouble].last
+        return any(sign in self.signs and self.signs[sign].last >= last for sign in ENDS[trouble])
+
+    def _rank(self, trouble: Trouble) -> tuple[float, int]:
+        return -self.troubles[trouble].last.timestamp(), _SEVERITY[trouble]
+
+
+class HealthRecords:
+    """Reads what was noted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, account: Account, device: str) -> Health:
+        """One device of an account, in one statement; nothing, if it was never here or is none of theirs.
+
+        Raises:
+            CorruptRow: a note is none that we take.
+        """
+        with self._database.read() as tx:
+            return _health(tx.signs.of_device(account.id, device))
+
+    def of_all(self, account: Account) -> dict[str, Health]:
+        """All devices of an account that were ever here, by their ids, in one statement.
+
+        Raises:
+            CorruptRow: as `of`.
+        """
+        with self._database.read() as tx:
+            stored = tx.signs.of_account(account.id)
+        by_device: dict[str, list[StoredSign]] = {}
+        for one in stored:
+            by_device.setdefault(str(one.device), []).append(one)
+        return {device: _health(signs) for device, signs in by_device.items()}
+
+
+def _health(stored: Iterable[StoredSign]) -> Health:
+    signs: dict[Sign, Seen] = {}
+    troubles: dict[Trouble, Seen] = {}
+    for one in stored:
+        seen = Seen(_moment(one.first_at), _moment(one.last_at))
+        if one.sign in _SIGNS:
+            signs[Sign(str(one.sign))] = seen
+        elif one.sign in _TROUBLES:
+            troubles[Trouble(str(one.sign))] = seen
+        else:
+            raise CorruptRow("the notes of a device were altered")
+    return Health(signs, troubles)
+
+
+_SIGNS = frozenset(sign.value for sign in Sign)
+_TROUBLES = frozenset(trouble.value for trouble in Trouble)
+
+
+def _moment(seconds: object) -> datetime:
+    if not isinstance(seconds, int):
+        raise CorruptRow("the notes of a device were altered")
+    try:
+        return from_seconds(seconds)
+    except (ValueError, OverflowError):
+        raise CorruptRow("the notes of a device were altered") from None

@@ -1,0 +1,205 @@
+"""What people read of how a device is: what it has done, what it is refused for, and what to do about it.
+
+In the language of the page. No service, no template. Used by the pages that show devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from flask_babel import gettext
+
+from davserver.accounts.health import Health, Seen, Sign, Trouble
+from davserver.model import AppPassword
+from davserver.texts import marked
+from enroll_web import words
+
+SIGNS = {
+    Sign.CONNECTED: marked("connected"),
+    Sign.LISTED: marked("listed your files"),
+    Sign.WROTE: marked("wrote a file"),
+    Sign.READ: marked("read a file"),
+    Sign.KEPT_TIMES: marked("kept times"),
+}
+"""What a device has done, in the order in which it mostly does so."""
+
+TROUBLES = {
+    Trouble.WRONG_SECRET: (
+        marked("The password is wrong for this device"),
+        marked("Enter the app password in the program once more, or revoke it and make a new one."),
+    ),
+    Trouble.WRONG_NAME: (
+        marked("The user name is wrong"),
+        marked("The app password is right. Enter %(name)s as the user name."),
+    ),
+    Trouble.EXPIRED: (
+        marked("This app password has expired"),
+        marked("Make a new one, and enter it in the program."),
+    ),
+    Trouble.REVOKED: (
+        marked("This app password was revoked"),
+        marked("Make a new one, and enter it in the program."),
+    ),
+    Trouble.OTHER_NETWORK: (
+        marked("It comes from a network that is not allowed"),
+        marked(
+            "This app password is good in certain networks only. This browser comes from %(address)s. Use "
+            "the device in one of those, or make an app password without that limit."
+        ),
+    ),
+    Trouble.SUSPENDED: (
+        marked("The account is suspended"),
+        marked("Ask whoever runs this server."),
+    ),
+    Trouble.LEFT: (
+        marked("The sign-in server does not let the account in"),
+        marked("Sign out here, and in again with both factors. If that does not help, ask whoever runs it."),
+    ),
+    Trouble.UNCONFIRMED: (
+        marked("The sign-in server does not answer"),
+        marked("It is asked again all the time: wait a minute. If it lasts, tell whoever runs it."),
+    ),
+    Trouble.NO_SECOND_FACTOR: (
+        marked("There is no second factor behind the token"),
+        marked("Sign in here with your one-time code. In the same browser, let the program sign in again."),
+    ),
+    Trouble.FOLDER_GONE: (
+        marked("The folder of this device is gone"),
+        marked("Restore the folder that it is limited to, or make a new app password."),
+    ),
+    Trouble.OUTSIDE_FOLDER: (
+        marked("It looks for a folder that is not there"),
+        marked(
+            "It sees only the folder that it is limited to, as if that were the whole drive. Take the name "
+            "of the folder out of the address in the program."
+        ),
+    ),
+    Trouble.NO_ROOM: (
+        marked("There is no room for what it writes"),
+        marked("Delete something, or ask whoever runs this server for more room."),
+    ),
+    Trouble.READ_ONLY: (
+        marked("It wants to write, and may only read"),
+        marked("If it is to write, make an app password that may, and enter that in the program."),
+    ),
+    Trouble.NO_DELETE: (
+        marked("It wants to delete or replace something, and may not"),
+        marked("If it is to delete, make an app password that may, and enter that in the program."),
+    ),
+    Trouble.CLOCK: (
+        marked("A clock seems to be wrong"),
+        marked(
+            "Nothing was refused. The device's clock is minutes away from this server's, or a file that it "
+            "wrote bears a time of more than a day from now. Set the device's clock."
+        ),
+    ),
+}
+"""What keeps a device from what it wants, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSign:
+    """One thing that a device may have done.
+
+    Attributes:
+        key: what stands for it in the page.
+        when: the first time and the last one; "" if it has not.
+    """
+
+    key: str
+    text: str
+    when: str
+
+    @property
+    def seen(self) -> bool:
+        """Whether it has."""
+        return bool(self.when)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTrouble:
+    """One trouble that a device is in.
+
+    Attributes:
+        advice: what to do; "" where there is no room for it.
+        at: when it was last seen.
+    """
+
+    title: str
+    advice: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """How a device is, in a list of devices.
+
+    Attributes:
+        done: what it has done; "" if that is nothing.
+        troubles: those that it is in, the latest first.
+        over: the last one, if it is out of it and in no other one.
+    """
+
+    done: str
+    troubles: tuple[ShownTrouble, ...]
+    over: ShownTrouble | None
+
+
+def cards(devices: Iterable[AppPassword], known: Mapping[str, Health]) -> dict[str, Card]:
+    """How each of some devices is, by their ids."""
+    return {one.id: card(known.get(one.id, Health())) for one in devices}
+
+
+def card(health: Health) -> Card:
+    """How one device is."""
+    standing, last = health.standing, health.last_trouble
+    is_over = last is not None and not standing
+    return Card(
+        _done(health),
+        tuple(_shown(one, health) for one in standing),
+        _shown(last, health) if last is not None and is_over else None,
+    )
+
+
+def signs(health: Health) -> list[ShownSign]:
+    """Everything that a device may do, whether or not it has."""
+    return [
+        ShownSign(sign.value, gettext(text), _when(health.signs[sign]) if sign in health.signs else "")
+        for sign, text in SIGNS.items()
+    ]
+
+
+def troubles(health: Health, name: str, address: str) -> list[ShownTrouble]:
+    """The troubles that a device is in, the latest first, and what to do.
+
+    Args:
+        health: of the device.
+        name: user name of its account.
+        address: where the browser comes from that shows this.
+    """
+    values = {"name": name, "address": address}
+    return [
+        replace(_shown(one, health), advice=gettext(TROUBLES[one][1], **values)) for one in health.standing
+    ]
+
+
+def status(health: Health) -> str:
+    """What the device has done, as a sentence for whoever watches."""
+    done = _done(health)
+    if done:
+        return gettext("This device has: %(done)s.", done=done)
+    return gettext("Nothing has come from this device yet.")
+
+
+def _done(health: Health) -> str:
+    return ", ".join(gettext(text) for sign, text in SIGNS.items() if sign in health.signs)
+
+
+def _when(seen: Seen) -> str:
+    first, last = words.minute(seen.first), words.minute(seen.last)
+    return first if first == last else gettext("first %(first)s, last %(last)s", first=first, last=last)
+
+
+def _shown(trouble: Trouble, health: Health) -> ShownTrouble:
+    return ShownTrouble(gettext(TROUBLES[trouble][0]), "", words.minute(health.troubles[trouble].last))

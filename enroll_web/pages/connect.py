@@ -1,0 +1,150 @@
+"""Connecting a device: choose a program, get an app password made for it, and watch the device come in.
+
+What is said of each program is in the catalogue (`davserver/accounts/programs`). Watching is asking for one
+small answer every two seconds: no thread waits, and nothing is asked of the database but the notes.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, jsonify, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from davserver.accounts.programs import PROGRAMS, program
+from davserver.accounts.programs.base import Program
+from davserver.errors import NotFound, NotPermitted
+from davserver.model import AppPassword
+from enroll_web import health, words
+from enroll_web.entrance import Level, needs
+from enroll_web.forms import refused
+from enroll_web.pages.app_passwords import REFUSALS, SCOPES, form_values, issue_chosen, shown_before
+from enroll_web.pages.home import drive_is_https, drive_url
+from enroll_web.visit import client, services, visit
+
+pages = Blueprint("connect", __name__)
+
+
+@pages.get("/connect")
+@needs(Level.PROVED)
+def overview() -> str:
+    """Every program that we know."""
+    return render_template("connect.html", programs=PROGRAMS)
+
+
+@pages.get("/connect/<key>")
+@needs(Level.FRESH)
+def form(key: str) -> str:
+    """What the app password for it may do."""
+    return render_template("connect_form.html", **_form(program(key)))
+
+
+@pages.post("/connect/<key>")
+@needs(Level.FRESH, back="connect.form")
+def issue(key: str) -> Response:
+    """Make it."""
+    chosen = program(key)
+    if not _is_possible(chosen):
+        raise NotPermitted("this program needs https")
+    try:
+        issued = issue_chosen(makes_folder=True)
+    except REFUSALS as error:
+        return refused("connect_form.html", error, **_form(chosen))
+    visit().remember(
+        connect={
+            "key": key,
+            "token": issued.token,
+            "app_id": issued.app_password.id,
+            "expires": words.day(issued.app_password.expires_at),
+        }
+    )
+    return redirect(url_for("connect.ready", key=key))
+
+
+@pages.get("/connect/<key>/ready")
+@needs(Level.PROVED)
+def ready(key: str) -> Response | str:
+    """The app password, this once, and what to do with it."""
+    chosen = program(key)
+    issued = visit().take_out("connect")
+    if issued is None or issued.pop("key") != key:
+        return shown_before()
+    connecting, name = services().connecting, visit().account.username
+    drive = connecting.drive(drive_url(), name, issued["token"])
+    return render_template(
+        "connect_ready.html",
+        token=issued["token"],
+        expires=issued["expires"],
+        program=chosen,
+        steps=[*connecting.trust(drive), *chosen.steps(drive)],
+        drive_url=drive.url,
+        reach=connecting.reach(drive.url),
+        data_url=_data_url,
+        **_watched(issued["app_id"]),
+    )
+
+
+@pages.get("/devices/<app_id>")
+@needs(Level.PROVED)
+def device(app_id: str) -> str:
+    """How one device is."""
+    return render_template(
+        "device.html",
+        device=_own(app_id),
+        drive_url=drive_url(),
+        reach=services().connecting.reach(drive_url()),
+        **_watched(app_id),
+    )
+
+
+@pages.get("/devices/<app_id>/health")
+@needs(Level.PROVED)
+def health_of(app_id: str) -> Response:
+    """The same for the script of that page. Of a device that is not one's own there is nothing to tell."""
+    shown = _watched(app_id)
+    return jsonify(
+        status=shown["status"],
+        seen={one.key: one.when for one in shown["signs"] if one.seen},
+        troubles=[asdict(one) for one in shown["troubles"]],
+    )
+
+
+def _watched(app_id: str) -> dict[str, Any]:
+    """What is noted of one device, in words."""
+    account = visit().account
+    found = services().health.of(account, app_id)
+    return {
+        "app_id": app_id,
+        "status": health.status(found),
+        "signs": health.signs(found),
+        "troubles": health.troubles(found, account.username, client()),
+    }
+
+
+def _own(app_id: str) -> AppPassword:
+    for one in services().app_passwords.list(visit().account):
+        if one.id == app_id:
+            return one
+    raise NotFound("the account has no such app password")
+
+
+def _form(chosen: Program) -> dict[str, Any]:
+    """What was typed, or what suits the program."""
+    names = {scopes: name for name, scopes in SCOPES.items()}
+    usual = {
+        "label": chosen.name,
+        "scope": names[chosen.preset.scopes],
+        "folder": chosen.preset.folder,
+    }
+    return {"program": chosen, "possible": _is_possible(chosen), **form_values(usual)}
+
+
+def _is_possible(chosen: Program) -> bool:
+    return drive_is_https() or not chosen.only_https
+
+
+def _data_url(content: bytes) -> str:
+    """A file inside of the page: it holds the app password, and so is shown once as that is."""
+    return f"data:application/octet-stream;base64,{b64encode(content).decode()}"

@@ -1,0 +1,85 @@
+"""Files from a form, straight into the vault as they arrive: nothing of them is put on a disk, or held.
+
+Each file stands for itself: what is wrong with one does not keep the others out, and what does not arrive
+whole is not there at all. It must never use `request.form` or `request.files`, which would store the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from flask import Blueprint
+from flask_babel import ngettext
+from werkzeug.wrappers import Response
+
+from davserver.errors import UploadRefused
+from davserver.vault.moment import NO_DEMANDS
+from davserver.vault.paths import VaultPath
+from davserver.vault.service import Vault
+from enroll_web.entrance import Level, needs
+from enroll_web.filing import REFUSALS, Outcome, Taken, at, free, nothing_ticked, spare, told_of, vault
+from enroll_web.multipart import Part
+from enroll_web.security import streamed_form
+from enroll_web.visit import services, visit
+
+pages = Blueprint("files_upload", __name__)
+
+MAX_FILES = 10_000
+"""Files that one form may hold."""
+
+
+@pages.post("/upload/", defaults={"path": ""})
+@pages.post("/upload/<path:path>")
+@needs(Level.PROVED, back="files.show")
+def upload(path: str) -> Response:
+    """Take files into a folder."""
+    visit().take_turn()
+    place = at(path)
+    with closing(visit().watched()) as watch:
+        outcome = _take_all(vault(), place, streamed_form(watch.check))
+    if not outcome.done and not outcome.refused and not outcome.skipped:
+        return nothing_ticked(place)
+    return told_of(
+        place, outcome, ngettext("%(num)s file is stored.", "%(num)s files are stored.", outcome.done)
+    )
+
+
+def _take_all(opened: Vault, place: VaultPath, parts: Iterator[Part]) -> Outcome:
+    outcome, taken, count = Outcome(), Taken.BOTH, 0
+    for part in parts:
+        if part.name == "taken":
+            taken = Taken.read(part.text())
+        elif part.filename:
+            count += 1
+            if count > MAX_FILES:
+                raise UploadRefused("a form must not hold more than %(most)s files", most=MAX_FILES)
+            _take(opened, place, part, taken, outcome)
+    return outcome
+
+
+def _take(opened: Vault, place: VaultPath, part: Part, taken: Taken, outcome: Outcome) -> None:
+    """One file; what is left of a refused one is dropped before the next part."""
+    name = part.filename or ""
+    try:
+        path = place / name
+        there = opened.find(path)
+        if there is not None and taken is Taken.SKIP:
+            outcome.skipped.append(name)
+            return
+        if taken is not Taken.REPLACE:
+            path = spare(opened, path)
+        demands = NO_DEMANDS if taken is Taken.REPLACE else free(path)
+        with opened.write(path, keep=_kept(), demands=demands) as arriving:
+            for block in part.blocks():
+                arriving.write(block)
+            arriving.commit()
+    except REFUSALS as error:
+        outcome.refuse(name, error)
+    else:
+        outcome.done += 1
+
+
+def _kept() -> frozenset[str]:
+    """Digests that are computed of every file."""
+    return services().settings.storage.always_hashed

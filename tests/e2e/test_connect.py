@@ -1,0 +1,454 @@
+"""The page that watches a device connect, with a real browser, a real rclone and a real davfs2, over https.
+
+Each device is set up with what the page shows and lets download, and nothing else. What it does is on the
+page within five seconds of its first request, and so is the reason if it is refused.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from davserver.accounts.health import Sign
+from davserver.accounts.programs.rclone import TEST_FILE
+from davserver.bootstrap import build_services
+from davserver.cli.exits import ExitCode
+from davserver.crypto import tokens
+from davserver.crypto.obscuring import obscured
+from davserver.crypto.tokens import AppToken
+from davserver.model import ROOT_ID
+from davserver.settings import load_settings
+from davserver.vault.paths import VaultPath
+from tests.e2e import davfs2
+from tests.e2e.conftest import Arrive
+from tests.e2e.drive import COMMAND_SECONDS, Device, Drive, clean_environment
+from tests.e2e.site import Person, at, fill, first_administrator, follow, go_on, opening_link, press
+from tests.factories import make_principal
+from tests.services import clients
+from tests.services.browser import chromium
+
+pytestmark = pytest.mark.e2e
+
+SEEN_SECONDS = 5
+"""How soon after its first request a device is seen."""
+
+FLAG = "--ignore-certificate-errors"
+"""Nobody vouches for the server's certificate; people click that away, or give it to their browser."""
+
+
+class SecureDrive(Drive):
+    """A drive over https, with a certificate of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        keys = folder / "keys"
+        super().__init__(
+            folder, SERVER__TLS_CERTIFICATE=str(keys / "tls.crt"), SERVER__TLS_KEY=str(keys / "tls.key")
+        )
+        self.certificate = keys / "tls.crt"
+
+    @property
+    def url(self) -> str:
+        """The drive's address."""
+        return f"https://127.0.0.1:{self.port}/dav/"
+
+    @property
+    def site(self) -> str:
+        """The address of its pages, without a slash at the end."""
+        return f"https://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[SecureDrive]:
+    """A running server."""
+    made = SecureDrive(tmp_path / "drive")
+    done = made.run("tls", "self-signed")
+    assert done.returncode == ExitCode.OK, done.stderr
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that takes the server's certificate."""
+    with chromium(FLAG) as started:
+        yield started
+
+
+@pytest.fixture
+def alice(drive: SecureDrive, arrive: Arrive) -> Person:
+    """The first administrator, on the start page."""
+    return go_on(first_administrator(Person("alice", arrive().page), opening_link(drive)))
+
+
+# ── what people do
+def connect(page: Page, program: str, **fields: str) -> str:
+    """Choose a program, and get an app password for it; its id."""
+    page.goto("/start")
+    follow(page, "Connect a device")
+    at(page, "Connect a device")
+    page.get_by_role("main").get_by_role("link", name=program).first.click()
+    at(page, program)
+    if {"folder", "networks"} & fields.keys() and page.locator("details:not([open])").count():
+        page.get_by_text("Limit it further").click()
+    if scope := fields.pop("scope", ""):
+        page.locator(f"[name=scope][value={scope}]").check()
+    fill(page, **fields)
+    press(page, "Make app password")
+    at(page, f"Connect {program}")
+    return tokens.parse(page.locator("#app-password").inner_text()).id
+
+
+def download(page: Page, name: str, folder: Path) -> Path:
+    """Press the button beside a file; where it then is."""
+    with page.expect_download() as started:
+        page.get_by_role("link", name=f"Download {name}").click()
+    assert started.value.suggested_filename == name
+    path = folder / name
+    started.value.save_as(path)
+    return path
+
+
+def shown_commands(page: Page) -> list[str]:
+    """What there is to paste."""
+    return page.locator("code[id^=command-]").all_inner_texts()
+
+
+@dataclass
+class Terminal:
+    """A terminal of the person's, in which rclone is found, with a configuration of its own."""
+
+    configuration: Path
+    certificate: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rclone = clients.require("rclone")
+        self.environment = {
+            **clean_environment(),
+            "PATH": f"{rclone.parent}:{clean_environment().get('PATH', '')}",
+            "RCLONE_CONFIG": str(self.configuration),
+            "RCLONE_CA_CERT": str(self.certificate),
+            "RCLONE_RETRIES": "1",
+            "RCLONE_LOW_LEVEL_RETRIES": "1",
+        }
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Paste a line."""
+        return subprocess.run(
+            ["/bin/sh", "-c", command],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def does(self, command: str) -> str:
+        """Paste a line that works."""
+        done = self.run(command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def terminal_for(page: Page, drive: SecureDrive, folder: Path) -> Terminal:
+    """A terminal with the file that the page lets download."""
+    folder.mkdir()
+    return Terminal(download(page, "rclone.conf", folder), drive.certificate)
+
+
+# ── what they see
+def expect_signs(page: Page, *signs: Sign, since: float) -> None:
+    """All of these, before five seconds have gone since that moment; the page is not loaded again."""
+    for sign in signs:
+        left = SEEN_SECONDS - (time.monotonic() - since)
+        expect(page.locator(f"[data-sign={sign.value}]")).to_have_class("seen", timeout=max(1, left * 1000))
+
+
+def expect_trouble(page: Page, title: str, since: float) -> None:
+    """This reason, and no other one, as soon."""
+    left = SEEN_SECONDS - (time.monotonic() - since)
+    expect(page.locator("[data-troubles] [data-title]")).to_have_text([title], timeout=max(1, left * 1000))
+    assert page.locator("[data-troubles] [data-advice]").inner_text()
+
+
+# ── devices that come in
+def test_rclone_is_seen_while_it_connects(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """With the file that was downloaded and the commands that are shown: each step as it happens.
+
+    The list of devices tells the same afterwards.
+    """
+    page = alice.page
+    connect(page, "rclone", label="Laptop")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    assert download(page, "tls.crt", tmp_path).read_bytes() == drive.certificate.read_bytes()
+    listing, writing, reading = (one for one in shown_commands(page) if TEST_FILE in one or " lsf " in one)
+    expect(page.locator(".signs .seen")).to_have_count(0)
+    begun = time.monotonic()
+    assert terminal.does(listing) == ""
+    expect_signs(page, Sign.CONNECTED, Sign.LISTED, since=begun)
+    expect(page.locator(".signs .seen")).to_have_count(2)
+    begun = time.monotonic()
+    terminal.does(writing)
+    expect_signs(page, Sign.WROTE, Sign.KEPT_TIMES, since=begun)
+    begun = time.monotonic()
+    assert terminal.does(reading).strip()
+    expect_signs(page, Sign.READ, since=begun)
+    expect(page.get_by_role("status")).to_have_text(
+        "This device has: connected, listed your files, wrote a file, read a file, kept times."
+    )
+    expect(page.locator("[data-troubles] .trouble")).to_have_count(0)
+    follow(page, "Done")
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Laptop"))
+    expect(card).to_contain_text("connected, listed your files, wrote a file, read a file, kept times")
+
+
+def test_the_commands_that_are_shown_configure_rclone(
+    drive: SecureDrive, alice: Person, tmp_path: Path
+) -> None:
+    """The first one instead of the file: rclone then copies and finds what it copied."""
+    page = alice.page
+    connect(page, "rclone")
+    terminal = Terminal(tmp_path / "made.conf", drive.certificate)
+    terminal.environment["HOME"] = str(tmp_path)
+    documents = tmp_path / "Documents"
+    documents.mkdir()
+    (documents / "letter").write_text("content")
+    config, copy = (
+        next(one for one in shown_commands(page) if f"rclone {verb} " in one)
+        for verb in ("config create", "copy")
+    )
+    terminal.does(config)
+    begun = time.monotonic()
+    terminal.does(copy)
+    expect_signs(page, Sign.CONNECTED, Sign.WROTE, Sign.KEPT_TIMES, since=begun)
+    assert terminal.does("rclone cat sealdav:Documents/letter") == "content"
+
+
+def test_the_unit_for_systemd_is_one(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """Systemd finds nothing wrong with it, once rclone is where it looks for programs."""
+    verify = clients.require("systemd-analyze")
+    page = alice.page
+    connect(page, "rclone")
+    unit = download(page, "sealdav.service", tmp_path)
+    text = unit.read_text()
+    assert str(drive.certificate) in text
+    unit.write_text(text.replace("ExecStart=rclone", f"ExecStart={clients.require('rclone')}"))
+    done = subprocess.run(
+        [verify, "verify", "--user", unit],
+        env={**clean_environment(), "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture
+def trusted(drive: SecureDrive) -> Iterator[Path]:
+    """The server's certificate where davfs2 looks for some."""
+    path = Path(f"/etc/davfs2/certs/sealdav-test-{drive.port}.pem")
+    try:
+        path.write_bytes(drive.certificate.read_bytes())
+    except OSError as error:
+        pytest.skip(f"certificates for davfs2 cannot be put into their place: {error.strerror}")
+    yield path
+    path.unlink()
+
+
+def test_davfs2_is_seen_while_it_connects(
+    drive: SecureDrive, alice: Person, trusted: Path, tmp_path: Path
+) -> None:
+    """With the line for its secrets that is shown."""
+    page = alice.page
+    connect(page, "Linux, davfs2")
+    secret = next(one for one in shown_commands(page) if "/etc/davfs2/secrets" in one)
+    url, name, token = shlex.split(secret)[2].split(" ")
+    assert url == drive.url
+    options = f"{davfs2.AT_ONCE}trust_server_cert {trusted}\n"
+    begun = time.monotonic()
+    with davfs2.mounted(drive, Device(name, token, ""), tmp_path / "mount", options) as mount:
+        assert [one.name for one in mount.iterdir()] == [davfs2.LOST]
+        expect_signs(page, Sign.CONNECTED, Sign.LISTED, since=begun)
+        begun = time.monotonic()
+        (mount / "file").write_text("content")
+        expect_signs(page, Sign.WROTE, since=begun)
+    expect(page.locator("[data-troubles] .trouble")).to_have_count(0)
+
+
+def test_without_scripts_one_looks_again(drive: SecureDrive, arrive: Arrive, tmp_path: Path) -> None:
+    """In a new tab, so that the app password stays where it is; there, again and again."""
+    page = go_on(first_administrator(Person("alice", arrive(scripts=False).page), opening_link(drive))).page
+    connect(page, "rclone", label="Laptop")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Look, in a new tab").click()
+    tab = opened.value
+    at(tab, "Laptop")
+    expect(tab.locator(".signs .seen")).to_have_count(0)
+    terminal.does("rclone lsf sealdav:")
+    time.sleep(2)  # As long as the server may take to write it down.
+    follow(tab, "Look again")
+    expect(tab.locator(".signs .seen")).to_have_count(2)
+    at(page, "Connect rclone")
+
+
+# ── devices that are refused
+def test_a_wrong_password(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """With the id of the device, as after a mix-up; then the right one: the page takes it back."""
+    page = alice.page
+    device = connect(page, "rclone")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    right = terminal.configuration.read_text()
+    other = obscured(AppToken(device, bytes(20)).text())
+    terminal.configuration.write_text(
+        "".join(
+            f"pass = {other}\n" if line.startswith("pass") else f"{line}\n" for line in right.splitlines()
+        )
+    )
+    begun = time.monotonic()
+    assert terminal.run("rclone lsf sealdav:").returncode != 0
+    expect_trouble(page, "The password is wrong for this device", begun)
+    expect(page.locator(".signs .seen")).to_have_count(0)
+    terminal.configuration.write_text(right)
+    begun = time.monotonic()
+    terminal.does("rclone lsf sealdav:")
+    expect_signs(page, Sign.CONNECTED, since=begun)
+    expect(page.locator("[data-troubles] .trouble")).to_have_count(0)
+
+
+def test_an_app_password_that_has_expired(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """It was good for a second."""
+    page = alice.page
+    flags = {
+        "storage": {"data_dir": str(drive.data)},
+        "keys": {"master_key_file": str(drive.master_key)},
+    }
+    with closing(build_services(load_settings(flags=flags))) as services:
+        principal = make_principal(services.accounts.find("alice"), services.clock)
+        soon = services.clock() + timedelta(seconds=1)
+        issued = services.app_passwords.issue(principal, "Loan", expires_at=soon, root_id=ROOT_ID)
+    page.goto(f"/devices/{issued.app_password.id}")
+    configuration = tmp_path / "rclone.conf"
+    configuration.write_text(
+        f"[sealdav]\ntype = webdav\nurl = {drive.url}\nuser = alice\npass = {obscured(issued.token)}\n"
+    )
+    time.sleep(1.5)  # Until it has expired.
+    begun = time.monotonic()
+    assert Terminal(configuration, drive.certificate).run("rclone lsf sealdav:").returncode != 0
+    expect_trouble(page, "This app password has expired", begun)
+
+
+def test_a_device_that_may_only_read(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """It is connected, it lists, and it is told what it may not."""
+    page = alice.page
+    connect(page, "rclone", scope="read_only")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    begun = time.monotonic()
+    assert terminal.run("echo content | rclone rcat sealdav:file").returncode != 0
+    expect_trouble(page, "It wants to write, and may only read", begun)
+    expect_signs(page, Sign.CONNECTED, since=begun)
+
+
+def test_a_folder_that_is_gone(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """The folder that was made for the device is deleted by another one."""
+    page = alice.page
+    connect(page, "rclone", folder="Laptop")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    begun = time.monotonic()
+    terminal.does("rclone lsf sealdav:")
+    expect_signs(page, Sign.LISTED, since=begun)
+    flags = {
+        "storage": {"data_dir": str(drive.data)},
+        "keys": {"master_key_file": str(drive.master_key)},
+    }
+    with closing(build_services(load_settings(flags=flags))) as services:
+        principal = make_principal(services.accounts.find("alice"), services.clock)
+        services.vaults.open(principal).delete(VaultPath.parse("Laptop"))
+    begun = time.monotonic()
+    assert terminal.run("rclone lsf sealdav:").returncode != 0
+    expect_trouble(page, "The folder of this device is gone", begun)
+
+
+def test_a_network_that_is_not_allowed(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """The page says where this browser comes from."""
+    page = alice.page
+    connect(page, "rclone", networks="192.0.2.0/24")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    begun = time.monotonic()
+    assert terminal.run("rclone lsf sealdav:").returncode != 0
+    expect_trouble(page, "It comes from a network that is not allowed", begun)
+    expect(page.locator("[data-advice]")).to_contain_text("This browser comes from 127.0.0.1")
+
+
+def test_an_app_password_that_was_revoked(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
+    """In another tab, while this one watches; and a name that is not the account's."""
+    page = alice.page
+    connect(page, "rclone", label="Laptop")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    right = terminal.configuration.read_text()
+    terminal.configuration.write_text(right.replace("user = alice", "user = alicia"))
+    begun = time.monotonic()
+    assert terminal.run("rclone lsf sealdav:").returncode != 0
+    expect_trouble(page, "The user name is wrong", begun)
+    expect(page.locator("[data-advice]")).to_have_text(
+        "The app password is right. Enter alice as the user name."
+    )
+    tab = page.context.new_page()
+    tab.goto("/app-passwords")
+    press(tab, "Revoke Laptop")
+    tab.close()
+    terminal.configuration.write_text(right)
+    begun = time.monotonic()
+    assert terminal.run("rclone lsf sealdav:").returncode != 0
+    first = page.locator("[data-troubles] [data-title]").first
+    expect(first).to_have_text("This app password was revoked", timeout=SEEN_SECONDS * 1000)
+    assert time.monotonic() - begun < SEEN_SECONDS
+
+
+# ── the page itself
+def test_nobody_is_asked_while_nobody_looks(drive: SecureDrive, alice: Person) -> None:
+    """A page in the background does not ask, and does so again when it is looked at; signed out, it ends."""
+    page = alice.page
+    connect(page, "rclone")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(4500)
+    assert 1 <= len(asked) <= 3
+    assert {one.rpartition("/")[2] for one in asked} == {"health"}
+    hide(page, hidden=True)
+    page.wait_for_timeout(500)  # what was asked before
+    asked.clear()
+    page.wait_for_timeout(4500)
+    assert asked == []
+    hide(page, hidden=False)
+    page.wait_for_timeout(1000)
+    assert asked
+    tab = page.context.new_page()
+    tab.goto(f"{drive.site}/sign-out")
+    press(tab, "Sign out")
+    tab.close()
+    expect(page.get_by_text("This page does not look any more.")).to_be_visible(timeout=SEEN_SECONDS * 1000)
+    asked.clear()
+    page.wait_for_timeout(3000)
+    assert asked == []
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """What a browser says of a tab that another one covers; a headless one never covers any."""
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )

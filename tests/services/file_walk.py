@@ -1,0 +1,152 @@
+"""The part of the tour that leads through somebody's files: folders, a file of each kind, what can go wrong.
+
+Called by tour.py.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import wave
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from io import BytesIO
+
+from PIL import Image
+from playwright.sync_api import FilePayload
+
+from davserver.clock import to_nanoseconds
+from davserver.vault.locks import Wanted
+from davserver.vault.paths import VaultPath
+from davserver.vault.service import Vault
+from tests.factories import make_principal
+from tests.services.guest import Guest, Stop
+from tests.services.hostile import PDF, pdf
+
+QUOTA = 10 * 2**30
+
+NOTES = """# Garden
+
+- prune the **apple tree** before March
+- order seeds: beans, chard, Jerusalem artichokes
+- <script>alert("nothing of this runs")</script>
+"""
+
+LONG_NAME = (
+    "Minutes of the annual general meeting of the allotment gardeners, second and corrected version, "
+    "signed.pdf"
+)
+RIGHT_TO_LEFT = "تقرير 2026.txt"
+
+
+def walk(alice: Guest) -> Iterator[Stop]:
+    """Alice looks at her files, and does with them what can be done."""
+    _furnish(alice)
+    yield alice.open("/files/Taxes 2026").at("files-empty")
+    yield alice.open("/files/").at("files")
+    yield alice.open("/files/Photos").at("files-folder")
+    yield alice.open("/files/Photos/lake.png").at("file-picture")
+    yield alice.open("/files/birdsong.wav").at("file-sound")
+    yield alice.open("/files/Notes.md").at("file-text")
+    yield alice.open("/files/Letters/Form.pdf").at("file-not-shown")
+    yield alice.open(f"/files/{LONG_NAME}").at("file-paper")
+    yield alice.open("/search/?name=2026").at("files-found")
+    yield alice.fill({"Part of a name": "zebra"}).press("Find").at("files-nothing-found")
+    yield from _acts(alice)
+    alice.site.services.accounts.set_quota("alice", None)
+
+
+def _acts(alice: Guest) -> Iterator[Stop]:
+    """Forms, one after the other, with what is refused."""
+    yield alice.open("/new-folder/").at("new-folder")
+    yield alice.fill({"Name": "Photos"}).press("Make folder").at("new-folder-refused", 409)
+    yield alice.open("/rename/Notes.md").at("rename")
+    yield alice.fill({"New name": "birdsong.wav"}).press("Rename").at("rename-refused", 409)
+    tick(alice, "Notes.md").press("Copy")
+    yield alice.at("files-choose")
+    alice.press("Photos")
+    yield alice.press("Copy here").at("files-taken", 409)
+    yield alice.press("Keep both").at("files-copied")
+    tick(alice, "Budget 2026.ods").press("Delete")
+    yield alice.at("files-locked", 423)
+    tick(alice, "Notes.md").press("Delete")
+    yield alice.at("files-deleted")
+    yield alice.press("Undo").at("files-undone")
+    _store(_vault(alice), "Notes.md", NOTES.encode())
+    alice.page.locator("summary").click()
+    notes: FilePayload = {"name": "Notes.md", "mimeType": "text/markdown", "buffer": NOTES.encode()}
+    alice.page.get_by_label("Files", exact=True).set_input_files(notes)
+    alice.page.get_by_label("If a name is taken").select_option("skip")
+    yield alice.at("files-upload")
+    yield alice.press("Upload").at("files-left-out")
+
+
+def tick(alice: Guest, *names: str) -> Guest:
+    """Tick entries of the first folder; the question that a script asks is answered with yes."""
+    alice.open("/files/")
+    for name in names:
+        alice.page.get_by_label(name, exact=True).check()
+    alice.page.once("dialog", lambda dialog: dialog.accept())
+    return alice
+
+
+def _furnish(alice: Guest) -> None:
+    """What somebody has: folders, texts, a picture, a sound, long names, a file that a program holds."""
+    vault = _vault(alice)
+    now = alice.site.services.clock()
+    alice.site.services.accounts.set_quota("alice", QUOTA)
+    for name in ("Letters", "Photos", "Taxes 2025", "Taxes 2026"):
+        if vault.find(VaultPath.parse(name)) is None:
+            vault.make_collection(VaultPath.parse(name), modified_ns=to_nanoseconds(now - timedelta(days=3)))
+    for number in (1, 2, 10):
+        _store(vault, f"Photos/walk {number}.jpg", bytes(100_000 * number), now - timedelta(days=number))
+    _store(vault, "Photos/lake.png", picture(), now - timedelta(days=20))
+    _store(vault, "Photos/Notes.md", b"older", now - timedelta(days=21))
+    _store(vault, "birdsong.wav", sound(), now - timedelta(days=100))
+    _store(vault, "Notes.md", NOTES.encode(), now - timedelta(hours=2))
+    _store(vault, "Budget 2026.ods", bytes(48_000), now - timedelta(minutes=20))
+    _store(vault, "Letters/Form.pdf", PDF, now - timedelta(days=2))
+    _store(vault, LONG_NAME, pdf(further=(bytes(2_400_000),)), now - timedelta(days=40))
+    _store(vault, RIGHT_TO_LEFT, b"2026", now - timedelta(days=1))
+    owner = '<D:owner xmlns:D="DAV:">LibreOffice of Bob</D:owner>'
+    wanted = Wanted(exclusive=True, infinite=False, owner=owner, seconds=3600)
+    vault.lock(VaultPath.parse("Budget 2026.ods"), wanted)
+
+
+def _vault(alice: Guest) -> Vault:
+    services = alice.site.services
+    return services.vaults.open(make_principal(services.accounts.find("alice"), services.clock))
+
+
+def _store(vault: Vault, path: str, content: bytes, changed: datetime | None = None) -> None:
+    modified_ns = None if changed is None else to_nanoseconds(changed)
+    with vault.write(VaultPath.parse(path), modified_ns=modified_ns) as upload:
+        upload.write(content)
+        upload.commit()
+
+
+def picture() -> bytes:
+    """Water under a sky, as PNG."""
+    image = Image.new("RGB", (640, 360))
+    for y in range(360):
+        sky = y < 150
+        shade = y / 150 if sky else (y - 150) / 210
+        color = (
+            (int(140 + 80 * shade), int(190 + 40 * shade), 235)
+            if sky
+            else (30, int(110 - 60 * shade), int(140 - 60 * shade))
+        )
+        image.paste(color, (0, y, 640, y + 1))
+    out = BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def sound() -> bytes:
+    """A second of a tone that rises, as WAV."""
+    rate, out = 8000, BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        steps = (math.sin((800 + at / 10) * at / rate) for at in range(rate))
+        file.writeframes(b"".join(struct.pack("<h", int(12_000 * step)) for step in steps))
+    return out.getvalue()

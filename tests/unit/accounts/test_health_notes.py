@@ -1,0 +1,222 @@
+"""Notes of how devices are: at once when they are new, seldom afterwards, and never in anybody's way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
+
+from davserver.accounts import health_notes
+from davserver.accounts.health import HealthRecords, Sign, Trouble
+from davserver.accounts.health_notes import (
+    NOTE_EVERY_S,
+    REMEMBERED,
+    WAITING,
+    BackgroundHealth,
+    NoNotes,
+    Note,
+    NoteWriter,
+)
+from davserver.db.engine import Database
+from davserver.model import Account, AccountId
+from tests.factories import World
+
+ALICE = AccountId(b"A" * 16)
+SECONDS = 10
+"""How long a thread may take on a busy machine."""
+
+
+class Kept:
+    """A writer that keeps what it is given, each time by itself. It says that it has begun; `go` lets it."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.begun = threading.Event()
+        self.written: list[Mapping[Note, int]] = []
+
+    def write(self, notes: Mapping[Note, int]) -> None:
+        """See `NoteWriter.write`."""
+        self.begun.set()
+        self.go.wait()
+        self.written.append(notes)
+
+    @property
+    def told(self) -> list[tuple[str, str, int]]:
+        """Device, what, and when, in the order in which they were written."""
+        return [
+            (device, what.value, now) for notes in self.written for (_, device, what), now in notes.items()
+        ]
+
+
+@pytest.fixture
+def writer() -> Kept:
+    """A writer."""
+    return Kept()
+
+
+@pytest.fixture
+def notes(writer: Kept) -> Iterator[BackgroundHealth]:
+    """Notes that go to that writer, which does not begin before it is let go."""
+    writer.go.clear()
+    made = BackgroundHealth(writer)
+    yield made
+    writer.go.set()
+    made.close()
+
+
+def finish(notes: BackgroundHealth, writer: Kept) -> list[tuple[str, str, int]]:
+    """Let everything be written."""
+    writer.go.set()
+    notes.close()
+    return sorted(writer.told, key=lambda one: one[2])
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for the other thread."""
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # It tells nobody.
+
+
+# ── how often
+def test_the_first_time_at_once_and_then_once_a_minute(notes: BackgroundHealth, writer: Kept) -> None:
+    """For each kind and each device."""
+    kept = [
+        notes.note(ALICE, "one", Sign.READ, now)
+        for now in (100, 101, 100 + NOTE_EVERY_S - 1, 100 + NOTE_EVERY_S)
+    ]
+    assert kept == [True, False, False, True]
+    assert notes.note(ALICE, "one", Sign.WROTE, 103)
+    assert notes.note(ALICE, "two", Sign.READ, 104)
+    assert {one[:2] for one in finish(notes, writer)} == {("one", "read"), ("one", "wrote"), ("two", "read")}
+
+
+def test_nobody_waits_for_the_first_note_to_be_written(writer: Kept) -> None:
+    """Somebody may be watching: it is on its way within moments, not after a minute."""
+    with closing(BackgroundHealth(writer)) as notes:
+        begun = time.monotonic()
+        notes.note(ALICE, "one", Sign.CONNECTED, 100)
+        until(lambda: bool(writer.written))
+        assert time.monotonic() - begun < 1
+
+
+def test_a_process_writes_once_a_second_however_many_devices_there_are(
+    writer: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes meanwhile is written together, and nothing is lost."""
+    pause = 0.2
+    monkeypatch.setattr(health_notes, "PAUSE_S", pause)
+    begun = time.monotonic()
+    with closing(BackgroundHealth(writer)) as notes:
+        for number in range(50):
+            notes.note(ALICE, f"device {number}", Sign.CONNECTED, 100)
+            time.sleep(0.01)  # So that the thread could write each of them by itself.
+    took = time.monotonic() - begun
+    assert sum(map(len, writer.written)) == 50
+    assert len(writer.written) <= took / pause + 2
+
+
+def test_a_wrong_secret_costs_one_note_a_minute_however_often_it_is_tried(
+    notes: BackgroundHealth, writer: Kept
+) -> None:
+    """Whether or not the device itself comes in between: an attacker writes nothing more than that."""
+    for now in range(100, 100 + 3 * NOTE_EVERY_S):
+        notes.note(ALICE, "one", Trouble.WRONG_SECRET, now)
+        notes.note(ALICE, "one", Sign.CONNECTED, now)
+    finish(notes, writer)
+    sent = [one for batch in writer.written for one in batch]
+    assert len(sent) <= 2 * 3
+
+
+def test_what_ends_a_trouble_is_noted_at_once(notes: BackgroundHealth, writer: Kept) -> None:
+    """Although the device had connected a moment before: else it would be called refused for a minute."""
+    assert notes.note(ALICE, "one", Sign.CONNECTED, 100)
+    assert notes.note(ALICE, "one", Sign.READ, 100)
+    assert notes.note(ALICE, "one", Trouble.WRONG_SECRET, 101)
+    assert not notes.note(ALICE, "one", Sign.READ, 102)
+    assert notes.note(ALICE, "one", Sign.CONNECTED, 102)
+    assert not notes.note(ALICE, "one", Sign.CONNECTED, 103)
+    assert ("one", "connected", 102) in finish(notes, writer)
+
+
+def test_a_clock_that_was_set_back_does_not_silence_a_device(notes: BackgroundHealth) -> None:
+    """A note of the future counts for nothing."""
+    assert notes.note(ALICE, "one", Sign.READ, 10_000)
+    assert notes.note(ALICE, "one", Sign.READ, 100)
+
+
+# ── never in the way
+def test_a_full_queue_costs_a_note_and_no_time(notes: BackgroundHealth, writer: Kept) -> None:
+    """While the database is stuck requests go on; what does not fit is lost, and may be noted later."""
+    notes.note(ALICE, "with the writer", Sign.READ, 100)
+    assert writer.begun.wait(SECONDS)
+    assert all(notes.note(ALICE, f"device {number}", Sign.READ, 100) for number in range(WAITING))
+    assert not notes.note(ALICE, "one more", Sign.READ, 100)
+    writer.go.set()
+    until(lambda: notes.note(ALICE, "one more", Sign.READ, 101))
+
+
+def test_what_is_remembered_is_bounded(notes: BackgroundHealth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond that it begins anew, and costs a note too many."""
+    assert REMEMBERED > WAITING
+    monkeypatch.setattr(health_notes, "REMEMBERED", 10)
+    for number in range(10):
+        notes.note(ALICE, f"device {number}", Sign.READ, 100)
+    assert not notes.note(ALICE, "device 0", Sign.READ, 101)
+    assert notes.note(ALICE, "one more", Sign.READ, 101)
+    assert notes.note(ALICE, "device 0", Sign.READ, 102)
+
+
+def test_what_waits_is_written_before_the_end(notes: BackgroundHealth, writer: Kept) -> None:
+    """Closing takes no pause, and loses nothing."""
+    begun = time.monotonic()
+    for device in ("one", "two", "three"):
+        notes.note(ALICE, device, Sign.READ, 100)
+    assert len(finish(notes, writer)) == 3
+    assert time.monotonic() - begun < SECONDS
+
+
+def test_a_database_that_refuses_stops_nobody() -> None:
+    """It costs the notes, and leaves a line in the log."""
+    with capture_logs() as lines:
+        NoteWriter(Database("sqlite:////nonexistent/folder/sealdav.db")).write({(ALICE, "one", Sign.READ): 1})
+    assert [(line["event"], line["count"]) for line in lines] == [("health of devices not noted", 1)]
+
+
+def test_nobody_need_want_to_know() -> None:
+    """Without notes there is nothing to be due."""
+    assert not NoNotes().note(ALICE, "one", Sign.READ, 1)
+
+
+# ── as far as the database
+@pytest.fixture
+def account(world: World) -> Account:
+    """Somebody."""
+    return world.accounts.create("alice")
+
+
+def test_notes_reach_the_database(world: World, account: Account) -> None:
+    """The thread writes what the owner reads."""
+    with closing(BackgroundHealth(NoteWriter(world.database))) as notes:
+        notes.note(account.id, "one", Sign.READ, 100)
+        notes.note(account.id, "one", Trouble.CLOCK, 100)
+    health = HealthRecords(world.database).of(account, "one")
+    assert (set(health.signs), set(health.troubles)) == ({Sign.READ}, {Trouble.CLOCK})
+
+
+def test_many_notes_are_one_transaction(world: World, account: Account) -> None:
+    """One commit, however many there are."""
+    begun: list[str] = []
+    sa.event.listen(
+        world.database.engine, "before_cursor_execute", lambda *told: begun.append(told[2].split("\n")[0])
+    )
+    NoteWriter(world.database).write({(account.id, f"device {n}", Sign.READ): 1 for n in range(50)})
+    assert [one for one in begun if one.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+    assert len(HealthRecords(world.database).of_all(account)) == 50
