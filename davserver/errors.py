@@ -9,6 +9,7 @@
     │   ├── WrongKind               a file where a collection is needed, or the other way round
     │   ├── TargetInsideSource      MOVE or COPY of a collection into itself
     │   ├── NoSuchLock              a lock token that covers nothing here (any more)
+    │   ├── WrongOffset             a part that does not begin where the parts before it end
     │   └── VersionConflict         somebody else changed the same row in between
     ├── Locked                      a write lock is in the way whose token was not submitted (RFC 4918, 7)
     │   └── LockConflict            a lock is in the way of a new lock
@@ -110,6 +111,18 @@ class TargetInsideSource(Conflict):
 
 class NoSuchLock(Conflict):
     """The lock token does not cover this resource: unknown, expired, or of another one."""
+
+
+class WrongOffset(Conflict):
+    """A part of an upload does not begin where the parts before it end, or there is none to come.
+
+    Attributes:
+        received: where they end, in bytes.
+    """
+
+    def __init__(self, message: str, received: int) -> None:
+        super().__init__(message)
+        self.received = received
 
 
 class VersionConflict(Conflict):

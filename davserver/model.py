@@ -29,6 +29,9 @@ ROOT_ID = NodeId(bytes(ID_BYTES))
 TRASH_ID = NodeId(b"\xff" * ID_BYTES)
 """What everything in the trash has for its parent. No row has this id: no path leads there."""
 
+UPLOADS_ID = NodeId(b"\xfe" * ID_BYTES)
+"""What every unfinished upload has for its parent, in the same way."""
+
 Durability = Literal["full", "relaxed"]
 """What an acknowledged write survives: "full" loss of power, "relaxed" only the end of the process."""
 

@@ -125,7 +125,12 @@ def crumbs(path: VaultPath) -> Iterator[tuple[str, str]]:
 def ticked() -> list[NodeId]:
     """The entries that the form at hand names, each once; whatever is no id is none."""
     given = dict.fromkeys(request.form.getlist("id")[:MAX_TICKED])
-    return [NodeId(bytes.fromhex(text)) for text in given if _ID.fullmatch(text)]
+    return [node_id for node_id in map(id_of, given) if node_id is not None]
+
+
+def id_of(text: str) -> NodeId | None:
+    """The id that a word of a form or an address is; None if it is none."""
+    return NodeId(bytes.fromhex(text)) if _ID.fullmatch(text) else None
 
 
 def unchanged(path: VaultPath, node: Node) -> Demands:

@@ -1,18 +1,22 @@
 """What may be shown of a file in a browser, and how, so that nothing of it ever runs (T36).
 
 What is shown is decided by the ending of the name, never by what a file says of itself; what a browser could
-run (HTML, SVG, XML, scripts) is text here. Used by `pages/files.py` and `pages/files_sending.py`.
+run (HTML, SVG, XML, scripts) is text here. Used by `pages/files*.py`, and for
+what is kept by `pages/trash.py` and `pages/versions.py`.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
+from flask import make_response
+from werkzeug.wrappers import Response
+
 from davserver.model import Node
 from davserver.sending.file import Fields
 from davserver.sending.media import content_type
 from davserver.vault.service import Vault
-from enroll_web import still_pdf
+from enroll_web import security, still_pdf
 
 SHOWN_TEXT_BYTES = 64 * 1024
 """How much of a text is on the page; the rest is behind a link."""
@@ -159,6 +163,29 @@ def is_shown(opened: Vault, node: Node) -> bool:
     if kind is Kind.PAPER:
         return 0 < node.size <= still_pdf.MAX_BYTES and still_pdf.is_still(_content(opened, node, node.size))
     return kind is not Kind.NOTHING
+
+
+def looked_at(opened: Vault, node: Node) -> dict[str, object]:
+    """What `file_preview.html` shows of a file.
+
+    Raises:
+        CorruptRow, CorruptBlob: it was altered.
+    """
+    kind = kind_of(node.name)
+    return {
+        "kind": kind.value,
+        "is_shown": is_shown(opened, node),
+        "text": beginning(opened, node) if kind is Kind.TEXT else "",
+        "cut": node.size > SHOWN_TEXT_BYTES,
+    }
+
+
+def page_about(name: str, page: str) -> Response:
+    """The page about a file of this name; with a player on it, it may load what that plays from here."""
+    response = make_response(page)
+    if kind_of(name) in {Kind.SOUND, Kind.FILM}:
+        response.headers["Content-Security-Policy"] = security.policy("media-src 'self'")
+    return response
 
 
 def fields_for(name: str) -> Fields:

@@ -25,6 +25,9 @@ MAX_STREAMS = 20_000
 MAX_DICTIONARY_BYTES = 64 * 1024
 """Longest description of a stream."""
 
+MIN_PACKED_BYTES = 2
+"""By so many bytes it is known that data was packed (RFC 1950, 2.2)."""
+
 ACTIVE = (
     *(
         "JavaScript",
@@ -62,7 +65,7 @@ _ACTIVE = _compiled(_named(*ACTIVE))
 _OPENING = _compiled(_named("OpenAction") + r"(?!\s*\[)")
 """What is done when it is opened, unless that is to show a place in it."""
 _HEADER = re.compile(rb"%PDF-[^\r\n]{1,10}[\r\n]+(?:%[\x80-\xff]+[\r\n]+)?")
-_STREAM = re.compile(rb"(?<!end)stream\r?\n")
+_STREAM = re.compile(rb"(?<!end)stream[^\r\n]*(?:\r\n|\n|\r)")
 _PACKED = _compiled(_named("ObjStm", "First"))
 """What only streams have that hold other objects (7.5.7)."""
 _FILTER = _compiled(_named("Filter"))
@@ -86,15 +89,18 @@ def is_still(data: bytes) -> bool:
 
 
 def _texts(data: bytes, start: int) -> Iterator[bytes | None]:
-    """The whole, and what is packed in it; None for what cannot be looked through."""
+    """The whole, and what is packed in it; None for what cannot be looked through.
+
+    Whatever can be inflated is looked at, not only what says that it holds objects: what a stream says of
+    itself can be written so that viewers read it in another way than we do.
+    """
     yield data
     for count, found in enumerate(_STREAM.finditer(data), 1):
         described = _described(data, start, found.start())
-        if described is None or b"%" in described or count > MAX_STREAMS:
+        if described is None or _is_strange(described) or count > MAX_STREAMS:
             yield None
-        elif _PACKED.search(described) and _FILTER.search(described):
-            plain = _FLATE.search(described) and len(_FILTER.findall(described)) == 1
-            yield _inflated(data, found.end()) if plain and not _UNUSUAL.search(described) else None
+        else:
+            yield from _inflated(data, found.end(), must=_holds_packed_objects(described))
 
 
 def _described(data: bytes, start: int, stop: int) -> bytes | None:
@@ -104,10 +110,34 @@ def _described(data: bytes, start: int, stop: int) -> bytes | None:
     return None if begins < 0 and low > start else data[max(begins, low) : stop]
 
 
-def _inflated(data: bytes, start: int) -> bytes | None:
+def _holds_packed_objects(described: bytes) -> bool:
+    return _PACKED.search(described) is not None and _FILTER.search(described) is not None
+
+
+def _is_strange(described: bytes) -> bool:
+    """Whether a stream has a comment in its description, or holds objects as no program packs them."""
+    if b"%" in described:
+        return True
+    if not _holds_packed_objects(described):
+        return False
+    usual = _FLATE.search(described) is not None and len(_FILTER.findall(described)) == 1
+    return not usual or _UNUSUAL.search(described) is not None
+
+
+def _inflated(data: bytes, start: int, *, must: bool) -> Iterator[bytes | None]:
+    """What is packed there; None if it is broken or does not end, or if nothing is and it must be."""
     inflating, stop = zlib.decompressobj(), data.find(b"endstream", start)
+    packed = data[start : max(stop, start)]
     try:
-        text = inflating.decompress(data[start : max(stop, start)], MAX_INFLATED_BYTES)
+        inflating.decompress(packed[:MIN_PACKED_BYTES])
     except zlib.error:
-        return None
-    return text if inflating.eof else None
+        if must:
+            yield None
+        return
+    inflating = zlib.decompressobj()
+    try:
+        text = inflating.decompress(packed, MAX_INFLATED_BYTES)
+    except zlib.error:
+        yield None
+    else:
+        yield text if inflating.eof else None

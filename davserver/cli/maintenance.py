@@ -38,9 +38,11 @@ def gc(
                 "locks": report.locks,
                 "kept": report.kept,
                 "kept_bytes": report.kept_bytes,
+                "uploads": report.uploads,
             },
             f"removed {report.blobs} contents ({ByteSize(report.bytes).human_readable()}), "
             f"{report.leftovers} leftovers of uploads, {report.copies} unfinished copies, "
+            f"{report.uploads} uploads that nobody went on with, "
             f"{report.locks} expired locks; given up from trash and previous versions: {report.kept} "
             f"({ByteSize(report.kept_bytes).human_readable()})",
         )

@@ -17,7 +17,7 @@ from davserver.db.driver import Driver, Glance
 from davserver.db.prepared import Found, Prepared
 from davserver.db.schema import account, blob, hidden_tree, kept, lock, node
 from davserver.errors import AlreadyExists, CorruptRow, NotFound, VersionConflict
-from davserver.model import TRASH_ID, AccountId, BlobId, NodeId, NodeKind
+from davserver.model import TRASH_ID, UPLOADS_ID, AccountId, AccountState, BlobId, NodeId, NodeKind
 
 MAX_EXACT_BYTES = 2**53
 """8 PiB: what the database adds up without overflow is exact to here, and no account has so much."""
@@ -180,7 +180,7 @@ _LINEAGE = Prepared(
 _parent = node.alias("parent")
 _UNREACHABLE = sa.select(node.c.node_id).where(
     _ACCOUNT,
-    node.c.parent_id != TRASH_ID,
+    node.c.parent_id.not_in((TRASH_ID, UPLOADS_ID)),
     sa.not_(
         sa.exists().where(_parent.c.account_id == node.c.account_id, _parent.c.node_id == node.c.parent_id)
     ),
@@ -188,6 +188,15 @@ _UNREACHABLE = sa.select(node.c.node_id).where(
         sa.exists().where(
             hidden_tree.c.account_id == node.c.account_id, hidden_tree.c.node_id == node.c.parent_id
         )
+    ),
+)
+
+
+_HOLDERS = sa.select(account.c.account_id).where(
+    account.c.state != AccountState.DELETED.value,
+    sa.exists().where(
+        node.c.account_id == account.c.account_id,
+        node.c.parent_id == bindparam("parent", type_=sa.LargeBinary),
     ),
 )
 
@@ -376,10 +385,15 @@ class Nodes:
         return int(self._driver.sqlalchemy.execute(sa.select(sa.func.count()).select_from(node)).scalar_one())
 
     def unreachable(self, account: AccountId) -> list[NodeId]:
-        """Nodes whose parent does not exist, save for the trash and for copies that are still hidden."""
+        """Nodes whose parent does not exist, save for the trash, uploads and copies that are still hidden."""
         return [
             NodeId(found) for (found,) in self._driver.sqlalchemy.execute(_UNREACHABLE, {"account": account})
         ]
+
+    def holders(self, parent: NodeId) -> list[AccountId]:
+        """Accounts that have something right below `parent`, but those that are being deleted."""
+        found = self._driver.sqlalchemy.execute(_HOLDERS, {"parent": parent})
+        return [AccountId(account_id) for (account_id,) in found]
 
     def scan(self, account: AccountId, *, after: NodeId | None, limit: int) -> list[NodeRow]:
         """At most `limit` nodes of an account in order of their ids, for `verify`; `after` None starts."""

@@ -7,14 +7,22 @@ from sqlalchemy import bindparam
 
 from davserver.db.nodes import all_below
 from davserver.db.schema import account, kept, metadata, node
-from davserver.model import ROOT_ID, TRASH_ID, AccountId, KeptKind
+from davserver.model import ROOT_ID, TRASH_ID, UPLOADS_ID, AccountId, KeptKind
 
+_session = node.alias("session")
+_UPLOADED = sa.exists().where(
+    _session.c.account_id == node.c.account_id,
+    _session.c.node_id == node.c.parent_id,
+    _session.c.parent_id == UPLOADS_ID,
+)
 _KINDS = (
     sa.select(node.c.kind, sa.func.count().label("nodes"))
     .where(
         node.c.account_id == bindparam("account", type_=sa.LargeBinary),
         node.c.node_id != ROOT_ID,
         node.c.node_id.not_in(sa.select(all_below().c.node_id)),
+        node.c.parent_id != UPLOADS_ID,
+        sa.not_(_UPLOADED),
         sa.not_(
             sa.exists().where(
                 kept.c.account_id == node.c.account_id,
@@ -41,7 +49,7 @@ class Summary:
         self._connection = connection
 
     def nodes_by_kind(self, account_id: AccountId) -> dict[int, int]:
-        """How many nodes of each kind there are below the root, without trash and previous versions."""
+        """How many nodes of each kind there are below the root: no trash, previous versions, or uploads."""
         found = self._connection.execute(_KINDS, {"account": account_id, "top": TRASH_ID})
         return {row.kind: row.nodes for row in found}
 

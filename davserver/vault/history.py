@@ -14,7 +14,7 @@ from itertools import count
 from davserver.db.engine import Transaction
 from davserver.db.kept import Pair
 from davserver.errors import AlreadyExists, NotFound, QuotaExceeded
-from davserver.model import FileVersion, KeptKind, Node, NodeId, Position, TrashEntry
+from davserver.model import TRASH_ID, FileVersion, KeptKind, Node, NodeId, Position, TrashEntry
 from davserver.vault.access import Access
 from davserver.vault.kept import (
     BATCH_KEPT,
@@ -63,6 +63,11 @@ def trash_entry(access: Access, tx: Transaction, entry_id: NodeId) -> TrashEntry
         NotFound: there is none (any more).
     """
     return open_entry(access, _pair_of(access, tx, entry_id))
+
+
+def trash_bytes(access: Access, tx: Transaction) -> int:
+    """How many bytes emptying the trash frees: previous versions of what is there go as well."""
+    return tx.nodes.weigh(access.account_id, TRASH_ID).bytes
 
 
 def restore(access: Access, entry_id: NodeId, target: VaultPath | None, demands: Demands) -> Restored:

@@ -160,11 +160,6 @@ def _row(access: Access, node_id: NodeId, kind: KeptKind, at_ns: int, size: int)
 
 
 # ── read ────────────────────────────────────────────────────────────────────────────────────────────────────
-def is_kept(node: Node) -> bool:
-    """Whether a node says of itself that it is kept."""
-    return KEPT_EXTRA in node.extras
-
-
 def open_entry(access: Access, pair: Pair) -> TrashEntry:
     """Something in the trash.
 
@@ -173,7 +168,7 @@ def open_entry(access: Access, pair: Pair) -> TrashEntry:
     """
     row, node, told = _opened(access, pair, KeptKind.TRASH)
     parent, path = told.get("parent"), told.get("path")
-    if not (isinstance(parent, bytes) and isinstance(path, Sequence)):
+    if not (isinstance(parent, bytes) and isinstance(path, list)):
         raise _contradiction()
     return TrashEntry(
         _as_it_was(node, told),

@@ -1,9 +1,10 @@
 """Looking after the store: garbage collection, and the scrub that reads everything back (`scrub.py`).
 
 Garbage is: what was deleted or overwritten and has been kept for long enough (`expiry.py`), blobs that no
-file names, what crashed writers left, copies that were never finished, and locks whose time is up with the
-empty files that lived by them. Both may run beside any number of serving processes and never remove what a
-file names. Called by the command line and by the background thread of `serve`.
+file names, what crashed writers left, copies that were never finished, uploads that nobody goes on with
+(`idle.py`), and locks whose time is up with the empty files that lived by them. Both may run beside any
+number of serving processes and never remove what a file names. Called by the command line and by the
+background thread of `serve`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from davserver.keyring import Keyring
 from davserver.vault.access import Access, HistoryLimits
 from davserver.vault.expiry import Expiry
 from davserver.vault.garbage import retire
+from davserver.vault.idle import give_up_idle
 from davserver.vault.locking import sweep
 from davserver.vault.scrub import Progress, Scrub, VerifyReport, show_nothing
 
@@ -43,6 +45,7 @@ class GcReport:
         locks: write locks whose time was up.
         kept, kept_bytes: entries of the trash and previous versions, and their length; their contents are
             garbage from now on, and go after the grace.
+        uploads: unfinished ones that nobody has gone on with; the same holds for their contents.
     """
 
     blobs: int
@@ -52,6 +55,7 @@ class GcReport:
     locks: int
     kept: int = 0
     kept_bytes: int = 0
+    uploads: int = 0
 
 
 class Maintenance:
@@ -92,12 +96,14 @@ class Maintenance:
         locks = self._drop_expired_locks()
         copies = self._drop_unfinished_copies(before)
         expired = Expiry(self._database, self._clock, self._open_access, self._history).run()
+        idle = give_up_idle(self._database, self._open_access)
         removed: list[BlobRow] = []
         while batch := self._collectable(before):
             removed += retire(self._database, self._blobs, self._keyring, batch, before=before)
         leftovers = self._blobs.sweep(moment)
-        if expired.error is not None:
-            raise expired.error
+        for error in (expired.error, idle.error):
+            if error is not None:
+                raise error
         return GcReport(
             len(removed),
             sum(row.sealed_size for row in removed),
@@ -106,6 +112,7 @@ class Maintenance:
             locks,
             expired.gone.count,
             expired.gone.bytes,
+            idle.count,
         )
 
     def _collectable(self, before: int) -> list[BlobRow]:

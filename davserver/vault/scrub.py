@@ -18,7 +18,8 @@ from davserver.db.engine import Database
 from davserver.db.nodes import NodeRow
 from davserver.errors import CorruptBlob, CorruptRow, IntegrityError, NotFound
 from davserver.keyring import Keyring
-from davserver.model import ROOT_ID, TRASH_ID, AccountId, AccountState, BlobId, Node, NodeId
+from davserver.model import ROOT_ID, TRASH_ID, UPLOADS_ID, AccountId, AccountState, BlobId, Node, NodeId
+from davserver.vault import unfinished
 from davserver.vault.access import Access
 from davserver.vault.download import open_download
 from davserver.vault.kept import check
@@ -46,6 +47,7 @@ class Finding(Enum):
     NODE_UNREACHABLE = "a file or collection has lost its parent"
     PROPERTY_ALTERED = "a dead property of a file or collection was altered"
     KEPT_ALTERED = "what is noted of the trash or of a previous version is wrong"
+    UPLOAD_ALTERED = "an unfinished upload has other parts than it says"
     LOCK_ALTERED = "a lock was altered"
     BLOB_ROW_ALTERED = "the row of a content was altered"
     CONTENT_ALTERED = "a content is missing or was altered"
@@ -124,6 +126,7 @@ class Scrub:
         self._check_properties(access)
         self._check_locks(access)
         self._check_kept(access)
+        self._check_uploads(access)
         if not self._counter_is_right(account_id):
             self._found(Finding.COUNTER_WRONG, account_id, account_id)
         with self._database.read() as tx:
@@ -136,7 +139,8 @@ class Scrub:
             with self._database.read() as tx:
                 counted, live = tx.quota.usage(account_id), tx.nodes.live_bytes(account_id, ROOT_ID)
                 stored = sum(tx.nodes.weigh(account_id, top).bytes for top in (ROOT_ID, TRASH_ID))
-                return (counted.used, counted.kept) == (stored, stored - live)
+                uploads = tx.nodes.weigh(account_id, UPLOADS_ID).bytes
+                return (counted.used, counted.kept) == (stored + uploads, stored - live)
         except CorruptRow:  # one of the numbers can be none of ours
             return False
 
@@ -213,6 +217,17 @@ class Scrub:
                     check(access, tx, pair)
         except CorruptRow:
             self._found(Finding.KEPT_ALTERED, access.account_id, node_id)
+
+    def _check_uploads(self, access: Access) -> None:
+        """Each unfinished upload has the parts that it says, and no other ones."""
+        with self._database.read() as tx:
+            found = [row.node_id for row in unfinished.rows(access, tx)]
+        for upload_id in found:
+            try:
+                with suppress(NotFound), self._database.read() as tx:  # it may be finished by now
+                    unfinished.check(access, tx, upload_id)
+            except CorruptRow:
+                self._found(Finding.UPLOAD_ALTERED, access.account_id, upload_id)
 
     def _node_rows(self, account_id: AccountId) -> Iterator[NodeRow]:
         after: NodeId | None = None

@@ -41,6 +41,7 @@ from davserver.vault.locking import Granted, LocksHere, ShownLock
 from davserver.vault.locks import Wanted
 from davserver.vault.moment import NO_DEMANDS, Demands, Moment
 from davserver.vault.orders import Orders
+from davserver.vault.parts import Parts
 from davserver.vault.paths import VaultPath
 from davserver.vault.properties import Values
 from davserver.vault.rows import NodeCodec, root_row
@@ -53,7 +54,7 @@ from davserver.vault.tree import (
     require_collection,
     require_file,
 )
-from davserver.vault.upload import Announced, Upload, admit_upload
+from davserver.vault.upload import Announced, Upload, admit_upload, at_path
 
 RequestReads = Reads
 """What a door takes along from authentication to the vault, so that a request reads in one transaction."""
@@ -274,7 +275,12 @@ class Vault:
         if room is not None and expected_size is not None and expected_size > room:
             raise QuotaExceeded("the account's quota has no room for this")
         announced = Announced(expected_size, modified_ns, created_ns, checksums, keep)
-        return Upload(access, path, announced, room, demands)
+        return Upload(access, at_path(path, demands), announced, room)
+
+    @property
+    def parts(self) -> Parts:
+        """Files that arrive in parts; only for who sees the whole account."""
+        return Parts(self._access)
 
     def make_collection(
         self, path: VaultPath, *, modified_ns: int | None = None, demands: Demands = NO_DEMANDS
@@ -430,6 +436,11 @@ class Vault:
         """
         with self._owners(Scope.LIST).read() as tx:
             return history.trash_entry(self._access, tx, entry_id)
+
+    def trash_bytes(self) -> int:
+        """How many bytes `empty_trash` would free."""
+        with self._owners(Scope.LIST).read() as tx:
+            return history.trash_bytes(self._access, tx)
 
     def restore(
         self, entry_id: NodeId, target: VaultPath | None = None, *, demands: Demands = NO_DEMANDS

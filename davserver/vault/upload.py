@@ -10,7 +10,7 @@ travels inside the transaction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -77,6 +77,11 @@ class Announced:
     keep: frozenset[str] = frozenset()
 
 
+Landing = Callable[[Transaction, Moment], Place]
+"""Says where an upload goes, and whether it may, inside the transaction that makes it visible; asked anew
+each time that this is tried. Whatever else has to change with it, the landing changes there."""
+
+
 class Upload:
     """A file in the making; belongs to one thread at a time. Leaving its block without `commit` aborts it.
 
@@ -92,16 +97,14 @@ class Upload:
     def __init__(
         self,
         access: Access,
-        path: VaultPath,
+        landing: Landing,
         announced: Announced,
         room: int | None,
-        demands: Demands,
     ) -> None:
         self._access = access
-        self._path = path
+        self._landing = landing
         self._announced = announced
         self._room = room
-        self._demands = demands
         self._received = 0
         self._plain = bytearray()
         self._filled = 0
@@ -304,7 +307,7 @@ class Upload:
         self, tx: Transaction, moment: Moment, *, inline_data: bytes | None, lock_born: bool = False
     ) -> Placed:
         access, now = self._access, self._access.now()
-        place = admit_upload(moment, self._path, self._demands)
+        place = self._landing(tx, moment)
         old = place.node
         replaced = old.content.blob_id if old and old.content else None
         kept = self._keep(tx, old)
@@ -315,7 +318,7 @@ class Upload:
             tx.blobs.insert(row, now=now, data=inline_data, instead_of=replaced)
         elif not tx.blobs.publish(self._blob_row(BlobState.LIVE, inline=False, version=2), now=now):
             raise StorageUnavailable("the upload took too long and was given up")
-        node = self._node(place.parent, old, lock_born=lock_born)
+        node = self._node(place, lock_born=lock_born)
         if old is None:
             access.tree.add(tx, node)
         else:
@@ -341,16 +344,16 @@ class Upload:
         self._done = True
         return self._place(tx, moment, inline_data=self._finish(inline=True), lock_born=True).node
 
-    def _node(self, parent: Node, old: Node | None, *, lock_born: bool) -> Node:
-        now_ns = self._access.now_ns()
+    def _node(self, place: Place, *, lock_born: bool) -> Node:
+        now_ns, old = self._access.now_ns(), place.node
         announced = self._announced
         created_ns = announced.created_ns
         if created_ns is None:
             created_ns = old.created_ns if old else now_ns
         sha1, md5 = self._hashes.get("SHA1"), self._hashes.get("MD5")
         return self._access.tree.codec.new_node(
-            parent.id,
-            self._path.name,
+            place.parent.id,
+            place.name,
             Content(self._blob_id, self._sealer.sealed_size, self._sealer.header.commitment),
             size=self._received,
             modified_ns=now_ns if announced.modified_ns is None else announced.modified_ns,
@@ -419,13 +422,18 @@ def admit_upload(moment: Moment, path: VaultPath, demands: Demands) -> Place:
     return place
 
 
+def at_path(path: VaultPath, demands: Demands) -> Landing:
+    """The landing of a file that is written to a path."""
+    return lambda _tx, moment: admit_upload(moment, path, demands)
+
+
 def place_empty(access: Access, tx: Transaction, moment: Moment, path: VaultPath, demands: Demands) -> Node:
     """An empty file for a LOCK, in the transaction that grants it (RFC 4918, 9.10.4).
 
     Raises:
         As `admit_upload`.
     """
-    return Upload(access, path, Announced(size=0), None, demands).place_empty(tx, moment)
+    return Upload(access, at_path(path, demands), Announced(size=0), None).place_empty(tx, moment)
 
 
 def _wait(futures: list[Future[None]]) -> None:

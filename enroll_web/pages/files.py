@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from defusedxml.ElementTree import fromstring
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from davserver.clock import SECOND_NS, from_seconds
@@ -19,10 +19,9 @@ from davserver.vault.browsing import Part, Shown
 from davserver.vault.orders import Order
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
-from enroll_web import security
 from enroll_web.entrance import Level, needs
 from enroll_web.filing import at, crumbs, link, vault
-from enroll_web.previews import SHOWN_TEXT_BYTES, Kind, beginning, is_shown, kind_of
+from enroll_web.previews import looked_at, page_about
 from enroll_web.visit import visit
 
 pages = Blueprint("files", __name__)
@@ -124,7 +123,6 @@ def _to_undo(place: VaultPath) -> list[str]:
 
 
 def _file(opened: Vault, place: VaultPath, node: Node) -> Response:
-    kind = kind_of(node.name)
     locks = opened.locks(place).covering
     page = render_template(
         "file.html",
@@ -132,17 +130,11 @@ def _file(opened: Vault, place: VaultPath, node: Node) -> Response:
         crumbs=list(crumbs(place.parent)),
         node=node,
         changed=when(node),
-        kind=kind.value,
-        is_shown=is_shown(opened, node),
-        text=beginning(opened, node) if kind is Kind.TEXT else "",
-        cut=node.size > SHOWN_TEXT_BYTES,
+        shown=looked_at(opened, node),
         locks=[(_holder(one.lock), from_seconds(one.lock.expires_at)) for one in locks],
         kept_days=opened.history.keep_days,
     )
-    response = make_response(page)
-    if kind in {Kind.SOUND, Kind.FILM}:
-        response.headers["Content-Security-Policy"] = security.policy("media-src 'self'")
-    return response
+    return page_about(node.name, page)
 
 
 def _entry(place: VaultPath, node: Node, shown: Shown) -> Entry:

@@ -39,10 +39,7 @@ def download(path: str) -> Response:
     visit().take_turn()
     opened = vault()
     node = opened.stat(at(path))
-    if not node.is_collection:
-        return _file(opened, node, [("Content-Type", content_type(node.name)), *as_attachment(node.name)])
-    nodes = [node] if node.name else opened.listing(node)
-    return _archive(opened, nodes, node.name or ROOT_ARCHIVE)
+    return download_of(opened, node) if node.name else _archive(opened, opened.listing(node), ROOT_ARCHIVE)
 
 
 @pages.get("/preview/<path:path>")
@@ -51,12 +48,7 @@ def preview(path: str) -> Response:
     """One file, to be shown."""
     visit().take_turn()
     opened = vault()
-    node = opened.stat(at(path))
-    if node.is_collection:
-        raise WrongKind("this is a folder, not a file")
-    if not is_shown(opened, node):
-        abort(404)
-    return _file(opened, node, fields_for(node.name))
+    return preview_of(opened, opened.stat(at(path)))
 
 
 @pages.post("/zip/", defaults={"path": ""})
@@ -69,10 +61,29 @@ def several(path: str) -> Response:
     if not ids:
         return nothing_ticked(place)
     nodes = opened.choose(place, ids).nodes
-    if len(nodes) == 1 and not nodes[0].is_collection:
-        (node,) = nodes
-        return _file(opened, node, [("Content-Type", content_type(node.name)), *as_attachment(node.name)])
-    return _archive(opened, nodes, nodes[0].name if len(nodes) == 1 else place.name or ROOT_ARCHIVE)
+    if len(nodes) == 1:
+        return download_of(opened, nodes[0])
+    return _archive(opened, nodes, place.name or ROOT_ARCHIVE)
+
+
+def download_of(opened: Vault, node: Node) -> Response:
+    """A file as it is, a folder as an archive; both to be stored, wherever they are."""
+    if node.is_collection:
+        return _archive(opened, [node], node.name)
+    return _file(opened, node, [("Content-Type", content_type(node.name)), *as_attachment(node.name)])
+
+
+def preview_of(opened: Vault, node: Node) -> Response:
+    """A file to be shown, wherever it is.
+
+    Raises:
+        WrongKind: it is a folder.
+    """
+    if node.is_collection:
+        raise WrongKind("this is a folder, not a file")
+    if not is_shown(opened, node):
+        abort(404)
+    return _file(opened, node, fields_for(node.name))
 
 
 def _file(opened: Vault, node: Node, fields: Fields) -> Response:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from flask import Blueprint
-from flask_babel import ngettext
+from flask import Blueprint, redirect
+from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
 from davserver.errors import UploadRefused
@@ -18,7 +18,7 @@ from davserver.vault.moment import NO_DEMANDS
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
 from enroll_web.entrance import Level, needs
-from enroll_web.filing import REFUSALS, Outcome, Taken, at, free, nothing_ticked, spare, told_of, vault
+from enroll_web.filing import REFUSALS, SEE_OTHER, Outcome, Taken, at, free, link, spare, told_of, vault
 from enroll_web.multipart import Part
 from enroll_web.security import streamed_form
 from enroll_web.visit import services, visit
@@ -39,7 +39,8 @@ def upload(path: str) -> Response:
     with closing(visit().watched()) as watch:
         outcome = _take_all(vault(), place, streamed_form(watch.check))
     if not outcome.done and not outcome.refused and not outcome.skipped:
-        return nothing_ticked(place)
+        visit().tell(gettext("No file was chosen."))
+        return redirect(link("files.show", place), SEE_OTHER)
     return told_of(
         place, outcome, ngettext("%(num)s file is stored.", "%(num)s files are stored.", outcome.done)
     )

@@ -26,7 +26,7 @@ SHOWN_ONCE = frozenset(
 NOT_AGAIN = SHOWN_ONCE | {"oidc.callback", "static", "connect.health_of"}
 """Endpoints that nobody is led back to."""
 
-_ADDRESS = re.compile(r"(?:/|(?:/[A-Za-z0-9_~%@+-][A-Za-z0-9._~%@+-]*)+/?)(?:\?[A-Za-z0-9_.~%+&=:/-]*)?")
+_ADDRESS = re.compile(r"(?:/|(?:/(?!\.{1,2}(?:[/?]|$))[A-Za-z0-9._~%@+-]+)+/?)(?:\?[A-Za-z0-9_.~%+&=:/-]*)?")
 """Addresses that one may be led back to. One that began with two slashes would name another host."""
 
 

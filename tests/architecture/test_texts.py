@@ -96,6 +96,26 @@ def test_a_translation_has_the_same_values_and_the_same_markup(path: Path) -> No
                 assert not set('<>&"') & set(text), text
 
 
+def test_a_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What is new comes empty, what is gone goes, notes stay, and plural forms are those of the language."""
+    path = tmp_path / "pl.po"
+    path.write_text(
+        'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=n != 1;\\n"\n\n'
+        '# looked at\n#, fuzzy\nmsgid "kept"\nmsgstr "a"\n\nmsgid "gone"\nmsgstr "b"\n\n'
+        'msgid "one"\nmsgid_plural "many"\nmsgstr[0] "c"\nmsgstr[1] "d"\n'
+    )
+    texts = Catalog()
+    for text in ("kept", "new", ("one", "many")):
+        texts.add(text)
+    path.write_text(brought_up_to_date(path, texts))
+    assert untranslated(path) == ["kept", "new", "one"]
+    found = {message.id: message for message in messages(path)}
+    assert [found[text].string for text in ("kept", "new", ("one", "many"))] == ["a", "", ("c", "d", "")]
+    assert (found["kept"].fuzzy, found["kept"].user_comments) == (True, ["looked at"])
+    assert len(found) == 3
+    assert "nplurals=3" in path.read_text()
+
+
 def test_german_is_formal() -> None:
     """People are spoken to as "Sie"."""
     for message in messages(FOLDER / "de.po"):

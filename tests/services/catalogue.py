@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-from babel import Locale
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
@@ -81,11 +80,18 @@ def extracted() -> Catalog:
 
 def brought_up_to_date(path: Path, texts: Catalog) -> str:
     """What a file of translations should hold."""
-    locale = Locale.parse(path.stem)
-    with path.open("rb") as file:
-        catalog = read_po(file, locale=locale)
-    catalog.update(texts, no_fuzzy_matching=True)
-    catalog.obsolete.clear()
+    catalog = Catalog(locale=path.stem)  # its plural forms are the language's, whatever a copied header says
+    known = _read(path)
+    for text in (one for one in texts if one.id):
+        kept = known.get(text.id) or Message(text.id)
+        catalog.add(
+            text.id,
+            _forms(text, kept, catalog.num_plurals),
+            locations=text.locations,
+            flags=kept.flags & {"fuzzy"},
+            auto_comments=text.auto_comments,
+            user_comments=kept.user_comments,
+        )
     body = BytesIO()
     write_po(body, catalog, width=WIDTH, omit_header=True, sort_output=True, include_lineno=False)
     header = HEADER.format(language=path.stem, plurals=catalog.plural_forms)
@@ -94,10 +100,8 @@ def brought_up_to_date(path: Path, texts: Catalog) -> str:
 
 def untranslated(path: Path) -> list[str]:
     """The texts without a translation."""
-    with path.open("rb") as file:
-        catalog = read_po(file, locale=Locale.parse(path.stem))
     missing = []
-    for message in catalog:
+    for message in _read(path):
         forms = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
         if message.id and (not all(forms) or message.fuzzy):
             missing.append(message.id if isinstance(message.id, str) else message.id[0])
@@ -114,6 +118,19 @@ def main() -> int:
             left += 1
     sys.stdout.write(f"{len(texts)} texts, {left} to translate\n")
     return min(left, 1)
+
+
+def _read(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=path.stem)
+
+
+def _forms(text: Message, kept: Message, count: int) -> str | tuple[str, ...]:
+    """The translation of a text; one for each plural form of the language, if it has any."""
+    if isinstance(text.id, str):
+        return kept.string if isinstance(kept.string, str) else ""
+    forms = kept.string if isinstance(kept.string, (tuple, list)) else ()
+    return tuple((*forms, *[""] * count)[:count])
 
 
 def _files(patterns: tuple[str, ...]) -> Iterator[Path]:

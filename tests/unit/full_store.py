@@ -25,6 +25,7 @@ from davserver.model import AuthMethod, Principal
 from davserver.rotation import Progress, Rotation, RotationReport
 from davserver.settings import Settings, load_settings
 from davserver.vault.paths import VaultPath
+from davserver.vault.service import Vault
 from tests.factories import make_code, make_principal
 from tests.fakes import FrozenClock, RecordingAudit
 
@@ -81,10 +82,12 @@ class Store:
                 self.codes[name] = services.recovery_codes.make_first(principal)
                 self.tokens[name] = services.app_passwords.issue(principal, "device").token
                 vault = services.vaults.open(principal)
+                self._put(vault, f"{SIZES[0]}.bin", before(name))
                 for size in SIZES:
-                    with vault.write(VaultPath.parse(f"{size}.bin")) as upload:
-                        upload.write(content(name, size))
-                        upload.commit()
+                    self._put(vault, f"{size}.bin", content(name, size))
+                vault.make_collection(VaultPath.parse("thrown"))
+                self._put(vault, "thrown/away", before(name))
+                vault.delete(VaultPath.parse("thrown"))
                 self._lock(services, principal)
                 session = services.sessions.sign_in(None, principal, provider_session=f"session of {name}")
                 services.sessions.prove(session, principal, {})
@@ -92,6 +95,12 @@ class Store:
                 services.profiles.set_admin(account, admin=True)
                 services.invitations.invite(f"friend-of-{name}")
                 self._confirm(services, principal)
+
+    @staticmethod
+    def _put(vault: Vault, path: str, data: bytes) -> None:
+        with vault.write(VaultPath.parse(path)) as upload:
+            upload.write(data)
+            upload.commit()
 
     def rotate(self, progress: Progress = lambda _done, _total: None) -> RotationReport:
         """Rotate with every row in a transaction of its own."""
@@ -142,6 +151,11 @@ class Store:
                 for size in SIZES:
                     with vault.read(vault.stat(VaultPath.parse(f"{size}.bin"))) as download:
                         assert b"".join(map(bytes, download.blocks())) == content(name, size)
+                (thrown,) = vault.trash()
+                assert (thrown.path, thrown.bytes) == (("thrown",), len(before(name)))
+                (version,) = vault.versions(VaultPath.parse(f"{SIZES[0]}.bin"))
+                with vault.read_version(version) as download:
+                    assert b"".join(map(bytes, download.blocks())) == before(name)
                 (lock,) = self._locks(services, name)
                 services.keyring.checked(lock)
 
@@ -214,6 +228,11 @@ class Store:
     def _locks(self, services: Services, name: str) -> list[LockRow]:
         with services.database.read() as tx:
             return tx.locks.scan(services.accounts.find(name).id)
+
+
+def before(name: str) -> bytes:
+    """What an account's small file was, and what it has thrown away."""
+    return f"before {name}".encode()
 
 
 def content(name: str, size: int) -> bytes:

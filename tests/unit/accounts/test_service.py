@@ -178,14 +178,14 @@ def test_an_altered_account_is_not_believed(world: World, column: str) -> None:
 def test_counters_may_change(world: World) -> None:
     """Bytes stored are counted by every upload and are not vouched for."""
     account = world.accounts.create("alice", quota=10)
-    for column in ("used", "structure_version"):
+    for column in ("used", "kept", "structure_version"):
         tamper.alter(world.database, "account", column)
-    assert world.accounts.find("alice") == replace(account, used=1)
+    assert world.accounts.find("alice") == replace(account, used=1, kept=1)
 
 
 def test_every_column_is_accounted_for(world: World) -> None:
     """The sweep above knows every column of the table."""
-    assert set(tamper.columns(world.database, "account")) == {*COLUMNS, "used", "structure_version"}
+    assert set(tamper.columns(world.database, "account")) == {*COLUMNS, "used", "kept", "structure_version"}
 
 
 def test_an_older_state_cannot_be_written_back_alone(world: World) -> None:

@@ -316,7 +316,8 @@ def test_a_lost_authenticator_is_replaced(cli: Cli) -> None:
 def test_gc_and_verify_report(cli: Cli) -> None:
     """Counts for people and for scripts; nothing wrong is exit code 0."""
     cli.enrol("alice")
-    nothing = dict.fromkeys(("blobs", "bytes", "leftovers", "copies", "locks", "kept", "kept_bytes"), 0)
+    names = ("blobs", "bytes", "leftovers", "copies", "locks", "kept", "kept_bytes", "uploads")
+    nothing = dict.fromkeys(names, 0)
     assert cli("gc", "--json").objects == [nothing]
     assert "nothing was altered" in cli("verify").out
     report = {"accounts": 1, "nodes": 1, "blobs": 0, "bytes": 0, "problems": 0}

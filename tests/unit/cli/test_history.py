@@ -1,4 +1,4 @@
-"""`sealdav trash` and `sealdav versions`: the owner gets everything back, with both factors, and nobody else."""
+"""`sealdav trash` and `sealdav versions`: the owner gets all back, with both factors, and nobody else."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from davserver.db.engine import Transaction
-from davserver.db.kept import KeptRow
+from davserver.db.kept import KeptRow, Pair
 from davserver.errors import CorruptRow
 from davserver.model import ROOT_ID, TRASH_ID, KeptKind, NodeId
 from tests.unit.db.conftest import ALICE, BOB
@@ -26,7 +26,7 @@ def kept(tx: Transaction) -> Transaction:
     return tx
 
 
-def ids(pairs: list[tuple[KeptRow, object]]) -> list[str]:
+def ids(pairs: list[Pair]) -> list[str]:
     """Names that the ids were made from."""
     return [pair[0].node_id.rstrip(b".").decode() for pair in pairs]
 

@@ -108,7 +108,7 @@ def _places(factory: pytest.TempPathFactory) -> dict[str, object]:
 @pytest.mark.parametrize("sent", [[], [("", b"")]])
 def test_nothing_was_chosen(files: Files, sent: list[tuple[str, bytes]]) -> None:
     """What a browser sends of an empty field is told; nothing is stored."""
-    assert "Nothing is ticked" in files.upload("/upload/", sent).text
+    assert "No file was chosen." in files.upload("/upload/", sent).text
     assert files.names() == set()
 
 
@@ -122,6 +122,7 @@ def test_the_token_comes_first_or_nothing_is_read(files: Files) -> None:
         [content],
         [content, ("csrf", None, token)],
         [("taken", None, b"both"), ("csrf", None, token), content],
+        [("other", None, token), content],
         [("csrf", None, other), content],
         [("csrf", None, b""), content],
         [("csrf", None, token[:-1]), content],

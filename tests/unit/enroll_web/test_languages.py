@@ -138,6 +138,9 @@ def test_a_language_that_is_not_there_cannot_be_chosen(site: Site) -> None:
         ("/privacy", "/privacy"),
         ("/people?name=x%2B&page=2", "/people?name=x%2B&page=2"),
         ("/people/account/a@b", "/people/account/a@b"),
+        ("/files/.config/a%20b%28%C3%A4%29", "/files/.config/a%20b%28%C3%A4%29"),
+        ("/files/../welcome", "/"),
+        ("/files/..", "/"),
         ("/no-such-page", "/"),
         ("/app-passwords/revoke", "/"),
         ("/static/site.css", "/"),
@@ -248,6 +251,16 @@ def test_what_a_person_has_typed_is_escaped_in_every_translation(alice: Browser)
         assert "&lt;b&gt;&#34;x&#34;&lt;/b&gt; widerrufen" in page
         assert "<b>" not in page
     assert "<b>" not in alice.get("/people?name=<b>").text
+
+
+def test_a_button_has_what_its_script_says(alice: Browser) -> None:
+    """Scripts have no words of their own: those for "copied" are in the page, in its language."""
+    alice.send("/language", {"language": "de", "back": "/"})
+    issued = alice.post("/app-passwords/new", {"label": "x", "scope": "full", "days": "9"})
+    for page in (issued, alice.get("/start"), alice.post("/second-factor/new-recovery-codes")):
+        buttons = re.findall(r"<button[^>]* data-copy=[^>]*>", page.text)
+        assert buttons
+        assert all('data-copied="Kopiert"' in one and "data-marked=" in one for one in buttons)
 
 
 @pytest.mark.parametrize(

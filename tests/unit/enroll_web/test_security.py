@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from davserver.cli.processes import application
 from enroll_web.app import PAGES
 from enroll_web.entrance import ASKED_FOR_MORE, RETURNABLE
+from enroll_web.security import READ_AS_IT_ARRIVES, WITHOUT_TOKEN
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
 from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token, made_site
 
@@ -97,15 +98,18 @@ def test_t35_nothing_is_done_by_following_a_link(site: Site, alice: Browser) -> 
 
 
 def test_t35_every_form_is_checked_before_its_page_runs(site: Site) -> None:
-    """T35: no page that changes something escapes the check; a notice of the identity provider is signed, and
-    the form for the language, which every visitor has, is taken from our own pages only.
+    """T35: no page that changes something escapes the check; a notice of the identity provider is signed.
+
+    The form for the language, which every visitor has, is taken from our own pages only; so is one with files,
+    whose token is looked for as it arrives (test_files_upload.py).
     """
     stranger = site.browser()
     for rule in site.app.url_map.iter_rules():
         if "POST" not in (rule.methods or ()) or rule.endpoint == "oidc.logout_notice":
             continue
         path = rule.rule.replace("<name>", "alice").replace("<token>", "x")
-        headers = {"Sec-Fetch-Site": "cross-site"} if rule.endpoint == "language.choose" else None
+        foreign = rule.endpoint in WITHOUT_TOKEN | READ_AS_IT_ARRIVES
+        headers = {"Sec-Fetch-Site": "cross-site"} if foreign else None
         assert stranger.send(path, {}, follow=False, headers=headers).status_code == 403, path
 
 

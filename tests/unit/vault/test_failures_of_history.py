@@ -79,8 +79,8 @@ def full(store: Store, alice: Drive) -> Drive:
     return alice
 
 
-def everything(drive: Drive) -> tuple[dict[str, Found], list[tuple[object, ...]], list[object], int, int]:
-    """What paths lead to, what is kept and what is counted."""
+def everything(drive: Drive) -> tuple[dict[str, Found], object, object, int, int]:
+    """What paths lead to, what is in the trash, what files were before, and what is counted."""
     found = drive.everything()
     trash = [
         (entry.id, entry.path, entry.deleted_ns, entry.bytes, entry.node.version)

@@ -12,6 +12,7 @@ from davserver.errors import (
     AlreadyExists,
     DavserverError,
     FolderGone,
+    LengthMismatch,
     Locked,
     NotFound,
     NotPermitted,
@@ -146,6 +147,20 @@ def test_the_trash_has_no_row(store: Store, full: Drive) -> None:
             look()
     with pytest.raises(NotFound):
         full.vault.path_of(TRASH_ID)
+
+
+@pytest.mark.parametrize("size", [3, len(LARGE)])
+def test_a_program_that_deletes_after_a_failed_upload(store: Store, alice: Drive, size: int) -> None:
+    """As rclone does, which believes that half of a file is there, and deletes the one that is whole."""
+    alice.put("/f", bytes(size))
+    with alice.begin("/f", expected_size=2 * size) as upload:
+        upload.write(bytes(size))
+        with pytest.raises(LengthMismatch):
+            upload.commit()
+    alice.delete("/f")
+    assert alice.undo("/f") == "/f"
+    assert alice.get("/f") == bytes(size)
+    store.assert_tidy()
 
 
 # ── where to ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -442,7 +457,7 @@ def test_no_app_password_is_issued_for_a_folder_in_the_trash(store: Store, full:
     with pytest.raises(NotFound):
         passwords.issue(full.principal, "phone", root_id=folder)
     full.undo(gone)
-    assert passwords.issue(full.principal, "phone", root_id=folder)
+    assert passwords.issue(full.principal, "phone", root_id=folder).app_password.root_id == folder
 
 
 # ── locks ───────────────────────────────────────────────────────────────────────────────────────────────────

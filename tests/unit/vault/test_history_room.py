@@ -160,7 +160,7 @@ def test_a_move_keeps_what_it_replaces_whatever_the_quota(store: Store, limited:
     store.accounts.set_quota("alice", 10)
     limited.move("/other", "/live", overwrite=True)
     assert [len(one) for one in limited.before("/live")] == [40_000]
-    assert limited.delete("/live") is None
+    limited.delete("/live")
     assert "/live" in limited.kept()
 
 

@@ -33,7 +33,7 @@ from davserver.model import BlobId, Node, NodeKind
 from davserver.vault.access import Limits
 from davserver.vault.moment import NO_DEMANDS
 from davserver.vault.paths import VaultPath
-from davserver.vault.upload import HEARTBEAT_SECONDS, RUN_BYTES, Announced, Upload
+from davserver.vault.upload import HEARTBEAT_SECONDS, RUN_BYTES, Announced, Upload, at_path
 from tests.unit.vault.store import Drive, Store, make_store
 
 OLD = b"the old content"
@@ -584,7 +584,9 @@ def test_the_same_memory_is_used_again_and_again(store: Store, alice: Drive) -> 
     blobs, arrived = ForgetfulBlobs(), []
     access = replace(store.vaults.access(alice.principal), blobs=blobs)
     size = 12 * RUN_BYTES
-    upload = Upload(access, VaultPath(("a",)), Announced(size, keep=frozenset({"SHA1"})), None, NO_DEMANDS)
+    upload = Upload(
+        access, at_path(VaultPath(("a",)), NO_DEMANDS), Announced(size, keep=frozenset({"SHA1"})), None
+    )
     for _ in range(size // CHUNK_BYTES):
         with upload.space() as space:
             arrived.append(id(space.obj))
@@ -617,7 +619,9 @@ def test_digests_are_computed_beside_sealing(store: Store, alice: Drive) -> None
     blobs, data = ForgetfulBlobs(), pattern(2 * RUN_BYTES)
     with Patient(blobs.writer.written) as hashers:
         access = replace(store.vaults.access(alice.principal), blobs=blobs, hashers=hashers)
-        upload = Upload(access, VaultPath(("a",)), Announced(keep=frozenset({"SHA1"})), None, NO_DEMANDS)
+        upload = Upload(
+            access, at_path(VaultPath(("a",)), NO_DEMANDS), Announced(keep=frozenset({"SHA1"})), None
+        )
         upload.write(data)
         upload.commit()
     assert alice.stat("/a").sha1 == hashlib.sha1(data, usedforsecurity=False).digest()
