@@ -38,6 +38,8 @@ from enroll_web.pages import (
     person,
     second_factor,
     sign_in,
+    trash,
+    versions,
 )
 from enroll_web.visit import put_cookie, services, visit
 
@@ -52,6 +54,8 @@ PAGES = (
     files_deleting,
     files_upload,
     files_sending,
+    trash,
+    versions,
     sign_in,
     oidc,
     second_factor,

@@ -34,7 +34,8 @@ MAX_ADDRESS_CHARS = 400
 
 RETURNABLE = frozenset(
     {
-        *("files.show", "files.search"),
+        *("files.show", "files.search", "trash.show", "trash.entry", "trash.ask_to_empty"),
+        *("versions.show", "versions.one"),
         *("home.start", "home.security", "second_factor.set_up", "second_factor.new_recovery_codes"),
         *("app_passwords.overview", "app_passwords.new", "app_passwords.stolen"),
         *("connect.overview", "connect.form", "connect.device"),
@@ -45,7 +46,7 @@ RETURNABLE = frozenset(
 )
 """Endpoints that one may be led back to."""
 
-ASKED_FOR_MORE = frozenset({"people.overview", "audit.overview", "files.show", "files.search"})
+ASKED_FOR_MORE = frozenset({"people.overview", "audit.overview", "files.show", "files.search", "trash.show"})
 """Those whose address may ask for something behind a question mark: what to search, which page."""
 
 Arguments = ParamSpec("Arguments")

@@ -114,7 +114,11 @@ def moved(back: Collection[Back]) -> list[Back]:
 def _back(entry: TrashEntry, restored: Restored) -> Back:
     path = restored.path
     return Back(
-        entry.node.name, path.parent.name, "/".join(path.parts), link("files.show", path), _why(entry, restored)
+        entry.node.name,
+        path.parent.name,
+        "/".join(path.parts),
+        link("files.show", path),
+        _why(entry, restored),
     )
 
 

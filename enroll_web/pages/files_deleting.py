@@ -15,12 +15,14 @@ from enroll_web.filing import (
     Outcome,
     at,
     crumbs,
+    link,
     nothing_ticked,
     ticked,
     told_of,
     unchanged,
     vault,
 )
+from enroll_web.restoring import bring_back, moved, said_of, told_of_trash
 from enroll_web.visit import visit
 
 pages = Blueprint("files_deleting", __name__)
@@ -38,7 +40,7 @@ def delete(path: str) -> Response | str:
     if not opened.history.keep_days and request.form.get("sure") != "1":
         return render_template("files_delete.html", place=place, crumbs=crumbs(place), nodes=nodes)
     outcome, kept = _delete(opened, place, nodes)
-    if kept and outcome.error is None:
+    if kept:
         visit().remember(undo={"folder": str(place), "ids": [one.hex() for one in kept]})
     said = ngettext("%(num)s entry is deleted.", "%(num)s entries are deleted.", outcome.done)
     return told_of(place, outcome, said)
@@ -49,16 +51,12 @@ def delete(path: str) -> Response | str:
 @needs(Level.PROVED, back="files.show")
 def undelete(path: str) -> Response:
     """Put back what was just deleted."""
-    place, opened, outcome = at(path), vault(), Outcome()
-    for entry_id in ticked():
-        try:
-            opened.restore(entry_id)
-        except REFUSALS as error:
-            outcome.refuse(gettext("One of them"), error)
-        else:
-            outcome.done += 1
-    said = ngettext("%(num)s entry is back.", "%(num)s entries are back.", outcome.done)
-    return told_of(place, outcome, said)
+    place, ids = at(path), ticked()
+    if not ids:
+        return nothing_ticked(place)
+    returned = bring_back(vault(), ids)
+    back = (link("files.show", place), gettext("Back to the folder"))
+    return told_of_trash(returned.outcome, said_of(returned), back, moved(returned.back))
 
 
 def _delete(opened: Vault, place: VaultPath, nodes: tuple[Node, ...]) -> tuple[Outcome, list[NodeId]]:

@@ -31,12 +31,10 @@ def start() -> str:
     account = services().accounts.find(visit().account.username)
     principal = visit().principal
     devices = [one for one in services().app_passwords.list(account) if one.expires_at > services().clock()]
-    usage = services().vaults.open(principal).usage()
     return render_template(
         "start.html",
         account=account,
-        used=words.size(usage.used),
-        quota=None if account.quota is None else words.size(account.quota),
+        usage=services().vaults.open(principal).usage(),
         devices=len(devices),
         codes=services().recovery_codes.left(account),
         drive_url=drive_url(),

@@ -39,7 +39,10 @@ CONTRAST = "color-contrast"
 OWN_CONTROLS = 10
 """What a browser itself puts into a player, at most: each takes a press of Tab."""
 
-NO_PAGES = frozenset({"static", "connect.health_of", "files_sending.download", "files_sending.preview"})
+NO_PAGES = frozenset(
+    {"static", "connect.health_of", "files_sending.download", "files_sending.preview"}
+    | {"trash.download", "trash.preview", "versions.download", "versions.preview"}
+)
 """Endpoints that answer with a file, or to a script."""
 
 PRINTED = frozenset({"welcome", "recovery-codes"})

@@ -72,7 +72,7 @@ def _acts(alice: Guest) -> Iterator[Stop]:
     tick(alice, "Notes.md").press("Delete")
     yield alice.at("files-deleted")
     yield alice.press("Undo").at("files-undone")
-    _store(_vault(alice), "Notes.md", NOTES.encode())
+    store(vault_of(alice), "Notes.md", NOTES.encode())
     alice.page.locator("summary").click()
     notes: FilePayload = {"name": "Notes.md", "mimeType": "text/markdown", "buffer": NOTES.encode()}
     alice.page.get_by_label("Files", exact=True).set_input_files(notes)
@@ -92,33 +92,35 @@ def tick(alice: Guest, *names: str) -> Guest:
 
 def _furnish(alice: Guest) -> None:
     """What somebody has: folders, texts, a picture, a sound, long names, a file that a program holds."""
-    vault = _vault(alice)
+    vault = vault_of(alice)
     now = alice.site.services.clock()
     alice.site.services.accounts.set_quota("alice", QUOTA)
     for name in ("Letters", "Photos", "Taxes 2025", "Taxes 2026"):
         if vault.find(VaultPath.parse(name)) is None:
             vault.make_collection(VaultPath.parse(name), modified_ns=to_nanoseconds(now - timedelta(days=3)))
     for number in (1, 2, 10):
-        _store(vault, f"Photos/walk {number}.jpg", bytes(100_000 * number), now - timedelta(days=number))
-    _store(vault, "Photos/lake.png", picture(), now - timedelta(days=20))
-    _store(vault, "Photos/Notes.md", b"older", now - timedelta(days=21))
-    _store(vault, "birdsong.wav", sound(), now - timedelta(days=100))
-    _store(vault, "Notes.md", NOTES.encode(), now - timedelta(hours=2))
-    _store(vault, "Budget 2026.ods", bytes(48_000), now - timedelta(minutes=20))
-    _store(vault, "Letters/Form.pdf", PDF, now - timedelta(days=2))
-    _store(vault, LONG_NAME, pdf(further=(bytes(2_400_000),)), now - timedelta(days=40))
-    _store(vault, RIGHT_TO_LEFT, b"2026", now - timedelta(days=1))
+        store(vault, f"Photos/walk {number}.jpg", bytes(100_000 * number), now - timedelta(days=number))
+    store(vault, "Photos/lake.png", picture(), now - timedelta(days=20))
+    store(vault, "Photos/Notes.md", b"older", now - timedelta(days=21))
+    store(vault, "birdsong.wav", sound(), now - timedelta(days=100))
+    store(vault, "Notes.md", NOTES.encode(), now - timedelta(hours=2))
+    store(vault, "Budget 2026.ods", bytes(48_000), now - timedelta(minutes=20))
+    store(vault, "Letters/Form.pdf", PDF, now - timedelta(days=2))
+    store(vault, LONG_NAME, pdf(further=(bytes(2_400_000),)), now - timedelta(days=40))
+    store(vault, RIGHT_TO_LEFT, b"2026", now - timedelta(days=1))
     owner = '<D:owner xmlns:D="DAV:">LibreOffice of Bob</D:owner>'
     wanted = Wanted(exclusive=True, infinite=False, owner=owner, seconds=3600)
     vault.lock(VaultPath.parse("Budget 2026.ods"), wanted)
 
 
-def _vault(alice: Guest) -> Vault:
+def vault_of(alice: Guest) -> Vault:
+    """What is behind the pages, now."""
     services = alice.site.services
     return services.vaults.open(make_principal(services.accounts.find("alice"), services.clock))
 
 
-def _store(vault: Vault, path: str, content: bytes, changed: datetime | None = None) -> None:
+def store(vault: Vault, path: str, content: bytes, changed: datetime | None = None) -> None:
+    """Store a file whose folder is there."""
     modified_ns = None if changed is None else to_nanoseconds(changed)
     with vault.write(VaultPath.parse(path), modified_ns=modified_ns) as upload:
         upload.write(content)

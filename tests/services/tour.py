@@ -28,7 +28,7 @@ from davserver.vault.paths import VaultPath
 from tests.factories import make_principal
 from tests.fakes import FrozenClock
 from tests.mail import mailbox
-from tests.services import company, file_walk
+from tests.services import company, file_walk, trash_walk
 from tests.services.browser import chromium, visit
 from tests.services.guest import PASSWORD, Guest, Stop
 from tests.services.keycloak import Keycloak
@@ -74,6 +74,7 @@ class Tour:
             yield "In German", _in_german(alice)
             yield "Connecting a device", _connecting(alice)
             yield "Files", file_walk.walk(alice)
+            yield "The trash", trash_walk.walk(alice, self.clock)
             yield "Devices", _devices(alice)
             yield "The second factor", _second_factor(alice)
             yield "One's own data", _own_data(alice)

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 
 from davserver.accounts.audit_trail import Search
 from davserver.accounts.programs import PROGRAMS
+from davserver.vault.paths import VaultPath
 from enroll_web.catalogues import FOLDER, Catalogue, read_catalogues
 from enroll_web.languages import COOKIE
 from tests.mail import mailbox
@@ -198,6 +199,29 @@ def way_of_files(walk: Walk, alice: Browser) -> None:
     )
 
 
+def way_of_what_is_kept(walk: Walk, alice: Browser) -> dict[str, str]:
+    """Versions of a file, and the trash; returns what the addresses of both need."""
+    files = Files(walk.site, alice)
+    walk.see(files.get("/versions/letter.txt"), files.get("/trash"))
+    for number in range(4):
+        files.put("letter.txt", bytes([number]))
+        files.put(f"Documents/data{number}.txt", b"data")
+        files.press("/delete/Documents", f"Documents/data{number}.txt")
+        walk.site.clock.advance(minutes=1)
+    files.lock("letter.txt")
+    version, *_ = files.vault.versions(VaultPath.parse("letter.txt"))
+    for act in ("version-restore", "version-purge"):
+        walk.see(files.press(f"/{act}/{version.id.hex()}/letter.txt"))
+    walk.see(
+        files.press("/versions-purge/letter.txt"), files.get("/trash"), files.get("/versions/letter.txt")
+    )
+    first, second, *_ = (one.id.hex() for one in files.vault.trash(limit=4))
+    for act in ("restore", "purge"):
+        walk.see(files.press(f"/trash/{act}"), files.press(f"/trash/{act}", id=first), files.get("/trash"))
+    walk.see(files.press("/trash/purge", id=second, sure="1"))
+    return {"version_id": version.id.hex(), "entry_id": files.vault.trash(limit=1)[0].id.hex()}
+
+
 def way_of_administrators(walk: Walk, alice: Browser) -> None:
     """Invitations, everything that is done with an account, and every refusal of it."""
     walk.see(alice.post("/people/invite", {"name": ".."}), alice.post("/people/invite", {"name": "alice"}))
@@ -264,11 +288,12 @@ def walked(site: Site, language: str) -> Walk:
     way_of_devices(walk, alice)
     way_of_connecting(walk, alice)
     way_of_files(walk, alice)
+    kept = way_of_what_is_kept(walk, alice)
     way_of_administrators(walk, alice)
     way_of_ones_own(walk, alice)
     device = walk.site.services.app_passwords.list(walk.site.services.accounts.find("alice"))[0].id
     example = {"name": "bob", "act": "suspend", "key": "rclone", "app_id": device}
-    everywhere(walk, alice, {**example, "path": "Documents/letter.txt"})
+    everywhere(walk, alice, {**example, **kept, "path": "letter.txt"})
     return walk
 
 

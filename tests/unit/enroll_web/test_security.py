@@ -100,8 +100,8 @@ def test_t35_nothing_is_done_by_following_a_link(site: Site, alice: Browser) -> 
 def test_t35_every_form_is_checked_before_its_page_runs(site: Site) -> None:
     """T35: no page that changes something escapes the check; a notice of the identity provider is signed.
 
-    The form for the language, which every visitor has, is taken from our own pages only; so is one with files,
-    whose token is looked for as it arrives (test_files_upload.py).
+    The form for the language, which every visitor has, is taken from our own pages only; so is one with
+    files, whose token is looked for as it arrives (test_files_upload.py).
     """
     stranger = site.browser()
     for rule in site.app.url_map.iter_rules():

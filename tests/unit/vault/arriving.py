@@ -1,4 +1,4 @@
-"""Files on their way in parts, for the tests of unfinished uploads: parts are short here, so that many come."""
+"""Files on their way in parts, for the tests of unfinished uploads; parts are short here."""
 
 from __future__ import annotations
 
@@ -51,11 +51,14 @@ class Arriving:
 
     def send(self, offset: int | None = None) -> int:
         """Send one part, by default the next one; says how much is there then."""
-        at = self.received if offset is None else offset
-        with self.drive.vault.parts.append(self.id, at) as upload:
-            upload.write(self.content[at : at + PART])
-            upload.commit()
+        self.part(self.received if offset is None else offset)
         return self.received
+
+    def part(self, offset: int) -> None:
+        """Send the part that begins there, and look at nothing else."""
+        with self.drive.vault.parts.append(self.id, offset) as upload:
+            upload.write(self.content[offset : offset + PART])
+            upload.commit()
 
     def send_all(self) -> Arriving:
         """Send all that is missing."""

@@ -400,7 +400,7 @@ def test_the_target_is_deleted_or_overwritten_meanwhile(store: Store, alice: Dri
         assert not over_changed.commit().created
     assert alice.live == 2 * size
     assert alice.kept() == {"/a": OLD}
-    assert alice.before("/b") == [pattern(2 * RUN_BYTES), OLD]
+    assert sorted(alice.before("/b"), key=len) == [OLD, pattern(2 * RUN_BYTES)]
     store.assert_tidy()
 
 
