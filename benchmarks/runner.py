@@ -71,8 +71,24 @@ def columns(keys: Collection[str]) -> list[Column]:
     ]
 
 
+def require_room(folder: Path, needed: int) -> None:
+    """A file system that is full measures nothing, and one in memory stops the whole machine.
+
+    Raises:
+        WorkFailed: there is less room than `needed` bytes.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise WorkFailed(f"{folder} has {free >> 20} MiB left; this takes up to {needed >> 20} MiB")
+
+
 def measure(folder: Path, scale: Scale, peers: Sequence[Peer] = PEERS) -> Results:
-    """Let every server do all the work, with its data in `folder`."""
+    """Let every server do all the work, with its data in `folder`.
+
+    Raises:
+        WorkFailed: there is no room for it.
+    """
+    require_room(folder, scale.room)
     results = Results()
     with tempfile.TemporaryDirectory(dir=folder) as name:
         material = prepare(Path(name), scale)

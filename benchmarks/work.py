@@ -38,6 +38,9 @@ MOST_MEGABYTES = 150
 ADDED_EACH = 4.0
 """Megabytes that one more large upload may add."""
 
+LARGE_FILES = 4
+"""Large files beside those that arrive at once: what is sent, what was, and room to breathe."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -60,6 +63,11 @@ class Scale:
     copied: int
     at_once: int
     budget: float
+
+    @property
+    def room(self) -> int:
+        """Bytes that all of it takes at most."""
+        return (self.at_once + LARGE_FILES) * self.mebibytes * MEBIBYTE
 
 
 FULL: Final = Scale(3, mebibytes=1024, seconds=4, listed=10_000, copied=2_000, at_once=8, budget=3600)
