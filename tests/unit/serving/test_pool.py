@@ -108,7 +108,8 @@ def test_threads_that_were_made_for_others_end(make: Make) -> None:
     silent = [Job(waits_in(pool)) for _ in range(8)]
     put(pool, *silent)
     assert all(job.begun.wait(PATIENCE) for job in silent)
-    mine = [one for one in threading.enumerate() if one in pool._threads]  # noqa: SLF001 - nobody else knows
+    with pool._lock:  # noqa: SLF001 - a thread may be at work before it is counted
+        mine = list(pool._threads)  # noqa: SLF001 - nobody else knows
     assert len(mine) >= 8
     for job in silent:
         job.go_on.set()
