@@ -8,6 +8,7 @@ from queue import Queue
 
 import pytest
 
+from davserver.baton import Baton
 from davserver.serving import pool as pools
 from davserver.serving.pool import Pool
 
@@ -45,7 +46,7 @@ def make() -> Iterator[Make]:
     made: list[Pool] = []
 
     def make(threads: int, most_waiting: int = 8) -> Pool:
-        made.append(Pool(lambda job: job.run(), threads, threading.Event(), most_waiting))  # type: ignore[attr-defined]
+        made.append(Pool(lambda job: job.run(), threads, threading.Event(), Baton(), most_waiting))  # type: ignore[attr-defined]
         return made[-1]
 
     yield make
