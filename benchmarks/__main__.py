@@ -11,23 +11,31 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import document, flames, growth, runner, work
+from benchmarks.client import WorkFailed
 from benchmarks.peers import PEERS
 
 TMPFS = Path("/dev/shm")  # noqa: S108 - a file system, not a file
 UMASK = 0o077
+ENDED = 128 + signal.SIGTERM
 
 
 def main() -> None:
     """Do what the command line says."""
     os.umask(UMASK)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))  # what was made is cleared away on the way out
     chosen = _arguments()
-    chosen.do(chosen)
+    try:
+        chosen.do(chosen)
+    except WorkFailed as error:
+        sys.exit(str(error))
 
 
 def peers(chosen: argparse.Namespace) -> None:

@@ -52,6 +52,8 @@ WAITING: Final = (
     "EpollSelector.select (selectors.py)",
     "PollSelector.select (selectors.py)",
     "SelectSelector.select (selectors.py)",
+    "Wire.is_readable (davserver/serving/wire.py)",
+    "Baton.take (davserver/baton.py)",
 )
 """Where a thread has nothing to do, or waits for another one; py-spy itself takes some of these for work."""
 

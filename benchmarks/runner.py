@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from benchmarks.client import WorkFailed
 from benchmarks.peers import PEERS, Peer
 from benchmarks.processes import MemoryWatch, cpu_seconds
 from benchmarks.table import Column
-from benchmarks.work import Job, Material, Measured, Scale, Task, jobs, prepare
+from benchmarks.work import Job, Measured, Scale, Task, jobs, prepare
 
 SETTLE_SECONDS = 0.3
 """Between the start of a server and the first work: its memory is looked at meanwhile."""
@@ -71,8 +72,24 @@ def columns(keys: Collection[str]) -> list[Column]:
     ]
 
 
+def require_room(folder: Path, needed: int) -> None:
+    """A file system that is full measures nothing, and one in memory stops the whole machine.
+
+    Raises:
+        WorkFailed: there is less room than `needed` bytes.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise WorkFailed(f"{folder} has {free >> 20} MiB left; this takes up to {needed >> 20} MiB")
+
+
 def measure(folder: Path, scale: Scale, peers: Sequence[Peer] = PEERS) -> Results:
-    """Let every server do all the work, with its data in `folder`."""
+    """Let every server do all the work, with its data in `folder`.
+
+    Raises:
+        WorkFailed: there is no room for it.
+    """
+    require_room(folder, scale.room)
     results = Results()
     with tempfile.TemporaryDirectory(dir=folder) as name:
         material = prepare(Path(name), scale)
@@ -85,7 +102,9 @@ def measure(folder: Path, scale: Scale, peers: Sequence[Peer] = PEERS) -> Result
         begun = time.monotonic()
         for number in range(scale.rounds):
             for peer in able:
-                _one_round(peer, Path(name) / peer.key, scale, material, results)
+                begin = partial(Task, scale=scale, material=material)
+                todo = [job for job in jobs(scale) if number == 0 or not job.once]
+                _one_round(peer, Path(name) / peer.key, begin, todo, results)
                 say(f"{time.monotonic() - begun:6.0f} s  round {number + 1} of {scale.rounds}: {peer.title}")
             results.rounds = number + 1
             if (time.monotonic() - begun) * (number + 2) / (number + 1) > scale.budget:
@@ -93,12 +112,14 @@ def measure(folder: Path, scale: Scale, peers: Sequence[Peer] = PEERS) -> Result
     return results
 
 
-def _one_round(peer: Peer, folder: Path, scale: Scale, material: Material, results: Results) -> None:
+def _one_round(
+    peer: Peer, folder: Path, begin: Callable[..., Task], todo: Sequence[Job], results: Results
+) -> None:
     try:
         with peer.serve(folder) as site, MemoryWatch(site.pids) as memory:
             time.sleep(SETTLE_SECONDS)
-            task = Task(site, scale, material, memory)
-            for job in jobs(scale):
+            task = begin(site=site, memory=memory)
+            for job in todo:
                 _one_job(peer, job, task, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -53,6 +53,7 @@ from davserver.accounts.totp import Totp
 from davserver.accounts.upkeep import Upkeep
 from davserver.accounts.watch import Transfers
 from davserver.audit import TERMINAL, AuditSink, LogAuditSink
+from davserver.baton import Baton
 from davserver.blobs import BlobStore, open_blob_store
 from davserver.clock import Clock, utc_now
 from davserver.db.accounts import AccountRow
@@ -121,6 +122,7 @@ class Services:
     uses: BackgroundNotes
     health: HealthRecords
     health_notes: BackgroundHealth
+    baton: Baton
     lock: StoreLock
 
     def close(self) -> None:
@@ -186,7 +188,8 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
     _check_places(settings, needs_space=needs_space)
     storage = settings.storage
     lock = StoreLock(storage.data_dir, exclusive=False)
-    database = Database(settings.database_url, durability=storage.durability)
+    baton = Baton()
+    database = Database(settings.database_url, durability=storage.durability, step_aside=baton.give)
     try:
         open_blobs = partial(open_blob_store, settings.blobs_url, durability=storage.durability)
         keyring = open_keyring(
@@ -225,6 +228,7 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
             vaults=vaults,
             lock=lock,
             registry=registry,
+            baton=baton,
         )
     except BaseException:
         database.dispose()
@@ -270,6 +274,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     vaults: Vaults,
     lock: StoreLock,
     registry: Registry | None,
+    baton: Baton,
 ) -> Services:
     audit: AuditSink = notices or audit_log
     login = settings.login
@@ -308,7 +313,9 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
     confirmations, rounds = (
         (None, None)
         if keycloak is None
-        else _offboarding(settings, database, keyring, clock, audit, registry or keycloak[2], elsewhere)
+        else _offboarding(
+            settings, database, keyring, clock, audit, registry or keycloak[2], elsewhere, baton.give
+        )
     )
     gate: Gate = confirmations or OpenGate()
     sessions = Sessions(
@@ -384,6 +391,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
         uses=uses,
         health=HealthRecords(database),
         health_notes=health_notes,
+        baton=baton,
         lock=lock,
     )
 
@@ -441,6 +449,7 @@ def _offboarding(  # noqa: PLR0913, PLR0917 - parts
     audit: AuditSink,
     registry: Registry,
     sessions: ProviderSessions,
+    step_aside: Callable[[], None],
 ) -> tuple[Confirmations, Rounds]:
     """What knows whether somebody may still come in, and what asks beside the requests."""
     chosen = settings.identity
@@ -451,7 +460,7 @@ def _offboarding(  # noqa: PLR0913, PLR0917 - parts
         database,
         offboarding,
         inquiries,
-        Desk(inquiries.about, time.monotonic),
+        Desk(inquiries.about, time.monotonic, step_aside),
         clock,
         confirm_seconds=chosen.confirm_seconds,
         suspends=suspends,

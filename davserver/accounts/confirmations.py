@@ -27,9 +27,10 @@ from davserver.db.reads import Reads
 from davserver.errors import AuthenticationError, ConfigError, ProviderUnavailable, Unconfirmed
 from davserver.model import Account, AccountId, AccountState
 
-LEEWAY_SECONDS = 9
+LEEWAY_SECONDS = 10
 """How much earlier than promised requests are refused. A transfer that runs is looked after only every few
-seconds (`watch`), and may have to wait for a provider that hangs (`desk`): it must end in time, too."""
+seconds (`watch`), and may have to wait for a provider that hangs (`desk`): it must end in time, too, and on a
+machine that is busy with something else for most of a second."""
 
 KNOCK_SECONDS = 15
 """Whoever is shut out is not asked about again by every attempt of a device, but this often."""

@@ -57,9 +57,13 @@ class Desk:
     Args:
         ask: puts the question.
         monotonic: seconds since some moment.
+        step_aside: called before anything is waited for.
     """
 
-    def __init__(self, ask: Ask, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, ask: Ask, monotonic: Callable[[], float], step_aside: Callable[[], None] = lambda: None
+    ) -> None:
+        self._step_aside = step_aside
         self._ask = ask
         self._monotonic = monotonic
         self._listed: dict[AccountId, _Ticket] = {}
@@ -80,6 +84,7 @@ class Desk:
         ticket = self._list(account)
         if not self._waiting.acquire(blocking=False):
             raise Unconfirmed(SOON_SECONDS)
+        self._step_aside()
         try:
             deadline = self._monotonic() + WAIT_SECONDS
             while ticket.answer is None:

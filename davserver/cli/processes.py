@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,6 +18,7 @@ import typer
 from davserver.accounts.rounds import Rounder
 from davserver.accounts.watch import Watchman
 from davserver.audit import AccessLog, AuditEvent, get_logger
+from davserver.baton import Baton
 from davserver.bootstrap import Services
 from davserver.cli.exits import ExitCode, exit_code
 from davserver.cli.session import Session
@@ -25,7 +26,7 @@ from davserver.dav.app import build_app
 from davserver.errors import ConfigError, DavserverError
 from davserver.serving.connection import Access, Observer
 from davserver.serving.dispatch import one_port
-from davserver.serving.exchange import WsgiApp
+from davserver.serving.exchange import Environ, WsgiApp
 from davserver.serving.lifecycle import Attendant
 from davserver.serving.listening import address_of, listen
 from davserver.serving.memory import keep_little
@@ -33,6 +34,7 @@ from davserver.serving.notify import Manager, Notifier
 from davserver.serving.server import Options, Place, Server
 from davserver.serving.supervisor import Supervisor, hold_signals
 from davserver.serving.tls import Certificate
+from davserver.serving.wire import Block
 from davserver.settings import Settings, notify_socket, watchdog_seconds
 from davserver.vault.maintenance import Maintenance
 
@@ -128,6 +130,7 @@ def _server(plan: Plan, services: Services, place: Place | None = None) -> Serve
         per_address=server.connections_per_address,
         plain_for_all=server.plain_http,
         place=place,
+        baton=services.baton,
     )
     app = application(services, dav_only=plan.dav_only)
     return Server(app, server.host, server.port, options, LogObserver())
@@ -255,7 +258,17 @@ class Collector(threading.Thread):
 def application(services: Services, *, dav_only: bool) -> WsgiApp:
     """Both doors on one port, or the WebDAV door alone."""
     dav: WsgiApp = build_app(services)
-    return dav if dav_only else one_port(dav, _load_site()(services))
+    return dav if dav_only else one_port(dav, _aside(services.baton, _load_site()(services)))
+
+
+def _aside(baton: Baton, site: WsgiApp) -> WsgiApp:
+    """The site, for which nobody waits: a page may hash a password, or ask the identity provider."""
+
+    def app(environ: Environ, start_response: Callable[..., Callable[[Block], None]]) -> Iterable[Block]:
+        baton.give()
+        return site(environ, start_response)
+
+    return app
 
 
 def _load_site() -> Callable[[Services], WsgiApp]:

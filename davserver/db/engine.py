@@ -300,9 +300,17 @@ Within = Callable[[Transaction, AccountId], object]
 
 
 class Database:
-    """SQLite in write-ahead mode: any number of readers beside one writer."""
+    """SQLite in write-ahead mode: any number of readers beside one writer.
 
-    def __init__(self, url: str, *, durability: Durability = "full") -> None:
+    Args:
+        url: as SQLAlchemy has it.
+        durability: what a commit waits for.
+        step_aside: called before another writer or the disk is waited for.
+    """
+
+    def __init__(
+        self, url: str, *, durability: Durability = "full", step_aside: Callable[[], None] = lambda: None
+    ) -> None:
         self.engine = sa.create_engine(
             url,
             poolclass=sa.QueuePool,
@@ -316,7 +324,7 @@ class Database:
         self._readers = Connections(self.engine, POOL_SIZE)
         # All writers use one connection: what it keeps of the database stays true until another one writes.
         self._writers = Connections(self.engine, 1)
-        self._writer = Writer(Path(self.engine.url.database or ""), durability)
+        self._writer = Writer(Path(self.engine.url.database or ""), durability, step_aside)
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A consistent snapshot. Never hold one while a body streams (docs/architecture.md)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from davserver.errors import StorageUnavailable
@@ -25,9 +26,11 @@ class Turns:
 
     Args:
         database: the database's file.
+        step_aside: called before another process is waited for.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, step_aside: Callable[[], None] = lambda: None) -> None:
+        self._step_aside = step_aside
         self._path = database.with_name(database.name + SUFFIX)
         self._descriptor: int | None = None
         self._taken = False
@@ -47,11 +50,18 @@ class Turns:
             if self._descriptor is None:
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
                 self._descriptor = os.open(self._path, flags, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._wait(self._descriptor)
         except OSError as error:
             raise StorageUnavailable(f"cannot take turns at the database ({error.strerror})") from None
         writing.add(self._path)
         self._taken = True
+
+    def _wait(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._step_aside()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def give(self) -> None:
         """Let the next one write. To be called by the thread that took."""

@@ -6,6 +6,7 @@ Made by `Database`, one for each; used by `Transaction`.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from davserver.db.log_sync import LogSync
@@ -19,12 +20,14 @@ class Writer:
     Args:
         database: the database's file.
         durability: what is waited for.
+        step_aside: called before anything is waited for.
     """
 
-    def __init__(self, database: Path, durability: Durability) -> None:
+    def __init__(self, database: Path, durability: Durability, step_aside: Callable[[], None]) -> None:
         self._lock = threading.Lock()
+        self._step_aside = step_aside
         self._writing: int | None = None
-        self._turns = Turns(database)
+        self._turns = Turns(database, step_aside)
         self._log = LogSync(database) if durability == "full" else None
 
     def take(self) -> None:
@@ -36,7 +39,9 @@ class Writer:
         """
         if self._writing == threading.get_ident():
             raise RuntimeError("this thread has a write transaction: hand that one down")
-        self._lock.acquire()
+        if not self._lock.acquire(blocking=False):
+            self._step_aside()
+            self._lock.acquire()
         self._writing = threading.get_ident()
         try:
             if self._log is not None:
@@ -64,6 +69,7 @@ class Writer:
             StorageUnavailable: it cannot be made durable.
         """
         if self._log is not None:
+            self._step_aside()
             self._log.wait()
 
     def close(self) -> None:

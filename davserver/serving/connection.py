@@ -15,6 +15,7 @@ from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
 
+from davserver.baton import Baton
 from davserver.errors import DavserverError
 from davserver.serving.board import Seat
 from davserver.serving.exchange import (
@@ -101,6 +102,7 @@ class Service:
         certificate: what TLS is spoken with; None is plain http.
         turns: whose turn it is.
         patience: told when a thread waits for its client.
+        baton: held by the thread that works on a request.
         is_calm: whether no connection waits for a thread.
     """
 
@@ -114,6 +116,7 @@ class Service:
     head_seconds: float
     turns: Turns[Connection]
     patience: Patience
+    baton: Baton
     is_calm: Callable[[], bool]
 
 
@@ -146,8 +149,13 @@ class Connection:
 
     def communicate(self) -> Next:
         """Answer requests while they come one after another and nobody else wants the thread."""
+        baton = self._service.baton
         for _ in range(REQUESTS_AT_ONCE):
-            then = self._go_on()
+            baton.take()
+            try:
+                then = self._go_on()
+            finally:
+                baton.give()
             if then is not Next.WAIT or not self._service.is_calm() or not self._more_is_here():
                 return then
         return Next.WAIT

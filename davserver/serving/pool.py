@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from queue import SimpleQueue
 
+from davserver.baton import Baton
 from davserver.serving.connection import Connection
 from davserver.serving.wire import Patience, Wire
 
@@ -29,6 +30,7 @@ class Pool(Patience):
         work: what is done with a connection; it never raises.
         threads: how many work at once.
         aborting: set by `stop` before requests are cut off.
+        baton: what a thread gives away before it waits for its client.
         most_waiting: see `MOST_WAITING`.
     """
 
@@ -37,12 +39,14 @@ class Pool(Patience):
         work: Callable[[Connection], None],
         threads: int,
         aborting: threading.Event,
+        baton: Baton,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._work = work
         self._size = threads
         self._most = threads + most_waiting
         self._aborting = aborting
+        self._baton = baton
         self._jobs: SimpleQueue[Connection | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
@@ -101,6 +105,14 @@ class Pool(Patience):
             connection.cut()
 
     # ── for threads that wait
+    def step_aside(self) -> None:
+        """See `Patience`."""
+        self._baton.give()
+
+    def step_back(self) -> None:
+        """See `Patience`."""
+        self._baton.take()
+
     def begin(self, wire: Wire) -> None:
         """See `Patience`."""
         with self._lock:

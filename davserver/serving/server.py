@@ -18,6 +18,7 @@ from email.utils import formatdate
 
 from cheroot import server as cheroot
 
+from davserver.baton import Baton
 from davserver.errors import ConfigError
 from davserver.serving.board import Board, Seat
 from davserver.serving.connection import Connection, Next, Observer, Service
@@ -69,6 +70,7 @@ class Options:
         per_address: connections that one address may have, a trusted proxy's excepted; in all processes.
         plain_for_all: whether plain http is spoken with others than this machine and trusted proxies.
         place: in the place of an address of its own, for one of several processes.
+        baton: what the application gives away before it waits; None: it never does.
     """
 
     threads: int = 32
@@ -80,6 +82,7 @@ class Options:
     per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     plain_for_all: bool = False
     place: Place | None = None
+    baton: Baton | None = None
 
 
 class Server:
@@ -106,7 +109,8 @@ class Server:
         self._aborting = threading.Event()
         ids = itertools.count(1)
         pid = os.getpid()
-        pool = Pool(self._work, options.threads, self._aborting)
+        baton = options.baton or Baton()
+        pool = Pool(self._work, options.threads, self._aborting, baton)
         turns = Turns(options.threads, pool.put, pool.cut_silent)
         proxies = Proxies(options.trusted_proxies, plain_for_all=options.plain_for_all)
         service = Service(
@@ -125,6 +129,7 @@ class Server:
             head_seconds=options.head_seconds,
             turns=turns,
             patience=pool,
+            baton=baton,
             is_calm=lambda: pool.is_calm,
         )
         self._turns = turns

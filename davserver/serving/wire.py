@@ -38,6 +38,14 @@ _LINGER_NOT_AT_ALL = b"\x01\0\0\0\0\0\0\0"
 class Patience(Protocol):
     """Where a thread says that it waits for its client."""
 
+    def step_aside(self) -> None:
+        """It may have to wait: another one may have its turn."""
+        ...
+
+    def step_back(self) -> None:
+        """It would like to have its turn again."""
+        ...
+
     def begin(self, wire: Wire) -> None:
         """It cannot go on by itself."""
         ...
@@ -49,6 +57,12 @@ class Patience(Protocol):
 
 class Boundless(Patience):
     """For whom it does not matter how many threads wait."""
+
+    def step_aside(self) -> None:
+        """See `Patience`."""
+
+    def step_back(self) -> None:
+        """See `Patience`."""
 
     def begin(self, wire: Wire) -> None:
         """See `Patience`."""
@@ -156,6 +170,7 @@ class Wire:
 
     def _wait_for_bytes(self) -> None:
         begun = time.monotonic()
+        self.patience.step_aside()
         if not self.is_readable(min(BRIEF_SECONDS, self.timeout)):
             self.patience.begin(self)
             try:
@@ -167,6 +182,8 @@ class Wire:
         self.arriving.waited += time.monotonic() - begun
         if self.arriving.is_too_slow:
             raise TimeoutError("the peer sends too slowly")
+        if self.arriving.moved <= SMALL_BYTES:  # what is longer is no short matter for anybody
+            self.patience.step_back()
 
     # ── sending
     def send(self, *parts: Block) -> None:
@@ -176,7 +193,9 @@ class Wire:
             OSError: the peer is gone, takes nothing, or takes it too slowly.
         """
         size = sum(map(len, parts))
-        if len(parts) > 1 and size <= SMALL_BYTES:
+        if size > SMALL_BYTES:
+            self.patience.step_aside()
+        elif len(parts) > 1:
             parts = (b"".join(parts),)
         sent = self._send_now(parts)
         if sent < size:
@@ -206,6 +225,7 @@ class Wire:
 
     def _wait_for_room(self) -> None:
         begun = time.monotonic()
+        self.patience.step_aside()
         writable = select.poll()
         writable.register(self.socket, select.POLLOUT)
         if not writable.poll(BRIEF_SECONDS * 1000):

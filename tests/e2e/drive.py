@@ -125,6 +125,7 @@ class Drive:
         process = self._require_process()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(STOP_SECONDS)
+        wait_for_silence(self.port)
         self._process = None
 
     def close(self) -> None:
@@ -304,6 +305,18 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.02)  # Waiting for another process to listen: there is nothing to wait on but time.
     raise AssertionError("the server did not start")
+
+
+def wait_for_silence(port: int) -> None:
+    """Until nobody listens on a port of this machine: the children of who was killed end a moment later."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.02)  # As above.
+    raise AssertionError("the server was killed and still listens")
 
 
 def _wait_for_mount(folder: Path, process: subprocess.Popen[bytes]) -> None:

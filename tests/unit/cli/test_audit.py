@@ -162,6 +162,7 @@ def test_tail_follows_until_it_is_stopped(alice: Cli) -> None:
     """What happens in another process is printed as it happens."""
     with subprocess.Popen(
         [
+            *("env", "--default-signal=INT"),  # what was started in the background would ignore it
             sys.executable,
             "-m",
             "davserver",

@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 
+from davserver.baton import Baton
 from davserver.serving.board import Board
 from davserver.serving.connection import Connection, Observer, Service
 from davserver.serving.exchange import Host, WsgiApp
@@ -57,6 +58,7 @@ def served(
         head_seconds=PATIENCE,
         turns=Turns(1, lambda _one: None, lambda _all, _count, _seconds: None),
         patience=Boundless(),
+        baton=Baton(),
         is_calm=lambda: is_calm,
     )
     connection = Connection(service, counted, Board(1).seat(0))

@@ -8,6 +8,7 @@ from queue import Queue
 
 import pytest
 
+from davserver.baton import Baton
 from davserver.serving import pool as pools
 from davserver.serving.pool import Pool
 
@@ -45,7 +46,7 @@ def make() -> Iterator[Make]:
     made: list[Pool] = []
 
     def make(threads: int, most_waiting: int = 8) -> Pool:
-        made.append(Pool(lambda job: job.run(), threads, threading.Event(), most_waiting))  # type: ignore[attr-defined]
+        made.append(Pool(lambda job: job.run(), threads, threading.Event(), Baton(), most_waiting))  # type: ignore[attr-defined]
         return made[-1]
 
     yield make
@@ -108,7 +109,8 @@ def test_threads_that_were_made_for_others_end(make: Make) -> None:
     silent = [Job(waits_in(pool)) for _ in range(8)]
     put(pool, *silent)
     assert all(job.begun.wait(PATIENCE) for job in silent)
-    mine = [one for one in threading.enumerate() if one in pool._threads]  # noqa: SLF001 - nobody else knows
+    with pool._lock:  # noqa: SLF001 - a thread may be at work before it is counted
+        mine = list(pool._threads)  # noqa: SLF001 - nobody else knows
     assert len(mine) >= 8
     for job in silent:
         job.go_on.set()

@@ -28,6 +28,21 @@ server.run(0, on_ready=threading.Timer(0.2, ask).start)
 print("stopped")
 """
 
+STOPPED_BY_A_HAIL = """
+import signal, time
+from davserver.serving.lifecycle import Orders
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which it is again, once all is over
+with Orders(lambda: None, supervised=True) as orders:
+    print("ready", flush=True)
+    while not orders.wait():
+        pass
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        orders.wait()
+print("stopped")
+"""
+
 CERTIFICATE_RENEWED = """
 import os, signal, ssl, sys
 from pathlib import Path
@@ -57,6 +72,24 @@ def test_a_signal_that_another_thread_receives_stops_the_server() -> None:
         check=True,
     )
     assert done.stdout == "stopped\n"
+
+
+def test_signals_that_come_on_top_of_each_other_stop_the_server() -> None:
+    """A handler that is interrupted by itself waits for nothing: groups are signalled, and each again."""
+    command = [sys.executable, "-c", STOPPED_BY_A_HAIL]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.001)
+            assert process.wait(PATIENCE) == 0
+            assert process.stdout.read() == "stopped\n"
+        finally:
+            process.kill()
 
 
 def test_a_hangup_renews_the_certificate_and_ends_nothing(tmp_path: Path) -> None:

@@ -24,6 +24,15 @@ class Told:
     begun: list[Wire] = field(default_factory=list)
     ended: list[Wire] = field(default_factory=list)
     waits: threading.Event = field(default_factory=threading.Event)
+    steps: list[str] = field(default_factory=list)
+
+    def step_aside(self) -> None:
+        """See `Patience`."""
+        self.steps.append("aside")
+
+    def step_back(self) -> None:
+        """See `Patience`."""
+        self.steps.append("back")
 
     def begin(self, one: Wire) -> None:
         """See `Patience`."""
@@ -185,3 +194,35 @@ def test_a_cut_ends_both_ways_of_waiting(ends: Ends) -> None:
     assert outcomes == [0]
     with pytest.raises(OSError, match=r"Broken pipe|reset"):
         ends.near.send(bytes(MIB))
+
+
+def test_whoever_waits_for_a_client_steps_aside(ends: Ends) -> None:
+    """Before a byte that is not there yet, and back for a short body; before much is sent, and for good."""
+    threading.Timer(0.05, ends.far.sendall, [b"x"]).start()
+    space = memoryview(bytearray(MIB))
+    assert ends.near.receive_into(space) == 1
+    assert ends.told.steps == ["aside", "back"]
+    ends.far.sendall(b"y")
+    wait_until_there(ends)
+    assert ends.near.receive_into(space) == 1
+    ends.near.send(b"small", b"answer")
+    assert ends.told.steps == ["aside", "back"]
+    reading = threading.Thread(target=lambda: list(iter(ends.read, b"")))
+    reading.start()
+    ends.near.send(bytes(MIB))
+    ends.near.finish()
+    reading.join(PATIENCE)
+    assert set(ends.told.steps[2:]) == {"aside"}
+
+
+def test_a_long_body_does_not_step_back(ends: Ends) -> None:
+    """What moves more than a little is no short matter: others go first."""
+    ends.near.arriving.moved = MIB
+    threading.Timer(0.05, ends.far.sendall, [b"x"]).start()
+    assert ends.near.receive_into(memoryview(bytearray(MIB))) == 1
+    assert ends.told.steps == ["aside"]
+
+
+def wait_until_there(ends: Ends) -> None:
+    """Until what the other end has sent is here."""
+    assert ends.near.is_readable(PATIENCE)
