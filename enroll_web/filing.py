@@ -90,9 +90,9 @@ class Outcome:
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: DavserverError | None = None
 
-    def refuse(self, name: str, error: DavserverError) -> None:
-        """It was not done with this one."""
-        self.refused.append((name, explained(error)))
+    def refuse(self, name: str, error: DavserverError, reason: str = "") -> None:
+        """It was not done with this one; `reason` says more of it than an error of its kind does."""
+        self.refused.append((name, reason or explained(error)))
         self.error = self.error or error
 
 

@@ -14,7 +14,7 @@ from flask import redirect, render_template
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
-from davserver.errors import NotFound
+from davserver.errors import Locked, NotFound
 from davserver.model import NodeId, TrashEntry
 from davserver.vault.history import Restored
 from davserver.vault.service import Vault
@@ -57,6 +57,9 @@ def bring_back(opened: Vault, ids: Iterable[NodeId]) -> Returned:
     for entry in entries:
         try:
             restored = opened.restore(entry.id)
+        except Locked as error:
+            reason = gettext("A program has locked the folder that it was in. Wait until the lock ends.")
+            returned.outcome.refuse(entry.node.name, error, reason)
         except REFUSALS as error:
             returned.outcome.refuse(entry.node.name, error)
         else:

@@ -96,6 +96,7 @@ def _furnish(vault: Vault, clock: FrozenClock) -> None:
     for number in range(30):
         store(vault, f"Old letters/{number}.odt", bytes(400_000))
     vault.delete(VaultPath.parse("Old letters"))
+    clock.advance(minutes=2)
     vault.delete(VaultPath.parse("Accounts"))
     store(vault, "Minutes", b"those of today")
     for hours, draft in zip((40, 31, 22, 1), (*DRAFTS, b"by mistake"), strict=True):

@@ -166,11 +166,11 @@ def test_space_is_shown(files: Files) -> None:
     files.put("a", bytes(2048))
     page = files.get("/files/").text
     assert "2 KiB stored." in page
-    assert "<progress" not in page
+    assert "<rect" not in page
     files.site.services.accounts.set_quota("alice", 8192)
     page = files.get("/files/").text
     assert "2 KiB of 8 KiB stored." in page
-    assert '<progress max="8192" value="2048"' in page
+    assert '<rect class="of-files" width="250"' in page
 
 
 def test_text_is_shown_and_nothing_of_it_is_markup(files: Files) -> None:

@@ -174,7 +174,7 @@ class Cut(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Some of it, then an error as the server's own."""
-        count = self._body.readinto(buffer[:65536])
+        count = self._body.readinto(memoryview(buffer)[:65536])
         if not count:
             raise UploadRefused("the body ended early")
         return int(count)
