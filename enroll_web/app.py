@@ -39,6 +39,7 @@ from enroll_web.pages import (
     second_factor,
     sign_in,
     trash,
+    uploads,
     versions,
 )
 from enroll_web.visit import put_cookie, services, visit
@@ -53,6 +54,7 @@ PAGES = (
     files_moving,
     files_deleting,
     files_upload,
+    uploads,
     files_sending,
     trash,
     versions,

@@ -49,6 +49,11 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.NotFound: Answer(HTTPStatus.NOT_FOUND, marked("This is not here (any more)")),
     ours.AlreadyExists: Answer(HTTPStatus.CONFLICT, marked("This name is taken")),
     ours.Conflict: _CONFLICT,
+    ours.ParentMissing: Answer(
+        HTTPStatus.CONFLICT,
+        marked("Something changed meanwhile"),
+        marked("The folder that this is for is not there (any more)."),
+    ),
     ours.TargetInsideSource: Answer(
         HTTPStatus.CONFLICT,
         marked("This cannot be"),

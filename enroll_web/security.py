@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from flask import Response, abort, g, request
 
 from enroll_web.multipart import Form, Part
+from enroll_web.told_scripts import FOREIGN, TOKEN_FIELD
 from enroll_web.visit import is_private_line, own_origins, services, visit
 
 HEADERS = {
@@ -28,6 +29,9 @@ WITHOUT_TOKEN = frozenset({"language.choose"})
 
 READ_AS_IT_ARRIVES = frozenset({"files_upload.upload"})
 """Endpoints whose form holds files; `streamed_form`, the only way to it, looks for the token itself."""
+
+OF_SCRIPTS = frozenset({"uploads"})
+"""Blueprints that scripts of our pages call, with the token in the head; their bodies are no forms."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -58,7 +62,7 @@ def check_request() -> None:
     if request.method in SAFE_METHODS:
         return
     if not _is_from_here() or not _is_ours():
-        abort(403, "foreign")
+        abort(403, FOREIGN)
 
 
 def streamed_form(between: Callable[[], None]) -> Iterator[Part]:
@@ -111,6 +115,8 @@ def _is_from_here() -> bool:
 def _is_ours() -> bool:
     if request.endpoint in WITHOUT_TOKEN | READ_AS_IT_ARRIVES:
         return True
+    if request.blueprint in OF_SCRIPTS:
+        return visit().made(request.headers.get(TOKEN_FIELD, ""))
     return visit().made(request.form.get("csrf", ""))
 
 

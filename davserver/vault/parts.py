@@ -85,17 +85,17 @@ class Parts:
         access = self._access
         with access.read() as tx:
             found = [rows.opened(access, row) for row in rows.rows(access, tx)]
-            shown = [replace(one, path=rows.place(access, tx, one).parts) for one in found]
+            shown = [self._with_place(tx, one) for one in found]
         return sorted(shown, key=lambda one: one.node.created_ns)
 
     def state(self, upload_id: NodeId) -> Unfinished:
-        """How far one has come.
+        """How far one has come, with the path where it would go now.
 
         Raises:
             NotFound: there is none (any more): finished, given up, or idle for too long.
         """
         with self._access.read() as tx:
-            return rows.find(self._access, tx, upload_id)
+            return self._with_place(tx, rows.find(self._access, tx, upload_id))
 
     def append(self, upload_id: NodeId, offset: int) -> Upload:
         """Begin to add the next part, which has to be as long as `Unfinished.next_part` says.
@@ -156,6 +156,9 @@ class Parts:
             gone = rows.remove(self._access, tx, rows.find(self._access, tx, upload_id))
             tx.commit()
         return gone
+
+    def _with_place(self, tx: Transaction, found: Unfinished) -> Unfinished:
+        return replace(found, path=rows.place(self._access, tx, found).parts)
 
     def _make_way(self, tx: Transaction) -> None:
         """Where there are as many as there may be: give those up that garbage collection would."""

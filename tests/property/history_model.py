@@ -258,7 +258,8 @@ def _copied(entry: Entry) -> Entry:
 
 
 def _names(name: str) -> Iterator[str]:
+    stem, dot, ending = name.partition(".txt")  # no other ending is among the names
     yield name
-    yield f"{name} (restored)"
+    yield f"{stem} (restored){dot}{ending}"
     for number in range(2, 100):
-        yield f"{name} (restored {number})"
+        yield f"{stem} (restored {number}){dot}{ending}"

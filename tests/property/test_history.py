@@ -14,12 +14,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.history_machine import QUOTA, STEPS, HistoryMachine
 from tests.unit.vault.store import make_store
 
-RUNS = 40
+RUNS = 60
 STEPS_A_RUN = 50
-FEWEST_STEPS = 800
+FEWEST_STEPS = 1200
 
 OUTCOMES = {
-    *("put: refused", "overwrite: done", "overwrite: refused", "move: over", "copy: over", "copy: refused"),
+    *("put: done", "overwrite: done", "overwrite: refused", "move: over", "copy: over", "copy: refused"),
     *("restore: done", "restore: elsewhere", "revert: done", "purge: done", "purge version: done"),
     *("empty: done", "collect: something", "collect: done"),
 }

@@ -88,6 +88,7 @@ class Store:
                 vault.make_collection(VaultPath.parse("thrown"))
                 self._put(vault, "thrown/away", before(name))
                 vault.delete(VaultPath.parse("thrown"))
+                self._send_part(services, principal)
                 self._lock(services, principal)
                 session = services.sessions.sign_in(None, principal, provider_session=f"session of {name}")
                 services.sessions.prove(session, principal, {})
@@ -156,6 +157,8 @@ class Store:
                 (version,) = vault.versions(VaultPath.parse(f"{SIZES[0]}.bin"))
                 with vault.read_version(version) as download:
                     assert b"".join(map(bytes, download.blocks())) == before(name)
+                (upload,) = vault.parts.all()
+                assert upload.received == upload.size
                 (lock,) = self._locks(services, name)
                 services.keyring.checked(lock)
 
@@ -197,6 +200,14 @@ class Store:
             except AuthenticationError:
                 return False
         raise AssertionError("000000 was right")
+
+    def _send_part(self, services: Services, principal: Principal) -> None:
+        """Begin an upload in parts, all of which arrive; it is not finished."""
+        parts, name = services.vaults.open(principal).parts, principal.account.username
+        begun = parts.begin(VaultPath.parse("unfinished.bin"), SIZES[1], 0)
+        with parts.append(begun.id, 0) as part:
+            part.write(content(name, SIZES[1]))
+            part.commit()
 
     def _confirm(self, services: Services, principal: Principal) -> None:
         """What a provider has said of the owner."""

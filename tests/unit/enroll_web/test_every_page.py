@@ -43,7 +43,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 DATA = frozenset(
     {"alice", "bob", "carol", "Laptop", "Sealdav", "UTC", "because", "drive", "example", "Documents"}
-    | {"letter", "txt", "empty", "picture", "png", "music", "mp", "data", "bin", "none"}
+    | {"letter", "txt", "empty", "picture", "png", "music", "mp", "data", "bin", "none", "restored"}
     | {"Keycloak", "GiB", "MiB", "KiB", "Deutsch", "English", "Esperanto"}
     | {word for one in PROGRAMS for word in _WORD.findall(one.name)}
 )
@@ -219,7 +219,27 @@ def way_of_what_is_kept(walk: Walk, alice: Browser) -> dict[str, str]:
     for act in ("restore", "purge"):
         walk.see(files.press(f"/trash/{act}"), files.press(f"/trash/{act}", id=first), files.get("/trash"))
     walk.see(files.press("/trash/purge", id=second, sure="1"))
+    _see_what_is_elsewhere(walk, files)
     return {"version_id": version.id.hex(), "entry_id": files.vault.trash(limit=1)[0].id.hex()}
+
+
+def _see_what_is_elsewhere(walk: Walk, files: Files) -> None:
+    """What comes back under another name or in another folder, and what is gone for good then."""
+    names = ("letter", "alice/letter", "bob/letter", "data")
+    for name in names:
+        files.put(f"Documents/{name}")
+    ids = [files.vault.delete(VaultPath.parse(f"Documents/{name}")) for name in names]
+    files.put("Documents/letter")
+    files.vault.delete(VaultPath.parse("Documents/alice"))
+    files.vault.move(VaultPath.parse("Documents/bob"), VaultPath.parse("Documents/carol"), overwrite=False)
+    walk.see(*(files.press("/trash/restore", id=one.hex()) for one in ids if one))
+    walk.see(files.press("/delete/Documents", "Documents/data"), files.get("/trash/empty"))
+    files.put("empty.txt", b"1")
+    files.put("empty.txt", b"2")
+    (version,) = files.vault.versions(VaultPath.parse("empty.txt"))
+    walk.see(files.press(f"/version-restore/{version.id.hex()}/empty.txt"), files.press("/trash/empty"))
+    walk.see(files.press("/versions-purge/empty.txt", sure="1"))
+    files.vault.delete(VaultPath.parse("empty.txt"))
 
 
 def way_of_administrators(walk: Walk, alice: Browser) -> None:

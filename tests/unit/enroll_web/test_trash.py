@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import chain
 
 import pytest
 from werkzeug.test import TestResponse
@@ -43,7 +44,7 @@ def files(site: Site, alice: Browser) -> Files:
     return files
 
 
-def deleted(files: Files, path: str, *, seconds: int = 1) -> NodeId:
+def deleted(files: Files, path: str, *, seconds: float = 1) -> NodeId:
     """Delete something as a program does; its id in the trash."""
     entry_id = files.vault.delete(at(path))
     assert entry_id is not None
@@ -72,7 +73,9 @@ def test_what_was_deleted_is_listed(files: Files) -> None:
     deleted(files, "docs/old/x", seconds=3600)
     deleted(files, "docs")
     assert files.shown("/trash") == ["docs", "x"]
-    rows = [re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", row)) for row in files.get("/trash").text.split("<tr>")]
+    rows = [
+        re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", row)) for row in files.get("/trash").text.split("<tr>")
+    ]
     assert rows[2].split() == ["docs", "from", "Files", "15", "B", "2026-05-03", "11:15", "2026-06-02"]
     assert rows[3].split()[:5] == ["x", "from", "docs/old", "10", "B"]
     assert rows[3].split()[5:8] == ["2026-05-03", "10:15", "2026-06-02"]
@@ -93,7 +96,7 @@ def test_pages_hold_everything_once(files: Files, monkeypatch: pytest.MonkeyPatc
         assert ("Back to the latest" in page.text) == (link != "/trash")
         link = html.unescape(further[1]) if further else ""
     assert [len(one) for one in seen] == [3, 3, 1]
-    assert sorted(sum(seen, [])) == [f"n{number}" for number in range(7)]
+    assert sorted(chain.from_iterable(seen)) == [f"n{number}" for number in range(7)]
     assert seen[0][0] == "n6"
 
 
@@ -245,16 +248,10 @@ def test_several_come_back_at_once(files: Files) -> None:
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_folder_comes_back_before_what_was_in_it(files: Files, *, backwards: bool) -> None:
     """In whatever order they are ticked: else a second folder of the same name would be made for the file."""
-    ids = [deleted(files, path, seconds=0) for path in ("docs/old/x", "docs/old", "docs")]
-    for number, one in enumerate(("docs/old/x", "docs/old", "docs")):
-        assert files.vault.trash_entry(ids[number]).node.name == one.rpartition("/")[2]
-    files.site.clock.advance(seconds=1)
-    again = [files.vault.restore(one).path for one in reversed(ids)]
-    assert [str(one) for one in again] == ["/docs", "/docs/old", "/docs/old/x"]
-    ids = [deleted(files, path) for path in ("docs/old/x", "docs/old", "docs")]
+    ids = [deleted(files, path, seconds=0.01) for path in ("docs/old/x", "docs/old", "docs")]
     page = send(files, "/trash/restore", ids[::-1] if backwards else ids)
     assert "3 entries are back." in page.text
-    assert "elsewhere" not in page.text
+    assert page.request.path == "/trash"
     assert files.names() == {"a", "b", "docs"}
     assert files.names("docs") == {"letter.txt", "old"}
     assert files.content("docs/old/x") == b"docs/old/x"
@@ -353,7 +350,7 @@ def test_emptying_is_asked_first(files: Files) -> None:
     page = files.browser.post("/trash/empty")
     assert "2 entries are gone for good; that frees 3 KiB." in page.text
     assert "The trash is empty." in page.text
-    assert used - files.vault.usage().used == 1024 + 2048 + len("docs/letter.txt" "docs/old/x" "a")
+    assert used - files.vault.usage().used == 1024 + 2048 + len("docs/letter.txtdocs/old/xa")
     assert [one.node.size for one in files.vault.versions(at("b"))] == [1]
 
 
@@ -528,7 +525,7 @@ def test_one_is_led_back_to_the_page(files: Files) -> None:
 
 
 def test_the_space_that_it_takes(files: Files) -> None:
-    """The bar has a part for files and one for what is kept; the sizes are beside it, here and at the start."""
+    """A bar with a part for files and one for what is kept, and their sizes; on the start page, too."""
     files.put("a", bytes(2048))
     files.put("b", bytes(1024))
     deleted(files, "b")

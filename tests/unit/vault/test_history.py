@@ -363,6 +363,7 @@ def test_what_comes_back_has_to_fit(store: Store, full: Drive) -> None:
 
 OWNERS: dict[str, tuple[Scope, Callable[[Drive, Any], object]]] = {
     "list": (Scope.LIST, lambda drive, _: drive.vault.trash()),
+    "weigh": (Scope.LIST, lambda drive, _: drive.vault.trash_bytes()),
     "look": (Scope.LIST, lambda drive, ids: drive.vault.trash_entry(ids[0])),
     "versions": (Scope.LIST, lambda drive, _: drive.vault.versions(at("/f"))),
     "version": (Scope.LIST, lambda drive, ids: drive.vault.version(at("/f"), ids[1])),
@@ -582,10 +583,12 @@ def test_the_trash_is_emptied(store: Store, full: Drive, monkeypatch: pytest.Mon
     for number in range(5):
         full.put(f"/d/{number}", b"x")
         full.delete(f"/d/{number}")
+    full.put("/c/f", LARGE[:10])
     full.delete("/c")
+    assert full.vault.trash_bytes() == 5 + len(LARGE) + 10 + 4
     gone = full.vault.empty_trash()
-    assert (gone.count, gone.bytes) == (6, 5 + len(LARGE) + 4)
-    assert full.kept() == {}
+    assert (gone.count, gone.bytes) == (6, 5 + len(LARGE) + 10 + 4)
+    assert (full.kept(), full.vault.trash_bytes()) == ({}, 0)
     assert full.before("/f") == [b"top"]
     assert full.vault.empty_trash().count == 0
     store.assert_tidy()

@@ -1,0 +1,419 @@
+"""Uploads with progress in a real browser: what is cut, paused, reloaded or restarted goes on, and all bytes arrive."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import CDPSession, Locator, Page, expect
+
+from tests.e2e.conftest import Arrive
+from tests.e2e.drive import Device, Drive, Rclone
+from tests.e2e.site import PASSWORD, Person, at, fill, first_administrator, go_on, opening_link, press, told
+from tests.services.browser import Visitor
+from tests.services.relay import Relay, relay
+
+pytestmark = pytest.mark.e2e
+
+MIB = 1 << 20
+PART = 8 * MIB
+LARGE = 2048 * MIB
+MIDDLE = 64 * MIB
+FAST = 16 * MIB
+"""Bytes a second of a line that leaves time to press a button."""
+
+LONG_MILLISECONDS = 60_000
+LARGE_MILLISECONDS = 1_500_000
+
+EXPECTED = ("Failed to load resource", "ERR_")
+"""What the browser says of a line that was cut."""
+
+
+@pytest.fixture
+def line(drive: Drive) -> Iterator[Relay]:
+    """What leads from the browser to the server, and can be cut."""
+    with relay(("127.0.0.1", drive.port)) as made:
+        yield made
+
+
+@pytest.fixture
+def site(line: Relay) -> str:
+    """Where the pages are, for the browser."""
+    return f"http://127.0.0.1:{line.port}"
+
+
+@pytest.fixture
+def visitor(arrive: Arrive) -> Visitor:
+    """A browser."""
+    return arrive()
+
+
+@pytest.fixture
+def alice(drive: Drive, line: Relay, visitor: Visitor) -> Person:
+    """Somebody who has come as far as the start page, over the line."""
+    link = opening_link(drive).replace(f":{drive.port}/", f":{line.port}/")
+    return go_on(first_administrator(Person("alice", visitor.page), link))
+
+
+# ── what people do and see ──────────────────────────────────────────────────────────────────────────────────
+def choose(page: Page, *paths: Path, label: str = "Files", taken: str = "ask", folder: str = "") -> None:
+    """Choose files, or a whole folder, and send them."""
+    page.goto(f"/files/{folder}")
+    choose_here(page, *paths, label=label, taken=taken)
+
+
+def choose_here(page: Page, *paths: Path, label: str = "Files", taken: str = "ask") -> None:
+    """The same, on the page that is there."""
+    if not page.locator("details.tool").evaluate("(one) => one.open"):
+        page.locator("summary", has_text="Upload").click()
+    page.get_by_label("If a name is taken").select_option(taken)
+    page.get_by_label(label, exact=True).set_input_files(list(paths))
+    page.locator("details").get_by_role("button", name="Upload").click()
+
+
+def row(page: Page, name: str) -> Locator:
+    """The line of one upload."""
+    return page.locator("#uploads [data-list] li").filter(has_text=name)
+
+
+def share(page: Page) -> float:
+    """How much of everything is there."""
+    return float(page.locator("#uploads [data-all]").evaluate("(one) => one.value"))
+
+
+def until(page: Page, least: float, milliseconds: int = LONG_MILLISECONDS) -> None:
+    """Wait until so much is there."""
+    page.wait_for_function(
+        "(least) => document.querySelector('#uploads [data-all]').value >= least",
+        arg=least,
+        timeout=milliseconds,
+    )
+
+
+def stored(page: Page, count: int, milliseconds: int = LONG_MILLISECONDS) -> None:
+    """Wait until the page says that all is done."""
+    words = "1 file is stored." if count == 1 else f"{count} files are stored."
+    expect(told(page).filter(has_text=words)).to_be_visible(timeout=milliseconds)
+
+
+def slow_down(page: Page, bytes_a_second: int) -> CDPSession:
+    """Let the browser's line be so fast and no faster; 0: as fast as it is."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", {**conditions, "uploadThroughput": bytes_a_second or -1})
+    return session
+
+
+def forgive(visitor: Visitor) -> None:
+    """A line that was cut is no complaint about a page."""
+    visitor.complaints[:] = [one for one in visitor.complaints if not any(word in one for word in EXPECTED)]
+
+
+def make(path: Path, size: int, seed: int = 1) -> Path:
+    """A file of random bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(random.Random(seed).randbytes(size))
+    return path
+
+
+def sparse(path: Path, size: int) -> Path:
+    """A large file that takes little room: random bytes here and there, nothing between."""
+    rng = random.Random(2)
+    with path.open("wb") as file:
+        file.truncate(size)
+        for _ in range(200):
+            file.seek(rng.randrange(size - 100_000))
+            file.write(rng.randbytes(rng.randrange(1, 100_000)))
+    return path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stored_digest(drive: Drive, device: Device, name: str) -> str:
+    """SHA-256 of what the drive gives."""
+    connection = http.client.HTTPConnection("127.0.0.1", drive.port, timeout=600)
+    with closing(connection):
+        connection.request("GET", f"/dav/{quote(name)}", headers={"Authorization": device.authorization})
+        answer, found = connection.getresponse(), hashlib.sha256()
+        assert answer.status == 200
+        while block := answer.read(MIB):
+            found.update(block)
+    return found.hexdigest()
+
+
+def parts_sent(visitor: Visitor) -> int:
+    """How many parts have gone out whole."""
+    return sum(
+        1
+        for answer in visitor.answers
+        if answer.request.method == "PUT" and re.search("/uploads/[0-9a-f]{32}/", answer.url)
+    )
+
+
+# ── lines and servers that go away ──────────────────────────────────────────────────────────────────────────
+@pytest.mark.timeout(2400)
+def test_two_gigabytes_with_a_cut_in_the_middle(
+    drive: Drive, line: Relay, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """The line is gone for a while: the page says so, goes on by itself, and every byte is there."""
+    page, path = alice.page, sparse(tmp_path / "large.bin", LARGE)
+    choose(page, path)
+    until(page, 0.4, LARGE_MILLISECONDS)
+    line.close()
+    expect(row(page, "large.bin")).to_contain_text("The connection is lost.")
+    before = parts_sent(visitor)
+    line.open()
+    began = time.monotonic()
+    until(page, 0.999, LARGE_MILLISECONDS)
+    expect(row(page, "large.bin")).to_contain_text("put together", timeout=LARGE_MILLISECONDS)
+    joining = time.monotonic()
+    stored(page, 1, LARGE_MILLISECONDS)
+    done = time.monotonic()
+    print(f"the rest in {joining - began:.0f} s, put together in {done - joining:.0f} s")  # noqa: T201 - for the record
+    forgive(visitor)
+    assert parts_sent(visitor) <= LARGE // PART + 2, "much of it was sent twice"
+    assert before >= 0.4 * LARGE // PART - 1
+    assert stored_digest(drive, alice.device, "large.bin") == digest(path)
+
+
+def test_a_server_that_is_started_anew_in_the_middle(
+    drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """Nobody has to do anything, and nothing that was there is sent again."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    slow_down(page, FAST)
+    choose(page, path)
+    until(page, 0.4)
+    drive.kill()
+    expect(row(page, "middle.bin")).to_contain_text("The connection is lost.")
+    drive.start()
+    stored(page, 1)
+    forgive(visitor)
+    assert parts_sent(visitor) <= MIDDLE // PART + 1
+    assert stored_digest(drive, alice.device, "middle.bin") == digest(path)
+
+
+def test_a_page_that_is_loaded_again(drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path) -> None:
+    """It offers to go on; the same file, chosen again, is recognised, even on the page of another folder."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    drive.request("MKCOL", "folder", alice.device)
+    slow_down(page, FAST)
+    choose(page, path, folder="folder")
+    until(page, 0.4)
+    page.reload()
+    before = parts_sent(visitor)
+    page.goto("/files/")
+    expect(page.locator("#uploads")).to_contain_text("Uploads that were not finished: 1.")
+    expect(page.locator("#uploads [data-open]")).to_contain_text("folder/middle.bin")
+    slow_down(page, 0)
+    other = make(tmp_path / "other" / "middle.bin", MIDDLE - 1)
+    choose_here(page, path, other)
+    stored(page, 2)
+    forgive(visitor)
+    assert before >= 2
+    assert parts_sent(visitor) <= 2 * MIDDLE // PART + 1
+    assert stored_digest(drive, alice.device, "folder/middle.bin") == digest(path)
+    assert stored_digest(drive, alice.device, "middle.bin") == digest(other)
+    expect(page.locator("#uploads")).to_be_hidden()
+
+
+def test_an_upload_that_nobody_wants_any_more(
+    drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """Given up on another page, or cancelled while it runs: its room is free again, and there is no file."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    slow_down(page, FAST)
+    choose(page, path)
+    until(page, 0.3)
+    page.goto("/files/")
+    press(page, "Give middle.bin up")
+    expect(page.locator("#uploads [data-open] li")).to_have_count(0)
+    choose_here(page, path)
+    until(page, 0.3)
+    row(page, "middle.bin").get_by_role("button", name="Cancel middle.bin").click()
+    expect(row(page, "middle.bin")).to_have_count(0)
+    page.goto("/files/")
+    expect(page.locator("#uploads")).to_be_hidden()
+    expect(page.locator("#space")).to_contain_text("0 B")
+    forgive(visitor)
+    assert drive.request("GET", "middle.bin", alice.device)[0] == 404
+
+
+def test_somebody_is_signed_out_in_the_middle(
+    drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """The page says so; after the sign-in, in another tab, the upload goes on by itself."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    slow_down(page, FAST)
+    choose(page, path)
+    until(page, 0.3)
+    assert drive.run("user", "sign-out", "alice").returncode == 0
+    link = page.get_by_role("link", name="Sign in again")
+    expect(link).to_be_visible()
+    with page.context.expect_page() as opened:
+        link.click()
+    tab = opened.value
+    at(tab, "Sign in")
+    fill(tab, name="alice", password=PASSWORD)
+    press(tab, "Sign in")
+    fill(tab, code=alice.phone.code())
+    press(tab, "Continue")
+    at(tab, "Your drive")
+    stored(page, 1)
+    forgive(visitor)
+    assert stored_digest(drive, alice.device, "middle.bin") == digest(path)
+
+
+# ── pausing, many files, names that are taken ───────────────────────────────────────────────────────────────
+def test_pause_and_go_on(drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path) -> None:
+    """What is paused stands still, beside what is not; by keyboard, too."""
+    page = alice.page
+    slow_down(page, FAST)
+    choose(page, *(make(tmp_path / f"{name}.bin", MIDDLE, number) for number, name in enumerate("ab")))
+    until(page, 0.2)
+    page.get_by_role("button", name="Pause a.bin", exact=True).press("Enter")
+    expect(row(page, "a.bin")).to_contain_text("Paused.")
+    still = row(page, "a.bin").locator("progress").evaluate("(one) => one.value")
+    expect(row(page, "b.bin")).to_have_count(0, timeout=LONG_MILLISECONDS)
+    assert row(page, "a.bin").locator("progress").evaluate("(one) => one.value") == pytest.approx(
+        still, abs=0.13
+    )
+    assert drive.request("GET", "a.bin", alice.device)[0] == 404
+    page.get_by_role("button", name="Go on with a.bin", exact=True).press("Enter")
+    stored(page, 2)
+    forgive(visitor)
+    for name in ("a.bin", "b.bin"):
+        assert stored_digest(drive, alice.device, name) == digest(tmp_path / name)
+
+
+@pytest.mark.timeout(600)
+def test_a_folder_of_a_thousand_files(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """All of them, in their folders, with their times; the page says how far it is."""
+    rng, local = random.Random(3), tmp_path / "Many things & <more>"
+    for number in range(1000):
+        size = rng.choice([0, 1, 100, 5000, 70_000] if number % 100 else [1_500_000])
+        make(local / f"sub {number % 7}" / f"ü {number}.bin", size, number)
+    page = alice.page
+    choose(page, local, label="Or a whole folder")
+    expect(page.locator("#uploads [data-total]")).to_contain_text("of 1000")
+    stored(page, 1000, 400_000)
+    rclone = Rclone(drive, alice.device)
+    rclone("check", local, f"drive:{local.name}", "--download")
+    listed = rclone("lsl", f"drive:{local.name}").decode().splitlines()
+    assert len(listed) == 1000
+    for path in list(local.rglob("*.bin"))[:20]:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(path.stat().st_mtime))
+        assert any(stamp in one and one.endswith(path.name) for one in listed)
+
+
+def test_the_question_what_to_do(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """One for each name that is taken, until the answer is for all; what is left out stays as it was."""
+    page = alice.page
+    names = ["a", "b", "c", "d", "large.bin"]
+    for name in names:
+        drive.request("PUT", name, alice.device, b"old")
+    drive.request("MKCOL", "e", alice.device)
+    paths = [make(tmp_path / name, 5000, 9) for name in "abcde"]
+    choose(page, *paths, make(tmp_path / "large.bin", PART + 5))
+    dialog = page.get_by_role("dialog")
+    answers = {"a": "Keep both", "b": "Replace", "c": "Leave it out"}
+    asked = 0
+    while asked < 3:
+        expect(dialog).to_be_visible()
+        name = dialog.locator("[data-which]").inner_text()
+        if name == "e":
+            expect(dialog).to_contain_text("What is there is a folder.")
+            expect(dialog.get_by_role("button", name="Replace")).to_be_hidden()
+            dialog.get_by_role("button", name="Keep both").click()
+        else:
+            expect(dialog).to_contain_text("What is there has 3 B")
+            dialog.get_by_role("button", name=answers.get(name, "Keep both")).click()
+            asked += name in answers
+        expect(dialog.locator("[data-which]")).not_to_have_text(name)
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("The same for all others").check()
+    dialog.get_by_role("button", name="Keep both").click()
+    expect(row(page, "c")).to_contain_text("Left out")
+    page.get_by_role("link", name="Load the list again").click()
+    expected = {*names, "e", "a (2)", "d (2)", "e (2)", "large (2).bin"}
+    assert set(page.locator("tbody th a").all_inner_texts()) == expected
+    for name, path in {"a (2)": "a", "b": "b", "d (2)": "d", "large (2).bin": "large.bin"}.items():
+        assert stored_digest(drive, alice.device, name) == digest(tmp_path / path)
+    for name in ("a", "c", "d", "large.bin"):
+        assert drive.request("GET", name, alice.device)[1] == b"old"
+
+
+def test_what_is_refused_is_said(drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path) -> None:
+    """The quota and a lock, each with its reason; the others are stored; nothing chosen is said before that."""
+    page = alice.page
+    page.goto("/files/")
+    page.locator("summary", has_text="Upload").click()
+    page.locator("details").get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("Choose something first.")).to_be_visible()
+    assert drive.run("user", "quota", "alice", "1MiB").returncode == 0
+    with visitor.refused(507):
+        choose_here(page, make(tmp_path / "large.bin", 2 * MIB), make(tmp_path / "small", 10))
+    expect(row(page, "large.bin")).to_contain_text("The account's quota has no room for this.")
+    assert drive.run("user", "quota", "alice", "1GiB").returncode == 0
+    page.get_by_role("button", name="Go on with large.bin").click()
+    stored(page, 2)
+    assert set(page.locator("tbody th a").all_inner_texts()) == {"large.bin", "small"}
+
+
+def test_files_and_folders_are_dropped(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """By drag and drop: a file, a folder with folders in it, and one with nothing in it."""
+    page, local = alice.page, tmp_path / "dropped"
+    make(local / "deep" / "er" / "f.bin", 70_000)
+    make(local / "g.bin", 10)
+    (local / "empty").mkdir()
+    for number in range(150):  # more than a browser tells at once
+        make(local / "many" / str(number), 1)
+    file = make(tmp_path / "file.bin", PART + 1)
+    page.goto("/files/")
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(local), str(file)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    expect(page.get_by_text("Drop them: they go into this folder.")).to_be_visible()
+    session.send("Input.dispatchDragEvent", {"type": "drop", "x": 300, "y": 300, "data": data})
+    stored(page, 154)
+    rclone = Rclone(drive, alice.device)
+    rclone("check", local, "drive:dropped", "--download")
+    assert "empty/" in rclone("lsf", "drive:dropped").decode()
+    assert stored_digest(drive, alice.device, "file.bin") == digest(file)
+
+
+def test_for_everybody(visitor: Visitor, alice: Person, tmp_path: Path) -> None:
+    """While it runs, with a question open, and paused: nothing keeps anybody out; it fits on a phone, too."""
+    page = alice.page
+    slow_down(page, 2 * MIB)
+    for dark in (False, True):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.set_viewport_size({"width": 390 if dark else 1280, "height": 844})
+        choose(page, make(tmp_path / f"a long name of a file {dark}.bin", MIDDLE), make(tmp_path / "b", 100))
+        until(page, 0.01)
+        page.wait_for_load_state()
+        assert visitor.barriers() == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if dark:
+            expect(page.get_by_role("dialog")).to_be_visible()
+            assert visitor.barriers() == []
+            page.keyboard.press("Escape")
+        press(page, "Pause all")
+        expect(row(page, "a long name")).to_contain_text("Paused.")
+        assert visitor.barriers() == []
+        press(page, "Cancel all")
+    forgive(visitor)
