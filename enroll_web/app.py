@@ -114,11 +114,17 @@ class Looking:
     notice: str = ""
 
 
-def _looking() -> Looking:
-    """Who is looking; nobody, where that cannot be found out: an error page is shown all the same."""
+def _looking(*, takes_notice: bool) -> Looking:
+    """Who is looking; nobody, where that cannot be found out: an error page is shown all the same.
+
+    Args:
+        takes_notice: what was left to be said is said now. Not by error pages: one may never be sent, because
+            the request is begun again when it is its turn (`Visit.take_turn`).
+    """
     try:
         me = visit()
-        return Looking(me.is_signed_in, me.is_proved, me.is_admin, me.take_out("notice") or "")
+        notice = me.take_out("notice") if takes_notice else None
+        return Looking(me.is_signed_in, me.is_proved, me.is_admin, notice or "")
     except DavserverError:
         return Looking()
 
@@ -137,4 +143,5 @@ def _for_every_page() -> dict[str, object]:
         "built_in": services().single_sign_on is None,
         "own_factor": services().step_up is None,
         "refusal": None,
+        "is_error": False,
     }

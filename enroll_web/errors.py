@@ -231,9 +231,9 @@ def http_error(error: HTTPException) -> Response:
 
 
 def page(status: HTTPStatus, title: str, text: str) -> Response:
-    """A page with nothing but this on it."""
+    """A page with nothing but this on it: not the address that was asked for, nothing that is said once."""
     return Response(
-        render_template("error.html", title=title, explanation=text),
+        render_template("error.html", title=title, explanation=text, is_error=True),
         status,
         content_type="text/html; charset=utf-8",
     )

@@ -81,12 +81,12 @@ class Languages(Domain):
             g.texts = self._by_locale[str(get_locale())]
         return cast("NullTranslations", g.texts)
 
-    def _text(self, text: str, **values: object) -> Markup:
+    def _text(self, text: str, /, **values: object) -> Markup:
         """For templates: their own texts may hold markup; what is put in is escaped."""
         found = Markup(self.get_translations().gettext(text))  # noqa: S704 - a test sees to it that it is ours
         return found % values if values else found
 
-    def _text_of_many(self, one: str, several: str, num: int, **values: object) -> Markup:
+    def _text_of_many(self, one: str, several: str, /, num: int, **values: object) -> Markup:
         """The same for a number of things."""
         found = self.get_translations().ngettext(one, several, num)
         return Markup(found) % {"num": num, **values}  # noqa: S704 - as `_text`

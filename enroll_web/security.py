@@ -33,6 +33,10 @@ READ_AS_IT_ARRIVES = frozenset({"files_upload.upload"})
 OF_SCRIPTS = frozenset({"uploads"})
 """Blueprints that scripts of our pages call, with the token in the head; their bodies are no forms."""
 
+AFTER_TURN = frozenset({"files_sending.several", "my_data.download", "trash.empty"})
+"""Endpoints whose form is read when it is the account's turn: afterwards a request cannot wait for it any more,
+and what they do takes long."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 FROM_ELSEWHERE = frozenset({"oidc.logout_notice"})
@@ -54,6 +58,9 @@ def check_request() -> None:
 
     Browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`); with `Referrer-Policy: no-referrer`
     they give "null" as the origin of our own forms, which counts only beside the other field.
+
+    Raises:
+        TooBusy: it is not the turn of this account (`AFTER_TURN`); nothing of the form was read.
     """
     if request.endpoint is None or request.endpoint in FROM_ELSEWHERE:  # the former is 404 or 405 anyway
         return
@@ -61,7 +68,11 @@ def check_request() -> None:
         abort(403, "insecure")
     if request.method in SAFE_METHODS:
         return
-    if not _is_from_here() or not _is_ours():
+    if not _is_from_here():
+        abort(403, FOREIGN)
+    if request.endpoint in AFTER_TURN and visit().is_signed_in:
+        visit().take_turn()
+    if not _is_ours():
         abort(403, FOREIGN)
 
 

@@ -151,6 +151,8 @@ class Visit:
     def take_turn(self) -> None:
         """Wait until it is the account's turn, before a body is read or a long answer made.
 
+        Forms are read before any page runs: see `security.AFTER_TURN` for those whose answers are long.
+
         Raises:
             TooBusy: too many requests of the account are running.
         """

@@ -146,12 +146,13 @@ class Exchange:
         """For the application, as `TURN_KEY`.
 
         Raises:
-            TooBusy: it is not the account's turn. The answer to that is not sent if the request may wait.
+            TooBusy: it is not the account's turn. The answer to that is not sent if the request may wait; one
+                whose body was begun may not, because it could not be begun again.
         """
         if self._turn:
             return
         if not turns.take(account, self._line):
-            self.must_wait = account if self._may_wait else ""
+            self.must_wait = account if self._may_wait and not self.body.begun else ""
             raise TooBusy("too many requests of this account are running")
         self._turn = account
 

@@ -18,6 +18,7 @@ from davserver.db.reads import Reads
 from davserver.errors import NotPermitted
 from davserver.keyring import Keyring
 from davserver.model import AccountId, Principal, Scope
+from davserver.vault.at_once import FewAtOnce
 from davserver.vault.orders import Orders
 from davserver.vault.tree import Tree
 
@@ -76,6 +77,7 @@ class Access:
     limits: Limits
     hashers: ThreadPoolExecutor
     orders: Orders
+    long_looks: FewAtOnce
 
     @property
     def account_id(self) -> AccountId:

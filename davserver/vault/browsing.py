@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from davserver.db.engine import Transaction
@@ -25,6 +26,9 @@ MAX_LOOKED = 100_000
 
 MAX_FOUND = 200
 """Entries that one search gives."""
+
+LARGE = 10_000
+"""Entries that are sorted in about a tenth of a second; a folder with more waits for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,17 @@ def browse(access: Access, path: VaultPath, part: Part) -> Shown:
     Raises:
         NotFound: there is no such folder.
         WrongKind: it is a file.
+        TooBusy: it is large, and other large ones are being sorted for this account.
         CorruptRow: a row was altered.
     """
     with access.read() as tx:
         folder = existing(Moment(access, tx).trail(path))
         require_collection(folder)
         total, state = tx.nodes.state_of_children(access.account_id, folder.id)
-    ids = _sequence(access, folder, part.order, state).part(
-        part.start, part.count, descending=part.descending
-    )
+    sequence = access.orders.find(access.account_id, folder.id, part.order, state)
+    if sequence is None:
+        sequence = _sorted(access, folder, part.order, state, is_large=total > LARGE)
+    ids = sequence.part(part.start, part.count, descending=part.descending)
     codec, now = LockCodec(access.key, access.keyring), access.now()
     locks: dict[NodeId, tuple[Lock, ...]] = {}
     with access.read() as tx:
@@ -130,11 +136,16 @@ def search(access: Access, path: VaultPath, text: str) -> Found:
     """What has `text` in its name, in a folder and below it, the nearest first; see `letters`.
 
     Raises:
-        As `browse`.
+        As `browse`; TooBusy whatever the folder's size, since nobody knows yet how much is below it.
     """
     with access.read() as tx:
         folder = existing(Moment(access, tx).trail(path))
         require_collection(folder)
+    with _long_look(access):
+        return _looked_through(access, path, folder, text)
+
+
+def _looked_through(access: Access, path: VaultPath, folder: Node, text: str) -> Found:
     wanted, looked, hits = letters(text), 0, list[Hit]()
     todo = deque([(path, folder)])
     while todo:
@@ -165,13 +176,25 @@ def choose(access: Access, path: VaultPath, ids: Collection[NodeId]) -> Chosen:
     return Chosen(nodes, len(ids) - len(nodes))
 
 
-def _sequence(access: Access, folder: Node, order: Order, state: bytes) -> Sequence:
+def _sorted(access: Access, folder: Node, order: Order, state: bytes, *, is_large: bool) -> Sequence:
     """The order of a folder, as it was in this state or later; it is kept for the former only."""
-    sequence = access.orders.find(access.account_id, folder.id, order, state)
-    if sequence is None:
-        sequence = put_in_order(_rows(access, folder), access.tree.codec.open_brief, order)
-        access.orders.keep(access.account_id, folder.id, order, state, sequence)
+    if not is_large:
+        return _put_in_order(access, folder, order, state)
+    with _long_look(access):
+        meanwhile = access.orders.find(access.account_id, folder.id, order, state)
+        return meanwhile or _put_in_order(access, folder, order, state)
+
+
+def _put_in_order(access: Access, folder: Node, order: Order, state: bytes) -> Sequence:
+    sequence = put_in_order(_rows(access, folder), access.tree.codec.open_brief, order)
+    access.orders.keep(access.account_id, folder.id, order, state, sequence)
     return sequence
+
+
+def _long_look(access: Access) -> AbstractContextManager[None]:
+    """The account's turn to have a long look, which may have to be waited for."""
+    access.reads.pause()
+    return access.long_looks.turn(access.account_id)
 
 
 def _rows(access: Access, folder: Node) -> Iterator[NodeRow]:

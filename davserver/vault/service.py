@@ -32,6 +32,7 @@ from davserver.model import (
 )
 from davserver.vault import browsing, history, locking, properties
 from davserver.vault.access import Access, HistoryLimits, Limits
+from davserver.vault.at_once import FewAtOnce
 from davserver.vault.copying import Copying
 from davserver.vault.directories import Directories
 from davserver.vault.download import Download, open_download
@@ -77,6 +78,7 @@ class Vaults:
     ) -> None:
         self._directories = Directories() if directories is None else directories
         self._orders = Orders()
+        self._long_looks = FewAtOnce()
         self._database = database
         self._blobs = blobs
         self._keyring = keyring
@@ -125,6 +127,7 @@ class Vaults:
             limits=self._limits,
             hashers=self._hashers,
             orders=self._orders,
+            long_looks=self._long_looks,
         )
 
     def plant_root(self, tx: Transaction, _account_id: AccountId, key: AccountKey) -> None:

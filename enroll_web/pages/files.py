@@ -67,6 +67,7 @@ class Entry:
 @needs(Level.PROVED)
 def show(path: str) -> Response | str:
     """What is there."""
+    visit().take_turn()
     place, opened = at(path), vault()
     node = opened.stat(place)
     return _folder(opened, place) if node.is_collection else _file(opened, place, node)
@@ -77,6 +78,7 @@ def show(path: str) -> Response | str:
 @needs(Level.PROVED)
 def search(path: str) -> str:
     """What has some text in its name, in a folder and below it."""
+    visit().take_turn()
     place, text = at(path), request.args.get("name", "").strip()[:MAX_SEARCHED_CHARS]
     found = vault().search(place, text) if text else None
     depth = len(place.parts)

@@ -56,7 +56,6 @@ def preview(path: str) -> Response:
 @needs(Level.PROVED, back="files.show")
 def several(path: str) -> Response:
     """What was ticked in a folder, as an archive; a single file as it is."""
-    visit().take_turn()
     opened, place, ids = vault(), at(path), ticked()
     if not ids:
         return nothing_ticked(place)

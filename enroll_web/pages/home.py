@@ -57,6 +57,7 @@ def privacy() -> str:
         "privacy.html",
         keep_days=settings.site.keep_days,
         audit_days=settings.audit.keep_days,
+        kept_days=settings.history.keep_days,
         grace_hours=settings.gc.grace_minutes / 60,
         link_hours=VALID_FOR.total_seconds() / 3600,
         mail=bool(settings.mail.host),

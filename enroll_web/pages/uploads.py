@@ -127,7 +127,7 @@ def folder() -> Response:
     """Make a folder, and those on the way: one that is empty comes with no file."""
     wanted, opened = announced(), vault()
     _make_folders(opened, wanted.folder, wanted.names)
-    return jsonify()
+    return jsonify({})
 
 
 # ── in parts ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,7 +194,7 @@ def cancel(upload_id: str) -> Response:
     """Give it up; it may have been already."""
     with suppress(NotFound):
         vault().parts.cancel(_id(upload_id))
-    return jsonify()
+    return jsonify({})
 
 
 @pages.post("/uploads/told")
@@ -207,7 +207,7 @@ def told() -> Response:
             visit().tell(ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored))
         case _:
             visit().tell(gettext("No file was chosen."))
-    return jsonify()
+    return jsonify({})
 
 
 # ── pieces ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -124,6 +124,14 @@ def test_an_unexpected_error_tells_nothing_about_its_cause(alice: Browser) -> No
     assert "Traceback" not in response.text
 
 
+def test_an_error_page_leaves_what_is_said_once_to_the_next_page(alice: Browser) -> None:
+    """It may never be sent: a request that has to wait for its turn is refused, and then begun again."""
+    alice.post("/my-data/notices", {"email": "alice@example.org"}, follow=False)
+    assert "Saved." not in alice.get("/no-such-page").text
+    assert "Saved." in alice.get("/my-data").text
+    assert "Saved." not in alice.get("/my-data").text
+
+
 def test_a_refused_method_is_named_and_explained(site: Site) -> None:
     """405 keeps the Allow header that RFC 9110, 15.5.6 demands."""
     browser = site.browser()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from flask import render_template_string
 
 from davserver.errors import ConfigError, InvalidValue, Throttled
 from enroll_web import errors, words
@@ -174,6 +175,15 @@ def test_a_page_that_is_shown_once_has_no_such_form(alice: Browser) -> None:
     assert 'name="language"' in alice.get("/app-passwords").text
 
 
+def test_an_error_page_leads_back_to_the_first_one(alice: Browser) -> None:
+    """What was asked for in vain, a name of a file for one, is not repeated on the page that says so."""
+    for path in ("/no/such/secret-page", "/files/secret-name", "/files/secret-folder/?sort=size"):
+        page = alice.get(path)
+        assert page.status_code == 404
+        assert "secret-" not in page.text
+        assert 'name="back" value="/"' in page.text
+
+
 def test_other_answers_for_others_are_not_kept_for_them(site: Site, alice: Browser) -> None:
     """`Vary` names what decides; what is the same for all does not have it."""
     for response in (site.browser().get("/"), alice.get("/start"), alice.get("/no-such-page")):
@@ -251,6 +261,16 @@ def test_what_a_person_has_typed_is_escaped_in_every_translation(alice: Browser)
         assert "&lt;b&gt;&#34;x&#34;&lt;/b&gt; widerrufen" in page
         assert "<b>" not in page
     assert "<b>" not in alice.get("/people?name=<b>").text
+
+
+def test_what_is_put_into_a_text_may_have_any_name(site: Site) -> None:
+    """Also those of our own parameters: a template's variable is called as suits the template."""
+    once = "{% trans text='<a>', one='b', several='c' %}{{ text }} {{ one }} {{ several }}{% endtrans %}"
+    of_many = "{{ num }}{{ text }}{{ one }}{{ several }}"
+    many = f"{{% trans num=2, text='a', one='b', several='c' %}}x{{% pluralize %}}{of_many}{{% endtrans %}}"
+    with site.app.test_request_context("/"):
+        assert render_template_string(once) == "&lt;a&gt; b c"
+        assert render_template_string(many) == "2abc"
 
 
 def test_a_button_has_what_its_script_says(alice: Browser) -> None:

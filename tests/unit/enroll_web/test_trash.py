@@ -132,6 +132,7 @@ def test_it_says_how_long_and_how_much(files: Files) -> None:
     assert "is kept for 30 days; it takes 2.9 KiB now, and the oldest gives way when room is needed." in page
     files.site.services.accounts.set_quota("alice", 8192)
     assert "it takes 2.9 KiB of at most 4 KiB now" in files.get("/trash").text
+    assert "is kept for 30 days, unless you remove it" in " ".join(files.get("/privacy").text.split())
 
 
 def test_where_nothing_is_kept_it_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -140,6 +141,7 @@ def test_where_nothing_is_kept_it_says_so(tmp_path_factory: pytest.TempPathFacto
         files = Files(site, site.first())
         files.put("a")
         assert "keeps nothing that was deleted" in files.get("/trash").text
+        assert "What you delete is wiped" in files.get("/privacy").text
         assert 'button quiet" href="/trash"' not in files.get("/files/").text
         assert "Previous versions" not in files.get("/files/a").text.replace("Trash and previous", "")
 
@@ -471,8 +473,8 @@ def test_somebody_elses_trash(files: Files) -> None:
     entry_id = deleted(files, "docs")
     bob = Files(files.site, files.site.invited("bob"))
     assert bob.shown("/trash") == []
-    for page in PAGES[1:4]:
-        assert bob.get(page.format(entry_id.hex())).status_code == 404
+    for where in PAGES[1:4]:
+        assert bob.get(where.format(entry_id.hex())).status_code == 404
     for where in (*FORMS[:2], "/undelete/"):
         page = send(bob, where, [entry_id], sure="1")
         assert page.status_code == 404

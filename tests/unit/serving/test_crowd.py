@@ -54,9 +54,9 @@ def serve() -> Iterator[Serve]:
     """Start servers of `store` that are stopped after the test."""
     started: list[Server] = []
 
-    def start(**options: object) -> Server:
+    def start(app: WsgiApp = store, **options: object) -> Server:
         given = {"threads": 4, "idle_seconds": LONG, "head_seconds": LONG, **options}
-        server = Server(store, options=Options(**given))  # type: ignore[arg-type]
+        server = Server(app, options=Options(**given))  # type: ignore[arg-type]
         server.start()
         started.append(server)
         return server
@@ -153,6 +153,24 @@ def test_whoever_waits_too_long_is_told_to_come_back(serve: Serve, monkeypatch: 
         second.send(put(5000, "alice"))
         refused = second.read("PUT")
         assert (refused.status, refused["Retry-After"], refused["Connection"]) == (503, "1", "close")
+        first.send(b"45")
+        assert first.read("PUT").status == 200
+
+
+def test_what_was_read_is_not_begun_again(serve: Serve) -> None:
+    """Its body is gone, and would be waited for in vain: it is refused at once, and the connection goes on."""
+
+    def reads_first(environ: Environ, start: Start) -> Iterable[Block]:
+        if environ["REQUEST_METHOD"] == "POST":
+            environ["wsgi.input"].read()
+        return store(environ, start)
+
+    server = serve(threads=1, app=reads_first)
+    with connect(server) as first, connect(server) as second:
+        first.send(put(5, "alice") + b"123")
+        refused = second.ask("POST", "/", {"X-Account": "alice"}, b"a form")
+        assert (refused.status, refused["Retry-After"], refused.get("Connection")) == (503, "1", None)
+        assert second.ask("POST", "/", {"X-Account": "bob"}, b"a form").status == 200
         first.send(b"45")
         assert first.read("PUT").status == 200
 
