@@ -34,8 +34,8 @@ OF_SCRIPTS = frozenset({"uploads"})
 """Blueprints that scripts of our pages call, with the token in the head; their bodies are no forms."""
 
 AFTER_TURN = frozenset({"files_sending.several", "my_data.download", "trash.empty"})
-"""Endpoints whose form is read when it is the account's turn: afterwards a request cannot wait for it any more,
-and what they do takes long."""
+"""Endpoints whose work is long and whose form is read when it is the account's turn: a request whose form was
+read cannot wait for that any more."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -38,10 +38,12 @@ versions = typer.Typer(help="What a file was before it was overwritten.", no_arg
 
 
 @contextmanager
-def _opened(context: typer.Context, name: str, console: Console) -> Iterator[Vault]:
-    """The vault of somebody who has just proved to be its owner."""
+def _opened(
+    context: typer.Context, name: str, console: Console, *, needs_space: bool = True
+) -> Iterator[Vault]:
+    """The vault of somebody who has just proved to be its owner; whatever makes room needs none."""
     session: Session = context.obj
-    with session.services() as services:
+    with session.services(needs_space=needs_space) as services:
         yield services.vaults.open(prove(services, console, sign_in(services, console, name), pending=False))
 
 
@@ -101,7 +103,7 @@ def purge_from_trash(  # noqa: PLR0913, PLR0917 - typer wants it like this
     console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
     if (what is None) != everything:
         raise Usage("say what to remove: an id, a path, or --all")
-    with _opened(context, name, console) as vault:
+    with _opened(context, name, console, needs_space=False) as vault:
         if what is None:
             gone = vault.empty_trash()
             count, freed = gone.count, gone.bytes
@@ -196,7 +198,7 @@ def purge_versions(  # noqa: PLR0913, PLR0917 - typer wants it like this
     if (version is None) != everything:
         raise Usage("say what to remove: an id, or --all")
     at = VaultPath.parse(path)
-    with _opened(context, name, console) as vault:
+    with _opened(context, name, console, needs_space=False) as vault:
         if version is None:
             gone = vault.purge_versions(at)
             count, freed = gone.count, gone.bytes

@@ -62,6 +62,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.NoSuchLock: Answer(HTTPStatus.CONFLICT, "lock-token-matches-request-uri"),  # RFC 4918, 9.11.1
     ours.Locked: Answer(HTTPStatus.LOCKED, "lock-token-submitted"),
     ours.LockConflict: Answer(HTTPStatus.LOCKED, "no-conflicting-lock"),
+    ours.WrongOffset: Answer(HTTPStatus.CONFLICT),  # of the site's uploads; no request of this door meets it
     ours.VersionConflict: Answer(HTTPStatus.SERVICE_UNAVAILABLE, retry=True),
     ours.PreconditionFailed: Answer(HTTPStatus.PRECONDITION_FAILED),
     ours.PathError: Answer(HTTPStatus.BAD_REQUEST),

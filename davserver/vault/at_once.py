@@ -1,7 +1,7 @@
 """How many long looks through folders an account has in this process at once.
 
-One such look can take a second of the interpreter, and other accounts wait for it meanwhile. It must never keep
-one account waiting for another one's looks. Used by `browsing.py`.
+One such look can take a second of the interpreter, which others then do not have. It must never keep one
+account waiting for another one's looks. Used by `browsing.py`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class FewAtOnce:
             if not self._one_less.wait_for(
                 lambda: self._running[account_id] < self._most, self._patience_seconds
             ):
-                raise TooBusy("several large folders are being looked through for you already")
+                raise TooBusy(
+                    "several large folders are being looked through for you already: try again soon"
+                )
             self._running[account_id] += 1
         try:
             yield

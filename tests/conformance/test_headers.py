@@ -26,9 +26,11 @@ ACTIVE = [
     "x.css",
     "x.xsl",
     "x.swf",
+    "x.pdf",
+    "x.PDF",
 ]
 OTHER = ["x", "x.", ".html", "x.unknown", "x.zip", "x.json", "x.mht", "x.eml"]
-SHOWN = ["x.txt", "x.png", "x.jpg", "x.pdf"]
+SHOWN = ["x.txt", "x.png", "x.jpg"]
 
 
 @BARE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,16 +10,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from davserver.cli.exits import ExitCode
 from davserver.master_key import create_master_key
-from tests.e2e.drive import Device, Drive
+from tests.e2e.codes import Codes
+from tests.e2e.drive import PASSWORD, Device, Drive
 
 pytestmark = pytest.mark.e2e
 
 CONTENT = b"a file that was there before"
 DISK = 16 * 1024 * 1024
+LITTLE = 512 * 1024
+"""Less than the server wants to begin with."""
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
@@ -142,6 +148,34 @@ def test_a_full_disk_refuses_and_keeps_everything(tmp_path: Path) -> None:
             still_whole(drive, device)
             drive.start()
             assert drive.request("PUT", "small", device, b"x" * 1000)[0] == 201
+        finally:
+            drive.close()
+
+
+@needs_root
+def test_on_a_full_disk_the_trash_can_be_emptied(tmp_path: Path) -> None:
+    """DELETE frees nothing before its time is up; `trash purge` and `gc` work where `serve` has no room."""
+    drive, codes = Drive(tmp_path / "drive"), Codes()
+    drive.data.mkdir(parents=True)
+    with mounted(drive.data, "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs"):
+        try:
+            drive.start()
+            device = drive.enrol("alice")
+            assert drive.request("PUT", "file", device, CONTENT)[0] == 201
+            assert drive.request("PUT", "big", device, bytes(DISK // 2))[0] == 201
+            assert drive.request("DELETE", "big", device)[0] == 204
+            assert drive.stop() == ExitCode.OK
+            filler = drive.data / "filler"
+            fill(filler)
+            os.truncate(filler, filler.stat().st_size - LITTLE)
+            refuses(drive, ExitCode.STORAGE, "no space left in .*: free some, or move ")
+            answers = f"{PASSWORD}\n{codes.next(pyotp.TOTP(device.totp_secret))}\n"
+            done = drive.run("trash", "purge", "alice", "--all", "--json", stdin=answers)
+            assert (done.returncode, json.loads(done.stdout)["removed"]) == (ExitCode.OK, 1), done.stderr
+            assert drive.run("gc", "--grace-minutes", "0").returncode == ExitCode.OK
+            drive.start()
+            assert drive.request("GET", "file", device) == (200, CONTENT)
+            assert drive.request("PUT", "big", device, bytes(DISK // 4))[0] == 201
         finally:
             drive.close()
 

@@ -26,7 +26,11 @@ UNVOUCHED = {
 }
 """Columns that docs/format.md says nothing vouches for, or that only a server needs."""
 
-UNREAD = {"alembic_version", "hidden_tree", "kept", "lease", "throttle", *BESIDE, "audit_entry"}
+UNREAD = {
+    *("alembic_version", "device_sign", "hidden_tree", "kept", "lease", "throttle"),
+    *BESIDE,
+    "audit_entry",
+}
 """Tables that hold nothing of an account's files."""
 
 READ = (*sorted(AUTHENTICATED.keys() - UNREAD), "inline_blob", "instance", "master_key", "node", "property")

@@ -25,6 +25,8 @@ def leaves(kind: type[DavserverError]) -> Iterator[type[DavserverError]]:
 
 def make(kind: type[DavserverError]) -> DavserverError:
     """An error that says something."""
+    if kind is ours.WrongOffset:
+        return ours.WrongOffset(SECRET, 7)
     return kind(7) if kind is ours.Throttled else kind(SECRET)
 
 

@@ -492,6 +492,9 @@ def test_nobody_sees_it_without_both_factors(files: Files) -> None:
         assert (response.status_code, response.headers["Location"].split("?")[0]) == (302, "/sign-in")
     first = files.site.browser()
     first.sign_in()
+    for page in PAGES:
+        response = first.get(page.format(entry_id), follow=False)
+        assert (response.status_code, response.headers.get("Location")) == (302, "/second-factor"), page
     for where in FORMS:
         token = form_token(first.get("/second-factor").text)
         response = first.send(where, {"csrf": token, "id": entry_id, "sure": "1"}, follow=False)

@@ -305,6 +305,9 @@ def test_nobody_sees_them_without_both_factors(files: Files) -> None:
         assert (response.status_code, response.headers["Location"].split("?")[0]) == (302, "/sign-in")
     first = files.site.browser()
     first.sign_in()
+    for where in ("versions", *(f"{word}/{version}" for word in PAGES)):
+        response = first.get(f"/{where}/docs/letter.txt", follow=False)
+        assert (response.status_code, response.headers.get("Location")) == (302, "/second-factor"), where
     for where in ("versions-purge", *(f"{word}/{version}" for word in FORMS)):
         token = form_token(first.get("/second-factor").text)
         response = first.send(f"/{where}/docs/letter.txt", {"csrf": token, "sure": "1"}, follow=False)

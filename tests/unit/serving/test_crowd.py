@@ -158,7 +158,7 @@ def test_whoever_waits_too_long_is_told_to_come_back(serve: Serve, monkeypatch: 
 
 
 def test_what_was_read_is_not_begun_again(serve: Serve) -> None:
-    """Its body is gone, and would be waited for in vain: it is refused at once, and the connection goes on."""
+    """Its body is gone and would be waited for in vain: it is refused at once, and the connection goes on."""
 
     def reads_first(environ: Environ, start: Start) -> Iterable[Block]:
         if environ["REQUEST_METHOD"] == "POST":

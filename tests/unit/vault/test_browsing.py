@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from davserver.db.nodes import NodeRow
-from davserver.errors import CorruptRow, NotFound, NotPermitted, WrongKind
-from davserver.model import ROOT_ID, NodeId, Scope
+from davserver.errors import CorruptRow, NotFound, NotPermitted, TooBusy, WrongKind
+from davserver.model import ROOT_ID, AccountId, NodeId, Scope
 from davserver.vault import browsing
+from davserver.vault.at_once import FewAtOnce
 from davserver.vault.browsing import Part
 from davserver.vault.orders import Order
 from davserver.vault.paths import VaultPath
 from davserver.vault.rows import Brief, NodeCodec
 from davserver.vault.service import Vault, Vaults
-from tests.unit.vault.store import Drive, Store
+from tests.unit.vault.store import Drive, GuardedDatabase, Store
 
 ALL = Part(Order.NAME, descending=False, start=0, count=1000)
 
@@ -101,14 +104,7 @@ def test_the_second_page_opens_only_what_it_shows(
         alice.put(f"/{name}")
     with store.tripwire.armed() as first:
         assert shown(alice, part=Part(Order.NAME, descending=False, start=0, count=5)) == names[:5]
-    opened: list[str] = []
-    open_brief = NodeCodec.open_brief
-
-    def counted(codec: NodeCodec, row: NodeRow) -> Brief:
-        opened.append("one")
-        return open_brief(codec, row)
-
-    monkeypatch.setattr(NodeCodec, "open_brief", counted)
+    opened = counted_briefs(monkeypatch)
     for start, down in ((5, False), (45, False), (0, True), (45, True), (0, False)):
         part = Part(Order.NAME, descending=down, start=start, count=5)
         ordered = names[::-1] if down else names
@@ -166,6 +162,76 @@ def test_a_device_sees_its_folder_only(alice: Drive) -> None:
     ):
         with pytest.raises(NotPermitted):
             look()
+
+
+class Overtaken(FewAtOnce):
+    """Lets somebody else look first, while nobody may have a transaction open."""
+
+    def __init__(self, database: GuardedDatabase, first: Callable[[], object]) -> None:
+        super().__init__()
+        self._database, self._first = database, first
+
+    @contextmanager
+    def turn(self, account_id: AccountId) -> Iterator[None]:
+        """As `FewAtOnce.turn`."""
+        assert self._database.idle
+        self._first()
+        with super().turn(account_id):
+            yield
+
+
+def test_a_large_folder_waits_for_its_turn(
+    store: Store, alice: Drive, bob: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a search; nothing else does: not what was sorted before, not a small one, not another account's."""
+    monkeypatch.setattr(browsing, "LARGE", 2)
+    for drive in (alice, bob):
+        for path in ("/a", "/b", "/c"):
+            drive.put(path)
+        drive.mkdir("/small")
+    few = FewAtOnce(1, patience_seconds=0)
+    mine, theirs = (replace(store.vaults.access(one.principal), long_looks=few) for one in (alice, bob))
+    root, by_size = VaultPath(), Part(Order.SIZE, descending=False, start=0, count=9)
+    browsing.browse(mine, root, ALL)
+    with few.turn(mine.account_id):
+        for look in (lambda: browsing.browse(mine, root, by_size), lambda: browsing.search(mine, root, "a")):
+            with pytest.raises(TooBusy):
+                look()
+        assert browsing.browse(mine, root, ALL).total == 4
+        assert browsing.browse(mine, VaultPath.parse("/small"), by_size).total == 0
+        assert browsing.browse(theirs, root, by_size).total == 4
+    assert browsing.browse(mine, root, by_size).total == 4
+
+
+def test_what_another_one_has_sorted_meanwhile_is_not_sorted_again(
+    store: Store, alice: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a transaction open while others are waited for."""
+    monkeypatch.setattr(browsing, "LARGE", 2)
+    for path in ("/a", "/b", "/c"):
+        alice.put(path)
+    first, second = (store.vaults.access(alice.principal, store.vaults.reads()) for _ in range(2))
+    second = replace(
+        second, long_looks=Overtaken(store.database, lambda: browsing.browse(first, VaultPath(), ALL))
+    )
+    opened = counted_briefs(monkeypatch)
+    assert browsing.browse(second, VaultPath(), ALL).total == 3
+    assert len(opened) == 3
+    for access in (first, second):
+        access.reads.close()
+
+
+def counted_briefs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each name that is opened to be sorted."""
+    opened: list[str] = []
+    open_brief = NodeCodec.open_brief
+
+    def counted(codec: NodeCodec, row: NodeRow) -> Brief:
+        opened.append("one")
+        return open_brief(codec, row)
+
+    monkeypatch.setattr(NodeCodec, "open_brief", counted)
+    return opened
 
 
 def test_what_was_ticked(alice: Drive, bob: Drive) -> None:

@@ -1,0 +1,89 @@
+"""Pages whose work is long ask for the turn of the account, as the drive does: none takes all threads."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from urllib.parse import urlencode
+
+import pytest
+
+from davserver.errors import TooBusy
+from davserver.serving.exchange import TURN_KEY
+from tests.unit.enroll_web.conftest import Site, form_token
+from tests.unit.enroll_web.filed import OWN, Files
+
+READ = {"/files/", "/files/a.txt", "/search/?name=a", "/download/a.txt", "/download/folder", "/preview/a.txt"}
+SENT = {"/zip/": "/files/", "/my-data/download": "/my-data", "/trash/empty": "/trash/empty"}
+"""Forms, and the pages that they are on."""
+
+
+@pytest.fixture
+def files(site: Site) -> Files:
+    """Alice, with a file and a folder."""
+    files = Files(site, site.first())
+    files.put("a.txt")
+    files.put("folder/b.txt")
+    return files
+
+
+@pytest.mark.parametrize("address", sorted(READ))
+def test_what_takes_long_takes_a_turn(files: Files, address: str) -> None:
+    """In the name of the account; and if it is not its turn, nothing but a page that says so is made."""
+    whose: list[str] = []
+    client = files.browser.client
+    with client.get(
+        address, base_url=files.browser.origin, environ_overrides={TURN_KEY: whose.append}
+    ) as answer:
+        assert (answer.status_code, whose) == (200, ["alice"])
+    refused = client.get(address, base_url=files.browser.origin, environ_overrides={TURN_KEY: not_now})
+    assert refused.status_code == 503
+    assert "Too much at once" in refused.text
+
+
+@pytest.mark.parametrize("address", SENT)
+def test_a_form_is_read_when_it_is_its_turn(files: Files, address: str) -> None:
+    """Else it could not wait for it: the server begins a request again, and what was read is gone."""
+    browser = files.browser
+    page = browser.get(SENT[address])
+    form = urlencode({"csrf": form_token(page.text), "id": files.id_of("folder").hex()}).encode()
+
+    def send(turn: object) -> tuple[int, int]:
+        """The status, and how much was read."""
+        body = BytesIO(form)
+        with browser.client.post(
+            address,
+            base_url=browser.origin,
+            input_stream=body,
+            content_length=len(form),
+            content_type="application/x-www-form-urlencoded",
+            headers=OWN,
+            environ_overrides={TURN_KEY: turn},
+        ) as answer:
+            return answer.status_code, body.tell()
+
+    assert send(not_now) == (503, 0)
+    whose: list[str] = []
+    status, read = send(whose.append)
+    assert (status in {200, 303}, read, whose[0]) == (True, len(form), "alice")
+
+
+def test_nobody_gets_a_turn_without_being_somebody(files: Files) -> None:
+    """A form of another site's, or of somebody who is not signed in, takes no place."""
+    whose: list[str] = []
+    for client, headers in (
+        (files.browser.client, {**OWN, "Sec-Fetch-Site": "cross-site"}),
+        (files.site.browser().client, OWN),
+    ):
+        answer = client.post(
+            "/my-data/download",
+            base_url=files.browser.origin,
+            headers=headers,
+            environ_overrides={TURN_KEY: whose.append},
+        )
+        assert answer.status_code == 403
+    assert whose == []
+
+
+def not_now(_account: str) -> None:
+    """Somebody else's turn."""
+    raise TooBusy("too many requests of this account are running")
