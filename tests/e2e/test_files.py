@@ -72,7 +72,8 @@ def upload(page: Page, folder: str, *files: FilePayload | Path, taken: str = "bo
     page.locator("summary", has_text="Upload").click()
     page.get_by_label("If a name is taken").select_option(taken)
     page.get_by_label("Files", exact=True).set_input_files(list(files))  # type: ignore[arg-type]  # one kind at a time
-    page.locator("details").get_by_role("button", name="Upload").click()
+    with page.expect_navigation():  # by the form itself, or by the script when all is there
+        page.locator("details").get_by_role("button", name="Upload").click()
 
 
 def tick(page: Page, *names: str) -> None:

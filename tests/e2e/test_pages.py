@@ -42,6 +42,7 @@ OWN_CONTROLS = 10
 NO_PAGES = frozenset(
     {"static", "connect.health_of", "files_sending.download", "files_sending.preview"}
     | {"trash.download", "trash.preview", "versions.download", "versions.preview"}
+    | {"uploads.unfinished", "uploads.state"}
 )
 """Endpoints that answer with a file, or to a script."""
 

@@ -25,7 +25,7 @@ TEMPLATES = ("enroll_web/templates/**/*.html",)
 
 TOLD_BY_ERRORS = (
     *("davserver/accounts/**/*.py", "davserver/vault/**/*.py", "davserver/crypto/**/*.py"),
-    "davserver/identity/local.py",
+    *("davserver/identity/local.py", "davserver/serving/exchange.py"),
 )
 """Where errors are raised that reach a page."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -168,6 +169,15 @@ def test_versions_are_removed_for_good(alice: Cli, ask: Ask) -> None:
     assert ask("versions", "restore", "alice", "/notes").code == ExitCode.FAILED
     assert alice(*purge).code == ExitCode.USAGE
     assert contents(alice)["/notes"] == b"by mistake"
+
+
+def test_what_makes_room_needs_none(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that is too full to begin on, things can be removed for good, and only that."""
+    monkeypatch.setattr(os, "statvfs", lambda _folder: os.statvfs_result((0,) * 11))
+    assert ask("trash", "restore", "alice", "/gone").code == ExitCode.STORAGE
+    assert objects(ask("trash", "purge", "alice", "/gone"))[0]["removed"] == 1
+    assert objects(ask("trash", "purge", "alice", "--all"))[0]["removed"] == 1
+    assert objects(ask("versions", "purge", "alice", "/notes", "--all"))[0]["removed"] == 2
 
 
 @pytest.mark.parametrize(

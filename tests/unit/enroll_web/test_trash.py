@@ -132,7 +132,9 @@ def test_it_says_how_long_and_how_much(files: Files) -> None:
     assert "is kept for 30 days; it takes 2.9 KiB now, and the oldest gives way when room is needed." in page
     files.site.services.accounts.set_quota("alice", 8192)
     assert "it takes 2.9 KiB of at most 4 KiB now" in files.get("/trash").text
-    assert "is kept for 30 days, unless you remove it" in " ".join(files.get("/privacy").text.split())
+    privacy = " ".join(files.get("/privacy").text.split())
+    assert "is kept for 30 days, unless you remove it" in privacy
+    assert "previous versions count as space that you use" in privacy
 
 
 def test_where_nothing_is_kept_it_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
