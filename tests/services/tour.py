@@ -1,18 +1,20 @@
 """Every page of the site, one after the other, as people come to them: what is tested and photographed.
 
-with begin(folder, keycloak) as tour:
-    for stop in tour.stops():
-        stop.visitor.page.screenshot(...)
+for walk in WALKS:
+    with begin(walk, folder, keycloak) as tour:
+        for stop in tour.stops():
+            stop.visitor.page.screenshot(...)
 
-The order is fixed, and so is the time, except at the company whose people sign in at a real Keycloak
-(company.py). Secrets are other ones each time. A new page belongs into the walk that leads past it:
-tests/e2e/test_pages.py fails as long as it is in none.
+Each walk has sites and a browser of its own, so that several can be taken at once. The order is fixed, and so
+is the time, except at the company whose people sign in at a real Keycloak (company.py). Secrets are other ones
+each time. A new page belongs into the walk that leads past it: tests/e2e/test_pages.py fails as long as it is
+in none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -49,38 +51,97 @@ FREE_ATTEMPTS = 5
 """After so many wrong passwords in a row one has to wait."""
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One of the walks that the tour is made of.
+
+    Attributes:
+        parts: their headings, in their order.
+        pages: what it has to lead past: blueprints, and single endpoints of those of another walk.
+    """
+
+    parts: tuple[str, ...]
+    pages: tuple[str, ...]
+
+
+COMPANY = "company"
+
+WALKS = {
+    "oneself": Walk(
+        ("Outside", "The first run", "In German", "The second factor", "One's own data", "Coming back"),
+        ("home", "sign_in", "second_factor", "password", "my_data", "audit.activity"),
+    ),
+    "files": Walk(("Files", "The trash"), ("files", "files_new", "trash", "versions")),
+    "others": Walk(
+        ("Connecting a device", "Devices", "Other people"),
+        ("connect", "app_passwords", "people", "person", "audit", "invited", "my_data.deleted"),
+    ),
+    COMPANY: Walk(("With Keycloak",), ("oidc",)),
+}
+"""By name."""
+
+
 @dataclass
 class Tour:
-    """The sites, and a browser that knows the way to them."""
+    """A walk, the site that it leads through, and a browser that knows the way there."""
+
+    walk: Walk
+    browser: Browser
+    clock: Clock
+    site: ServedSite
+    ways: Iterator[Iterator[Stop]]
+
+    def stops(self) -> Iterator[Stop]:
+        """Walk; each page is there until the next one is asked for."""
+        for part, way in zip(self.walk.parts, self.ways, strict=True):
+            for stop in way:
+                yield replace(stop, part=part)
+
+
+@dataclass
+class _BuiltIn:
+    """A site with accounts of its own."""
 
     browser: Browser
     clock: FrozenClock
     site: ServedSite
-    company: company.Company
 
-    def stops(self) -> Iterator[Stop]:
-        """Walk; each page is there until the next one is asked for."""
-        for part, walk in self._parts():
-            for stop in walk:
-                yield replace(stop, part=part)
-
-    def _parts(self) -> Iterator[tuple[str, Iterator[Stop]]]:
+    def oneself(self) -> Iterator[Iterator[Stop]]:
+        """What anybody sees, and what Alice does with her own account."""
         with visit(self.browser, self.site.url) as stranger:
-            yield "Outside", _outside(Guest(self.site, stranger, self.clock))
-        with visit(self.browser, self.site.url) as first, visit(self.browser, self.site.url) as other:
-            alice = Guest(self.site, first, self.clock)
-            yield "The first run", _first_run(alice)
+            yield _outside(Guest(self.site, stranger, self.clock))
+        with visit(self.browser, self.site.url) as visitor:
+            alice = Guest(self.site, visitor, self.clock)
+            yield _first_run(alice)
             self._furnish()
-            yield "In German", _in_german(alice)
-            yield "Connecting a device", _connecting(alice)
-            yield "Files", file_walk.walk(alice)
-            yield "The trash", trash_walk.walk(alice, self.clock)
-            yield "Devices", _devices(alice)
-            yield "The second factor", _second_factor(alice)
-            yield "One's own data", _own_data(alice)
-            yield "Other people", _other_people(alice, Guest(self.site, other, self.clock))
-            yield "Coming back", _coming_back(alice)
-        yield "With Keycloak", self.company.stops(self.browser)
+            yield _in_german(alice)
+            yield _second_factor(alice)
+            yield _own_data(alice)
+            yield _coming_back(alice)
+
+    def files(self) -> Iterator[Iterator[Stop]]:
+        """What Alice stores."""
+        with self._settled() as alice:
+            yield file_walk.walk(alice)
+            yield trash_walk.walk(alice, self.clock)
+
+    def others(self) -> Iterator[Iterator[Stop]]:
+        """Alice's devices, and other people."""
+        with self._settled() as alice, visit(self.browser, self.site.url) as other:
+            yield _connecting(alice)
+            yield _devices(alice)
+            yield _other_people(alice, Guest(self.site, other, self.clock))
+
+    @contextmanager
+    def _settled(self) -> Iterator[Guest]:
+        """Alice, who has been here for a while."""
+        token = self.site.services.invitations.first()
+        assert token is not None
+        with visit(self.browser, self.site.url) as visitor:
+            alice = Guest(self.site, visitor, self.clock)
+            alice.accept(token, {"User name": "alice"}).note_secret().type_code(alice.code(), "Activate")
+            self._furnish()
+            yield alice
 
     def _furnish(self) -> None:
         """What has come together in a few weeks: files, devices, colleagues."""
@@ -127,17 +188,35 @@ class Tour:
 
 
 @contextmanager
-def begin(folder: Path, keycloak: Keycloak) -> Iterator[Tour]:
-    """Serve what is visited, and start the browser."""
+def begin(walk: str, folder: Path, keycloak: Callable[[], Keycloak]) -> Iterator[Tour]:
+    """Serve what a walk visits, and start the browser; `keycloak` gives one to the walk that needs it."""
+    begun = _begin_company(folder, keycloak()) if walk == COMPANY else _begin_built_in(walk, folder)
+    with begun as tour:
+        yield tour
+
+
+@contextmanager
+def _begin_built_in(walk: str, folder: Path) -> Iterator[Tour]:
     clock = FrozenClock(START)
-    with ExitStack() as stack:
-        office = stack.enter_context(mailbox())
+    with mailbox() as office:
         mail = {"host": "127.0.0.1", "port": office.port, "starttls": False, "sender": f"drive@{HOST}"}
-        site = stack.enter_context(serve(folder / "site", HOST, clock, mail=mail))
-        work = stack.enter_context(company.found(folder, keycloak, utc_now))
-        rules = ",".join(one.rule for one in (site, *work.sites))
-        browser = stack.enter_context(chromium(BROWSER_FLAG, f"--host-resolver-rules={rules}"))
-        yield Tour(browser, clock, site, work)
+        with serve(folder / "site", HOST, clock, mail=mail) as site, _browser(site) as browser:
+            here = _BuiltIn(browser, clock, site)
+            ways = {"oneself": here.oneself, "files": here.files, "others": here.others}
+            yield Tour(WALKS[walk], browser, clock, site, ways[walk]())
+
+
+@contextmanager
+def _begin_company(folder: Path, keycloak: Keycloak) -> Iterator[Tour]:
+    with company.found(folder, keycloak, utc_now) as work, _browser(*work.sites) as browser:
+        yield Tour(WALKS[COMPANY], browser, utc_now, work.site, iter([work.stops(browser)]))
+
+
+@contextmanager
+def _browser(*sites: ServedSite) -> Iterator[Browser]:
+    rules = ",".join(one.rule for one in sites)
+    with chromium(BROWSER_FLAG, f"--host-resolver-rules={rules}") as started:
+        yield started
 
 
 def _outside(guest: Guest) -> Iterator[Stop]:
