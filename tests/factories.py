@@ -29,6 +29,7 @@ from davserver.accounts.upkeep import Upkeep
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.clock import Clock
 from davserver.db.engine import Database
+from davserver.errors import DavserverError, Throttled, Unconfirmed, WrongOffset
 from davserver.identity.local import LocalIdentity
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, Account, AuthMethod, NodeId, Principal, Scope
@@ -164,3 +165,12 @@ def make_app_password(
 def make_code(secret: str, clock: Clock, *, steps: int = 0) -> str:
     """What an authenticator app shows for a base32 secret, `steps` times 30 seconds from now."""
     return pyotp.TOTP(secret).at(clock(), counter_offset=steps)
+
+
+def make_error(kind: type[DavserverError], text: str) -> DavserverError:
+    """An error of any kind; it says `text`, unless it has words of its own."""
+    if issubclass(kind, Throttled | Unconfirmed):
+        return kind(7)
+    if issubclass(kind, WrongOffset):
+        return kind(text, 7)
+    return kind(text)

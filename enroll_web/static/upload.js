@@ -168,10 +168,10 @@ async function steadily(one, attempt) {
       one.why = "";
       return told;
     } catch (error) {
-      if (error.again === "sign-in" || error.again === "token") await signedIn();
-      else if (!(error instanceof Lost)) throw error;
-      one.lost = true;
-      one.why = words.lost;
+      const unknown = error.again === "sign-in" || error.again === "token";
+      if (!unknown && !(error instanceof Lost)) throw error;
+      Object.assign(one, { lost: true, why: unknown ? words.signIn : words.lost });
+      if (unknown) await signedIn();
       await pause(one, Math.min(1000 * 2 ** failures, LONGEST_WAIT));
     }
   }
@@ -319,6 +319,7 @@ async function answered(one, there) {
   piece("there").textContent = there.folder ? words.thereFolder : filled(words.there, there);
   dialog.querySelector("[value=replace]").hidden = there.folder;
   dialog.returnValue = "";
+  piece("for-all").checked = false;
   dialog.showModal();
   await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
   const answer = dialog.returnValue || "skip";
@@ -333,14 +334,13 @@ function add(found, batch) {
     uploads.push(one);
     waiting.push(one);
   }
-  if (found.length) panel.hidden = false;
   offer();
   next();
 }
 
 function next() {
   while (running < AT_ONCE && waiting.length) run(waiting.shift());
-  show();
+  if (!running || performance.now() - shownAt > SHOWN_EVERY) show();
   if (!running && !waiting.length) ended();
 }
 
@@ -381,14 +381,21 @@ const acts = {
   cancel: (one) => stop(one, "cancelled"),
 };
 
+function act(name, chosen) {
+  for (const one of [...chosen]) acts[name](one);
+  next();
+  show();
+}
+
 const isActive = () => running > 0 || waiting.length > 0 || uploads.some((one) => one.state === "paused");
 
 // ── what is shown ──
 const overall = new Meter();
 const rows = new Map();
-let saidAt = 0;
+let [saidAt, shownAt] = [0, 0];
 
 function show() {
+  shownAt = performance.now();
   const counted = uploads.filter((one) => one.state !== "cancelled" && one.state !== "out");
   const sum = (of) => counted.reduce((all, one) => all + of(one), 0);
   const [size, sent] = [sum((one) => one.size), sum((one) => one.sent + one.flying)];
@@ -427,8 +434,8 @@ function newRow(one) {
   for (const button of row.querySelectorAll("[data-act]")) {
     button.setAttribute("aria-label", filled(button.dataset.label, { name: one.name }));
     button.addEventListener("click", () => {
-      acts[button.dataset.act](one);
-      next();
+      act(button.dataset.act, [one]);
+      if (button.hidden) row.querySelector("[data-act]:not([hidden])")?.focus();
     });
   }
   part("list").append(row);
@@ -451,6 +458,7 @@ function draw(one, row) {
 
 // Uploads of before, if nobody goes on with them in another window.
 async function offer() {
+  panel.hidden = !unfinished.length && !uploads.length;
   part("offer").hidden = !unfinished.length;
   part("offered").textContent = filled(words.offer, { count: unfinished.length });
   part("open").replaceChildren(
@@ -530,10 +538,10 @@ async function begin() {
     add(found, newBatch());
     files.value = directory.value = "";
   });
-  for (const act of Object.keys(acts)) {
-    part(act).addEventListener("click", () => {
-      for (const one of [...uploads]) acts[act](one);
-      next();
+  for (const name of Object.keys(acts)) {
+    part(name).addEventListener("click", () => {
+      act(name, uploads);
+      if (part(name).hidden) part("progress").querySelector("button:not([hidden])")?.focus();
     });
   }
   setInterval(() => running && show(), SHOWN_EVERY);
@@ -543,7 +551,6 @@ async function begin() {
   takeDrops();
   const held = (await navigator.locks?.query())?.held.map(({ name }) => name) ?? [];
   unfinished = JSON.parse(words.unfinished).filter(({ id }) => !held.includes(`upload-${id}`));
-  if (unfinished.length) panel.hidden = false;
   offer();
 }
 

@@ -6,21 +6,22 @@ keyboard, a screen reader or a magnifying glass are what the numbers stand for (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Page
 from werkzeug.exceptions import HTTPException
 
+from davserver.bootstrap import build_services
+from davserver.settings import load_settings
 from enroll_web.app import create_app
 from tests.services.browser import DESKTOP, PHONE
 from tests.services.guest import Stop
-from tests.services.keycloak import Keycloak
-from tests.services.screenshots import ON_PAPER, PICTURES, VERSIONS
-from tests.services.tour import GERMAN, Tour, begin
+from tests.services.screenshots import ON_PAPER, PICTURES, VERSIONS, listed
+from tests.services.tour import GERMAN, WALKS, begin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -40,7 +41,8 @@ OWN_CONTROLS = 10
 """What a browser itself puts into a player, at most: each takes a press of Tab."""
 
 NO_PAGES = frozenset(
-    {"static", "connect.health_of", "files_sending.download", "files_sending.preview"}
+    {"static", "connect.health_of", "uploads.state", "uploads.unfinished"}
+    | {"files_sending.download", "files_sending.preview"}
     | {"trash.download", "trash.preview", "versions.download", "versions.preview"}
     | {"uploads.unfinished", "uploads.state"}
 )
@@ -86,36 +88,64 @@ MEANING = """() => {
 }"""
 
 
-@pytest.fixture
-def tour(tmp_path: Path, keycloak: Keycloak) -> Iterator[Tour]:
-    """The sites, with a browser in front of them."""
-    with begin(tmp_path, keycloak) as ready:
-        yield ready
-
-
-def test_every_page(tour: Tour, subtests: pytest.Subtests) -> None:
+@pytest.mark.parametrize("name", WALKS)
+def test_every_page(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest, subtests: pytest.Subtests
+) -> None:
     """No page keeps anybody out, needs a mouse, is wider than a phone, complains, or loads from elsewhere.
 
-    Every page that the site has is among them, so that a new one cannot be forgotten, and has its pictures.
+    The walk leads past all pages that it has to, see `test_no_page_is_forgotten`; each stop has its pictures.
     """
     seen: set[str] = set()
-    names: list[str] = []
-    app = create_app(tour.site.services)
-    addresses = app.url_map.bind("")
-    for stop in tour.stops():
-        names.append(stop.name)
-        with subtests.test(stop.name):
-            assert problems(stop) == []
-        if stop.name in PRINTED:
-            with subtests.test(f"{stop.name} on paper"):
-                assert on_paper(stop.visitor.page) == []
-        with suppress(HTTPException):  # addresses that are none, or not for people
-            seen.add(addresses.match(urlsplit(stop.visitor.page.url).path, method="GET")[0])
-        stop.visitor.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
-    pages = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
-    assert pages - NO_PAGES - seen == set()
-    taken = {f"{name}-{version}.png" for name in names for version in VERSIONS} | {ON_PAPER}
+    stops: dict[str, list[str]] = {part: [] for part in WALKS[name].parts}
+    with begin(name, tmp_path, lambda: request.getfixturevalue("keycloak")) as tour:
+        app = create_app(tour.site.services)
+        addresses = app.url_map.bind("")
+        for stop in tour.stops():
+            stops[stop.part].append(stop.name)
+            with subtests.test(stop.name):
+                assert problems(stop) == []
+            if stop.name in PRINTED:
+                with subtests.test(f"{stop.name} on paper"):
+                    assert on_paper(stop.visitor.page) == []
+            with suppress(HTTPException):  # addresses that are none, or not for people
+                seen.add(addresses.match(urlsplit(stop.visitor.page.url).path, method="GET")[0])
+            stop.visitor.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    assert {page for page in pages_of(app) if name in walks_past(page)} - seen == set()
+    with subtests.test("pictures"):
+        assert {part: names for part, names in listed().items() if part in stops} == stops, "make screenshots"
+
+
+def test_no_page_is_forgotten(tmp_path: Path) -> None:
+    """Each belongs to one walk; what a walk has to lead past is there; nothing else is among the pictures."""
+    flags = {
+        "storage": {"data_dir": str(tmp_path / "data")},
+        "keys": {"master_key_file": str(tmp_path / "keys" / "master.key")},
+    }
+    with closing(build_services(load_settings(flags=flags))) as services:
+        pages = pages_of(create_app(services))
+    assert {page: walks for page in pages if len(walks := walks_past(page)) != 1} == {}
+    for walk in WALKS.values():
+        assert set(walk.pages) - pages - {page.partition(".")[0] for page in pages} == set()
+    assert set(listed()) == {part for walk in WALKS.values() for part in walk.parts}, "make screenshots"
+    stops = [name for names in listed().values() for name in names]
+    taken = {f"{name}-{version}.png" for name in stops for version in VERSIONS} | {ON_PAPER}
     assert {one.name for one in PICTURES.iterdir()} == taken, "make screenshots"
+
+
+def pages_of(app: Flask) -> set[str]:
+    """Endpoints that show a page to people."""
+    found = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    return found - NO_PAGES
+
+
+def walks_past(page: str) -> list[str]:
+    """Which walks have to lead past a page: those that name it, or else those that name its blueprint."""
+    blueprint = page.partition(".")[0]
+    for wanted in (page, blueprint):
+        if found := [name for name, walk in WALKS.items() if wanted in walk.pages]:
+            return found
+    return []
 
 
 def problems(stop: Stop) -> list[str]:

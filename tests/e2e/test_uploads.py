@@ -83,7 +83,8 @@ def choose_here(page: Page, *paths: Path, label: str = "Files", taken: str = "as
 
 def row(page: Page, name: str) -> Locator:
     """The line of one upload."""
-    return page.locator("#uploads [data-list] li").filter(has_text=name)
+    named = page.locator("[data-name]", has_text=re.compile(f"^{re.escape(name)}$"))
+    return page.locator("#uploads [data-list] li").filter(has=named)
 
 
 def share(page: Page) -> float:
@@ -402,6 +403,6 @@ def test_for_everybody(visitor: Visitor, alice: Person, tmp_path: Path) -> None:
                 assert visitor.barriers() == []
                 page.keyboard.press("Escape")
             press(page, "Pause all")
-        expect(row(page, "a long name")).to_contain_text("Paused.")
+        expect(row(page, paths[0].name)).to_contain_text("Paused.")
         assert visitor.barriers() == []
         press(page, "Cancel all")

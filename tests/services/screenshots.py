@@ -6,6 +6,7 @@ Somebody has to look at them afterwards: no test does.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.services import console, pictures
 from tests.services.browser import PHONE, chromium, visit
 from tests.services.guest import Stop
 from tests.services.keycloak import Keycloak, Realm, find_built, start
-from tests.services.tour import HOST, begin
+from tests.services.tour import HOST, WALKS, begin
 
 DOCS = Path(__file__).parents[2] / "docs"
 PICTURES = DOCS / "screenshots"
@@ -34,6 +35,9 @@ DESK = (1000, 640)
 """Narrower than a screen: what is beside the column is empty."""
 
 PAPER = (700, 900)
+
+_PART = re.compile(r"## (.+)")
+_ROW = re.compile(r"\| \*\*.*\*\*<br>([a-z0-9-]+) \|")
 
 VERSIONS = {"light": (DESK, False), "dark": (DESK, True), "phone": (PHONE, False)}
 """Size, and whether it is dark."""
@@ -66,11 +70,23 @@ def photograph_site(keycloak: Keycloak, folder: Path) -> None:
     """Take those of the site; `folder` is for its store."""
     _empty(PICTURES)
     rows: list[tuple[str, str]] = []
-    with begin(folder, keycloak) as tour:
-        for stop in tour.stops():
-            rows.append((stop.part, _row(stop)))
-            _take(stop)
+    for walk in WALKS:
+        with begin(walk, folder / walk, lambda: keycloak) as tour:
+            for stop in tour.stops():
+                rows.append((stop.part, _row(stop)))
+                _take(stop)
     INDEX.write_text(HEAD + "".join(_table(rows)), encoding="utf-8")
+
+
+def listed() -> dict[str, list[str]]:
+    """The names of the stops that have pictures, by the part of the tour; in the order of the list."""
+    found: dict[str, list[str]] = {}
+    for line in INDEX.read_text(encoding="utf-8").splitlines():
+        if heading := _PART.fullmatch(line):
+            found[heading[1]] = []
+        elif row := _ROW.match(line):
+            found[list(found)[-1]].append(row[1])
+    return {part: names for part, names in found.items() if names}
 
 
 def photograph_console(keycloak: Keycloak) -> None:

@@ -6,7 +6,7 @@ for walk in WALKS:
             stop.visitor.page.screenshot(...)
 
 Each walk has sites and a browser of its own, so that several can be taken at once. The order is fixed, and so
-is the time, except at the company whose people sign in at a real Keycloak (company.py). Secrets are other ones
+is the time, except at the company whose people sign in at a real Keycloak (company.py). Secrets are others
 each time. A new page belongs into the walk that leads past it: tests/e2e/test_pages.py fails as long as it is
 in none.
 """
@@ -83,11 +83,15 @@ WALKS = {
 
 @dataclass
 class Tour:
-    """A walk, the site that it leads through, and a browser that knows the way there."""
+    """A walk that has begun.
+
+    Attributes:
+        walk: which one.
+        site: where it leads through.
+        ways: through its parts.
+    """
 
     walk: Walk
-    browser: Browser
-    clock: Clock
     site: ServedSite
     ways: Iterator[Iterator[Stop]]
 
@@ -203,13 +207,13 @@ def _begin_built_in(walk: str, folder: Path) -> Iterator[Tour]:
         with serve(folder / "site", HOST, clock, mail=mail) as site, _browser(site) as browser:
             here = _BuiltIn(browser, clock, site)
             ways = {"oneself": here.oneself, "files": here.files, "others": here.others}
-            yield Tour(WALKS[walk], browser, clock, site, ways[walk]())
+            yield Tour(WALKS[walk], site, ways[walk]())
 
 
 @contextmanager
 def _begin_company(folder: Path, keycloak: Keycloak) -> Iterator[Tour]:
     with company.found(folder, keycloak, utc_now) as work, _browser(*work.sites) as browser:
-        yield Tour(WALKS[COMPANY], browser, utc_now, work.site, iter([work.stops(browser)]))
+        yield Tour(WALKS[COMPANY], work.site, iter([work.stops(browser)]))
 
 
 @contextmanager

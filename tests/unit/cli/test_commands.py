@@ -19,7 +19,7 @@ from davserver.cli.session import harden
 from davserver.errors import AuthenticationError, DavserverError
 from davserver.model import ROOT_ID, AuthMethod, Scope
 from davserver.vault.paths import VaultPath
-from tests.factories import make_principal
+from tests.factories import make_error, make_principal
 from tests.tamper import write_column
 from tests.unit.cli.conftest import PASSWORD, Cli
 
@@ -34,8 +34,7 @@ def leaves(kind: type[DavserverError]) -> list[type[DavserverError]]:
 @pytest.mark.parametrize("kind", leaves(DavserverError))
 def test_every_error_has_an_exit_code(kind: type[DavserverError]) -> None:
     """None of them is success or a question of usage."""
-    error = errors.Throttled(1) if kind is errors.Throttled else kind("text")
-    assert exit_code(error) not in {ExitCode.OK, ExitCode.USAGE}
+    assert exit_code(make_error(kind, "text")) not in {ExitCode.OK, ExitCode.USAGE}
 
 
 def test_exit_codes_are_those_that_scripts_know() -> None:

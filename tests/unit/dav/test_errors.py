@@ -10,6 +10,7 @@ from defusedxml.ElementTree import fromstring
 from davserver import errors as ours
 from davserver.dav.errors import METHODS, TABLE, respond, translate
 from davserver.errors import DavserverError
+from tests.factories import make_error
 
 SECRET = "the text of an error"
 
@@ -25,9 +26,7 @@ def leaves(kind: type[DavserverError]) -> Iterator[type[DavserverError]]:
 
 def make(kind: type[DavserverError]) -> DavserverError:
     """An error that says something."""
-    if kind is ours.WrongOffset:
-        return ours.WrongOffset(SECRET, 7)
-    return kind(7) if kind is ours.Throttled else kind(SECRET)
+    return make_error(kind, SECRET)
 
 
 @pytest.mark.parametrize("kind", list(leaves(DavserverError)))

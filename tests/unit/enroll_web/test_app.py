@@ -11,6 +11,7 @@ from davserver.audit import AuditEvent
 from davserver.db.engine import Database
 from davserver.errors import DavserverError, StorageUnavailable
 from enroll_web.errors import TABLE, answer_to
+from tests.factories import make_error
 from tests.unit.enroll_web.conftest import Browser, Site
 
 PUBLIC = ("/", "/sign-in", "/privacy", "/signed-out", "/deleted", "/no-such-page")
@@ -145,16 +146,9 @@ def test_a_refused_method_is_named_and_explained(site: Site) -> None:
 def test_every_error_has_a_page() -> None:
     """Each leaf of the tree in `davserver/errors.py` has a row, or an ancestor with one."""
     for leaf in leaves():
-        answer = answer_to(_made(leaf))
+        answer = answer_to(make_error(leaf, "x"))
         assert 400 <= answer.status < 600
     assert DavserverError not in TABLE
-
-
-def _made(kind: type[DavserverError]) -> DavserverError:
-    """An error of a kind, whatever its constructor takes."""
-    error = kind.__new__(kind)
-    Exception.__init__(error, "x")
-    return error
 
 
 def test_an_error_page_needs_no_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
