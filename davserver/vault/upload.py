@@ -107,10 +107,12 @@ class Upload:
         self._room = room
         self._received = 0
         self._plain = bytearray()
+        self._spare = bytearray()
         self._filled = 0
         self._sealed = bytearray()
         names = set(announced.checksums or ()) | announced.keep
         self._hashes: dict[str, _Hash] = {name: CHECKSUMS[name](usedforsecurity=False) for name in names}
+        self._hashing: list[Future[None]] = []
         self._blob_id = BlobId(random_bytes(ID_BYTES))
         self._file_key = FileKey.generate()
         self._sealer = ChunkSealer(self._file_key, access.account_id, self._blob_id)
@@ -234,22 +236,28 @@ class Upload:
 
     def _flush_run(self) -> None:
         """Seal and store one run; what is behind it moves to the front."""
-        filled, self._filled = self._filled, RUN_BYTES
+        full, filled = self._plain, self._filled
+        self._filled = RUN_BYTES
         self._flush(final=False)
+        if self._hashes:  # two buffers in turns: of this one digests are still being computed
+            self._plain, self._spare = self._spare or bytearray(len(full)), full
         self._filled = filled - RUN_BYTES
-        self._plain[: self._filled] = self._plain[RUN_BYTES:filled]
+        self._plain[: self._filled] = full[RUN_BYTES:filled]
 
     def _flush(self, *, final: bool) -> None:
-        """Seal what is in the buffer and hand it to the store, hashing beside it."""
+        """Seal what is in the buffer and hand it to the store; its digests may be ready later."""
         writer = self._open_writer()
         plain = memoryview(self._plain)[: self._filled]
-        hashing = [self._access.hashers.submit(each.update, plain) for each in self._hashes.values()]
-        try:
-            writer.write(self._seal(plain, final=final))
-            self._beat()
-        finally:
-            _wait(hashing)
+        self._wait_for_digests()
+        self._hashing = [self._access.hashers.submit(each.update, plain) for each in self._hashes.values()]
+        writer.write(self._seal(plain, final=final))
+        self._beat()
         self._filled = 0
+
+    def _wait_for_digests(self) -> None:
+        """Until those of the run before are computed: in order, and its buffer is free then."""
+        for future in self._hashing:
+            future.result()
 
     def _seal(self, plain: memoryview, *, final: bool) -> memoryview:
         if not self._sealed:
@@ -296,6 +304,7 @@ class Upload:
             data = self._sealer.header.pack() + body
         else:
             self._flush(final=True)
+            self._wait_for_digests()
         for name, expected in (self._announced.checksums or {}).items():
             if not constant_time_equal(self._hashes[name].digest(), expected):
                 raise ChecksumMismatch("the content does not have the announced checksum; nothing was stored")
@@ -434,8 +443,3 @@ def place_empty(access: Access, tx: Transaction, moment: Moment, path: VaultPath
         As `admit_upload`.
     """
     return Upload(access, at_path(path, demands), Announced(size=0), None).place_empty(tx, moment)
-
-
-def _wait(futures: list[Future[None]]) -> None:
-    for future in futures:
-        future.result()

@@ -579,20 +579,23 @@ class ForgetfulBlobs(MemoryBlobStore):
         return self.writer
 
 
-def test_the_same_memory_is_used_again_and_again(store: Store, alice: Drive) -> None:
-    """One buffer that the content arrives in, and one that it is sealed into, however many chunks it has."""
+@pytest.mark.parametrize(("digests", "buffers"), [((), 1), (("SHA1", "MD5"), 2)])
+def test_the_same_memory_is_used_again_and_again(
+    store: Store, alice: Drive, digests: tuple[str, ...], buffers: int
+) -> None:
+    """One buffer that the content arrives in, two if there are digests, and one that it is sealed into."""
     blobs, arrived = ForgetfulBlobs(), []
     access = replace(store.vaults.access(alice.principal), blobs=blobs)
     size = 12 * RUN_BYTES
     upload = Upload(
-        access, at_path(VaultPath(("a",)), NO_DEMANDS), Announced(size, keep=frozenset({"SHA1"})), None
+        access, at_path(VaultPath(("a",)), NO_DEMANDS), Announced(size, keep=frozenset(digests)), None
     )
     for _ in range(size // CHUNK_BYTES):
         with upload.space() as space:
             arrived.append(id(space.obj))
         upload.advance(CHUNK_BYTES)
     upload.commit()
-    assert len(set(arrived)) == 1
+    assert len(set(arrived)) == buffers
     assert len(blobs.writer.memory) == size // RUN_BYTES
     assert len(set(blobs.writer.memory)) == 1
 
@@ -625,3 +628,39 @@ def test_digests_are_computed_beside_sealing(store: Store, alice: Drive) -> None
         upload.write(data)
         upload.commit()
     assert alice.stat("/a").sha1 == hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+class Late(ThreadPoolExecutor):
+    """Does its work when somebody asks for the result, and not before."""
+
+    def submit(self, work: Callable[..., object], /, *arguments: object, **named: object) -> Future[Any]:
+        """As any executor, at the last moment."""
+        future: Future[Any] = Future()
+
+        def result(timeout: float | None = None) -> object:  # noqa: ARG001 - as `Future.result`
+            if not future.done():
+                future.set_result(work(*arguments, **named))
+            return None
+
+        future.result = result  # type: ignore[method-assign]
+        return future
+
+
+@pytest.mark.parametrize(
+    "size", [RUN_BYTES, 2 * RUN_BYTES + 1, 5 * RUN_BYTES + CHUNK_BYTES, 6 * RUN_BYTES - 1]
+)
+@pytest.mark.parametrize("announced", [True, False])
+def test_digests_that_come_late_are_right(store: Store, alice: Drive, size: int, announced: bool) -> None:  # noqa: FBT001
+    """What arrives next never overwrites what they are still computed of."""
+    data = pattern(size)
+    with Late(1) as hashers:
+        access = replace(store.vaults.access(alice.principal), hashers=hashers)
+        told = Announced(size if announced else None, keep=frozenset({"SHA1", "MD5"}))
+        upload = Upload(access, at_path(VaultPath(("a",)), NO_DEMANDS), told, None)
+        for at in range(0, size, CHUNK_BYTES // 3):
+            upload.write(data[at : at + CHUNK_BYTES // 3])
+        upload.commit()
+    node = alice.stat("/a")
+    assert node.sha1 == hashlib.sha1(data, usedforsecurity=False).digest()
+    assert node.md5 == hashlib.md5(data, usedforsecurity=False).digest()
+    assert alice.get("/a") == data
