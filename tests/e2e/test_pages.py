@@ -44,7 +44,6 @@ NO_PAGES = frozenset(
     {"static", "connect.health_of", "uploads.state", "uploads.unfinished"}
     | {"files_sending.download", "files_sending.preview"}
     | {"trash.download", "trash.preview", "versions.download", "versions.preview"}
-    | {"uploads.unfinished", "uploads.state"}
 )
 """Endpoints that answer with a file, or to a script."""
 

@@ -73,6 +73,8 @@ def _acts(alice: Guest) -> Iterator[Stop]:
     yield alice.at("files-deleted")
     yield alice.press("Undo").at("files-undone")
     store(vault_of(alice), "Notes.md", NOTES.encode())
+    _begin_upload(vault_of(alice))
+    yield alice.open("/files/").at("files-unfinished")
     alice.page.locator("summary").click()
     notes: FilePayload = {"name": "Notes.md", "mimeType": "text/markdown", "buffer": NOTES.encode()}
     alice.page.get_by_label("Files", exact=True).set_input_files(notes)
@@ -81,6 +83,14 @@ def _acts(alice: Guest) -> Iterator[Stop]:
     alice.page.locator("details").get_by_role("button", name="Upload", exact=True).click()
     alice.page.get_by_text("Left out: the name is taken.").wait_for()
     yield alice.at("files-left-out")
+
+
+def _begin_upload(vault: Vault) -> None:
+    """A film of which the first part is here."""
+    begun = vault.parts.begin(VaultPath.parse("Photos/Holidays in the Carpathians.mp4"), 2 * 10**9, 0)
+    with vault.parts.append(begun.id, 0) as part:
+        part.write(bytes(begun.next_part))
+        part.commit()
 
 
 def tick(alice: Guest, *names: str) -> Guest:

@@ -149,6 +149,17 @@ def test_a_part_that_is_cut_off_is_not_there(store: Store, alice: Drive) -> None
     store.assert_tidy()
 
 
+def test_a_part_costs_the_same_however_many_there_are(store: Store, alice: Drive) -> None:
+    """Statements and commits: the parts before it are not looked at."""
+    arriving, costs = begin(alice, "/f"), []
+    for offset in range(0, 3 * PART, PART):
+        with store.tripwire.armed() as steps:
+            arriving.part(offset)
+        statements = [step for step in steps if step.startswith("sql") and not step.startswith("sql BEGIN")]
+        costs.append((len(statements), steps.count("commit")))
+    assert costs == [(8, 2)] * 3
+
+
 def test_it_is_not_joined_before_all_is_there(store: Store, alice: Drive) -> None:
     """The place where to go on is told, and nothing is lost."""
     arriving = begin(alice, "/f")
