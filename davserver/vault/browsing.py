@@ -6,7 +6,7 @@ Nothing here changes anything. Called by `Vault`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -105,8 +105,16 @@ class Chosen:
     gone: int
 
 
-def browse(access: Access, path: VaultPath, part: Part) -> Shown:
+def browse(
+    access: Access, path: VaultPath, part: Part, before_long: Callable[[], None] = lambda: None
+) -> Shown:
     """Part of a folder, sorted. The first time all of its names are opened, afterwards those that are shown.
+
+    Args:
+        access: the opened vault.
+        path: the folder.
+        part: which part of it.
+        before_long: called before a large folder is sorted; may raise, and nothing was done then.
 
     Raises:
         NotFound: there is no such folder.
@@ -119,8 +127,11 @@ def browse(access: Access, path: VaultPath, part: Part) -> Shown:
         require_collection(folder)
         total, state = tx.nodes.state_of_children(access.account_id, folder.id)
     sequence = access.orders.find(access.account_id, folder.id, part.order, state)
-    if sequence is None:
-        sequence = _sorted(access, folder, part.order, state, is_large=total > LARGE)
+    if sequence is None and total > LARGE:
+        before_long()
+        sequence = _sorted_in_turn(access, folder, part.order, state)
+    elif sequence is None:
+        sequence = _sorted(access, folder, part.order, state)
     ids = sequence.part(part.start, part.count, descending=part.descending)
     codec, now = LockCodec(access.key, access.keyring), access.now()
     locks: dict[NodeId, tuple[Lock, ...]] = {}
@@ -176,16 +187,15 @@ def choose(access: Access, path: VaultPath, ids: Collection[NodeId]) -> Chosen:
     return Chosen(nodes, len(ids) - len(nodes))
 
 
-def _sorted(access: Access, folder: Node, order: Order, state: bytes, *, is_large: bool) -> Sequence:
-    """The order of a folder, as it was in this state or later; it is kept for the former only."""
-    if not is_large:
-        return _put_in_order(access, folder, order, state)
+def _sorted_in_turn(access: Access, folder: Node, order: Order, state: bytes) -> Sequence:
+    """As `_sorted`, unless another request has sorted it while this one waited."""
     with _long_look(access):
         meanwhile = access.orders.find(access.account_id, folder.id, order, state)
-        return meanwhile or _put_in_order(access, folder, order, state)
+        return meanwhile or _sorted(access, folder, order, state)
 
 
-def _put_in_order(access: Access, folder: Node, order: Order, state: bytes) -> Sequence:
+def _sorted(access: Access, folder: Node, order: Order, state: bytes) -> Sequence:
+    """The order of a folder, as it was in this state or later; it is kept for the former only."""
     sequence = put_in_order(_rows(access, folder), access.tree.codec.open_brief, order)
     access.orders.keep(access.account_id, folder.id, order, state, sequence)
     return sequence

@@ -6,7 +6,7 @@ request and shows the tree below the principal's root; it knows paths, nodes and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -199,10 +199,12 @@ class Vault:
         require_collection(node)
         return chain.from_iterable(self._tree.pages(self._access.reads, node, tagged=tagged))
 
-    def browse(self, path: VaultPath, part: browsing.Part) -> browsing.Shown:
+    def browse(
+        self, path: VaultPath, part: browsing.Part, before_long: Callable[[], None] = lambda: None
+    ) -> browsing.Shown:
         """See `browsing.browse`."""
         self._access.require(Scope.LIST)
-        return browsing.browse(self._access, path, part)
+        return browsing.browse(self._access, path, part, before_long)
 
     def search(self, path: VaultPath, text: str) -> browsing.Found:
         """See `browsing.search`."""

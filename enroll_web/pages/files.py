@@ -67,7 +67,6 @@ class Entry:
 @needs(Level.PROVED)
 def show(path: str) -> Response | str:
     """What is there."""
-    visit().take_turn()
     place, opened = at(path), vault()
     node = opened.stat(place)
     return _folder(opened, place) if node.is_collection else _file(opened, place, node)
@@ -98,7 +97,8 @@ def when(node: Node) -> datetime:
 
 def _folder(opened: Vault, place: VaultPath) -> str:
     order, descending, number = _wanted()
-    shown = opened.browse(place, Part(order, descending, (number - 1) * ENTRIES_A_PAGE, ENTRIES_A_PAGE))
+    part = Part(order, descending, (number - 1) * ENTRIES_A_PAGE, ENTRIES_A_PAGE)
+    shown = opened.browse(place, part, before_long=visit().take_turn)
     return render_template(
         "files.html",
         place=place,

@@ -336,7 +336,7 @@ def test_the_question_what_to_do(drive: Drive, alice: Person, tmp_path: Path) ->
     expect(dialog).to_be_visible()
     dialog.get_by_label("The same for all others").check()
     dialog.get_by_role("button", name="Keep both").click()
-    expect(row(page, "c")).to_contain_text("Left out")
+    expect(row(page, "c")).to_contain_text("The name is taken: it was left out.")
     page.get_by_role("link", name="Load the list again").click()
     expected = {*names, "e", "a (2)", "d (2)", "e (2)", "large (2).bin"}
     assert set(page.locator("tbody th a").all_inner_texts()) == expected

@@ -67,10 +67,8 @@ def _acts(alice: Guest) -> Iterator[Stop]:
     alice.press("Photos")
     yield alice.press("Copy here").at("files-taken", 409)
     yield alice.press("Keep both").at("files-copied")
-    tick(alice, "Budget 2026.ods").press("Delete")
-    yield alice.at("files-locked", 423)
-    tick(alice, "Notes.md").press("Delete")
-    yield alice.at("files-deleted")
+    yield _delete(alice, "Budget 2026.ods").at("files-locked", 423)
+    yield _delete(alice, "Notes.md").at("files-deleted")
     yield alice.press("Undo").at("files-undone")
     store(vault_of(alice), "Notes.md", NOTES.encode())
     _begin_upload(vault_of(alice))
@@ -81,7 +79,7 @@ def _acts(alice: Guest) -> Iterator[Stop]:
     alice.page.get_by_label("If a name is taken").select_option("skip")
     yield alice.at("files-upload")
     alice.page.locator("details").get_by_role("button", name="Upload", exact=True).click()
-    alice.page.get_by_text("Left out: the name is taken.").wait_for()
+    alice.page.get_by_text("The name is taken: it was left out.").wait_for()
     yield alice.at("files-left-out")
 
 
@@ -94,12 +92,17 @@ def _begin_upload(vault: Vault) -> None:
 
 
 def tick(alice: Guest, *names: str) -> Guest:
-    """Tick entries of the first folder; the question that a script asks is answered with yes."""
+    """Tick entries of the first folder."""
     alice.open("/files/")
     for name in names:
         alice.page.get_by_label(name, exact=True).check()
-    alice.page.once("dialog", lambda dialog: dialog.accept())
     return alice
+
+
+def _delete(alice: Guest, name: str) -> Guest:
+    """Delete one of them; the question that a script asks is answered with yes."""
+    alice.page.once("dialog", lambda dialog: dialog.accept())
+    return tick(alice, name).press("Delete")
 
 
 def _furnish(alice: Guest) -> None:

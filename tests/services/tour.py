@@ -71,10 +71,13 @@ WALKS = {
         ("Outside", "The first run", "In German", "The second factor", "One's own data", "Coming back"),
         ("home", "sign_in", "second_factor", "password", "my_data", "audit.activity"),
     ),
-    "files": Walk(("Files", "The trash"), ("files", "files_new", "trash", "versions")),
+    "drive": Walk(
+        ("Connecting a device", "Files", "The trash"),
+        ("connect", "files", "files_new", "trash", "versions"),
+    ),
     "others": Walk(
-        ("Connecting a device", "Devices", "Other people"),
-        ("connect", "app_passwords", "people", "person", "audit", "invited", "my_data.deleted"),
+        ("Devices", "Other people"),
+        ("app_passwords", "people", "person", "audit", "invited", "my_data.deleted"),
     ),
     COMPANY: Walk(("With Keycloak",), ("oidc",)),
 }
@@ -123,16 +126,16 @@ class _BuiltIn:
             yield _own_data(alice)
             yield _coming_back(alice)
 
-    def files(self) -> Iterator[Iterator[Stop]]:
-        """What Alice stores."""
+    def drive(self) -> Iterator[Iterator[Stop]]:
+        """Alice's way to her files, and what she stores."""
         with self._settled() as alice:
+            yield _connecting(alice)
             yield file_walk.walk(alice)
             yield trash_walk.walk(alice, self.clock)
 
     def others(self) -> Iterator[Iterator[Stop]]:
         """Alice's devices, and other people."""
         with self._settled() as alice, visit(self.browser, self.site.url) as other:
-            yield _connecting(alice)
             yield _devices(alice)
             yield _other_people(alice, Guest(self.site, other, self.clock))
 
@@ -206,7 +209,7 @@ def _begin_built_in(walk: str, folder: Path) -> Iterator[Tour]:
         mail = {"host": "127.0.0.1", "port": office.port, "starttls": False, "sender": f"drive@{HOST}"}
         with serve(folder / "site", HOST, clock, mail=mail) as site, _browser(site) as browser:
             here = _BuiltIn(browser, clock, site)
-            ways = {"oneself": here.oneself, "files": here.files, "others": here.others}
+            ways = {"oneself": here.oneself, "drive": here.drive, "others": here.others}
             yield Tour(WALKS[walk], site, ways[walk]())
 
 

@@ -9,35 +9,47 @@ import pytest
 
 from davserver.errors import TooBusy
 from davserver.serving.exchange import TURN_KEY
+from davserver.vault import browsing
 from tests.unit.enroll_web.conftest import Site, form_token
 from tests.unit.enroll_web.filed import OWN, Files
 
-READ = {"/files/", "/files/a.txt", "/search/?name=a", "/download/a.txt", "/download/folder", "/preview/a.txt"}
+READ = {"/files/large", "/search/?name=a", "/download/a.txt", "/download/folder", "/preview/a.txt"}
 SENT = {"/zip/": "/files/", "/my-data/download": "/my-data", "/trash/empty": "/trash/empty"}
 """Forms, and the pages that they are on."""
 
 
 @pytest.fixture
-def files(site: Site) -> Files:
-    """Alice, with a file and a folder."""
+def files(site: Site, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Alice, with a file and two folders, one of which counts as large."""
+    monkeypatch.setattr(browsing, "LARGE", 2)
     files = Files(site, site.first())
     files.put("a.txt")
     files.put("folder/b.txt")
+    for name in "abc":
+        files.put(f"large/{name}")
     return files
 
 
 @pytest.mark.parametrize("address", sorted(READ))
 def test_what_takes_long_takes_a_turn(files: Files, address: str) -> None:
-    """In the name of the account; and if it is not its turn, nothing but a page that says so is made."""
-    whose: list[str] = []
-    client = files.browser.client
-    with client.get(
-        address, base_url=files.browser.origin, environ_overrides={TURN_KEY: whose.append}
-    ) as answer:
-        assert (answer.status_code, whose) == (200, ["alice"])
-    refused = client.get(address, base_url=files.browser.origin, environ_overrides={TURN_KEY: not_now})
+    """In the name of the account; if it is not its turn, nothing but a page that says so is made."""
+    client, origin = files.browser.client, files.browser.origin
+    refused = client.get(address, base_url=origin, environ_overrides={TURN_KEY: not_now})
     assert refused.status_code == 503
     assert "Too much at once" in refused.text
+    whose: list[str] = []
+    with client.get(address, base_url=origin, environ_overrides={TURN_KEY: whose.append}) as answer:
+        assert (answer.status_code, whose) == (200, ["alice"])
+
+
+def test_a_folder_is_there_while_programs_are_busy(files: Files) -> None:
+    """What is quick takes no turn: a small folder, a large one that was sorted before, the page of a file."""
+    files.get("/files/large")
+    for address in ("/files/folder", "/files/large", "/files/large?down=1", "/files/a.txt"):
+        page = files.browser.client.get(
+            address, base_url=files.browser.origin, environ_overrides={TURN_KEY: not_now}
+        )
+        assert page.status_code == 200
 
 
 @pytest.mark.parametrize("address", SENT)

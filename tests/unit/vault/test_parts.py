@@ -28,6 +28,7 @@ from davserver.errors import (
     WrongOffset,
 )
 from davserver.model import UPLOADS_ID, NodeId, Scope
+from davserver.vault import unfinished
 from davserver.vault.access import Limits
 from davserver.vault.export import archive, everything
 from davserver.vault.paths import VaultPath
@@ -701,6 +702,21 @@ def test_parts_that_are_gone_or_come_from_elsewhere(store: Store, alice: Drive) 
         with pytest.raises(CorruptRow):
             one.join()
     assert alice.tree() == {}
+
+
+def test_a_part_of_another_length(store: Store, alice: Drive) -> None:
+    """However it came there, under our own seal even: no file is made that is not what was announced."""
+    arriving = begin(alice, "/f").send_all()
+    other = alice.put("/other", b"1").node
+    access = store.vaults.access(alice.principal)
+    with store.database.write() as tx:
+        part = unfinished.part(access, tx, unfinished.find(access, tx, arriving.id), PART)
+        access.tree.change(tx, part, content=other.content, size=1)
+        tx.commit()
+    assert Finding.UPLOAD_ALTERED in findings(store)
+    with pytest.raises(CorruptRow):
+        arriving.join()
+    assert alice.tree() == {"/other": b"1"}
 
 
 @pytest.mark.parametrize("column", ["metadata_sealed", "version", "name_sealed"])
