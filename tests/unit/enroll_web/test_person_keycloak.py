@@ -115,7 +115,7 @@ def test_a_keycloak_that_says_nothing_is_told(company: Company, alice: Browser) 
     services = company.site.services
     assert services.rounds is not None
     company.registry.forbids()
-    company.site.clock.advance(seconds=15)
+    company.site.clock.advance(seconds=10)
     services.rounds.beat()
     page = alice.get(BOB).text
     assert 'role="alert"' in page
