@@ -69,10 +69,10 @@ class Upload {
 
   constructor(file, path, batch) {
     this.file = file; // null: an empty folder
-    this.path = path;
+    this.folder = here;
+    this.path = path; // from there on
     this.batch = batch;
     this.size = file?.size ?? 0;
-    this.where = [...here, ...path].slice(0, -1).join("/");
     this.taken = "ask";
     this.answer = null; // to a question that came at the end
     const found = unfinished.findIndex(
@@ -81,8 +81,8 @@ class Upload {
     if (found >= 0) this.takeOver(unfinished.splice(found, 1)[0]);
   }
 
-  takeOver({ id, folder, received }) {
-    Object.assign(this, { where: folder, sent: received });
+  takeOver({ id, folder, name, received }) {
+    Object.assign(this, { folder: folder ? folder.split("/") : [], path: [name], sent: received });
     this.keep(id);
   }
 
@@ -99,9 +99,13 @@ class Upload {
     return this.path.at(-1);
   }
 
+  get where() {
+    return [...this.folder, ...this.path.slice(0, -1)].join("/");
+  }
+
   get announced() {
-    const modified = this.file?.lastModified ?? 0;
-    return { folder: here, path: this.path, size: this.size, modified, taken: this.taken, again: this.lost };
+    const { folder, path, size, taken, lost } = this;
+    return { folder, path, size, modified: this.file?.lastModified ?? 0, taken, again: lost };
   }
 
   get beside() {
