@@ -28,6 +28,9 @@ MAX_UNSIZED_READ = 16 * 1024 * 1024
 MAX_CHUNK_LINE = 256 + 18
 """Chunk size and extensions, with CR LF."""
 
+FRAMING = frozenset({"content-length", "host", "transfer-encoding"})
+"""Fields that nobody may send as trailers (RFC 9110, 6.5.1): another reader might heed them."""
+
 MAX_TRAILER_BYTES = 8 * 1024
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _END_OF_HEAD = b"\r\n\r\n"
@@ -315,6 +318,8 @@ class ChunkedBody(Body):
 def _require_field(line: bytes) -> None:
     """Nothing else may stand among trailers, lest another reader sees their end where we do not."""
     try:
-        parse_field(line.decode("latin-1"))
+        name, _ = parse_field(line.decode("latin-1"))
     except Refused:
-        raise LengthMismatch("the chunked body is malformed") from None
+        name = ""
+    if not name or name in FRAMING:
+        raise LengthMismatch("the chunked body is malformed")
