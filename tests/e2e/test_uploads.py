@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import random
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -35,6 +36,16 @@ LARGE_MILLISECONDS = 1_500_000
 
 EXPECTED = ("net::ERR_", "a status of 403")
 """What the browser says of a line that was cut, and of a session that has ended."""
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[Drive]:
+    """A running server. What it stored is taken away at the end: it may be gigabytes."""
+    drive = Drive(tmp_path / "drive")
+    drive.start()
+    yield drive
+    drive.close()
+    shutil.rmtree(drive.data)
 
 
 @pytest.fixture
@@ -187,6 +198,7 @@ def test_two_gigabytes_with_a_cut_in_the_middle(
     assert parts_sent(visitor) <= LARGE // PART + 2, "much of it was sent twice"
     assert before >= 0.4 * LARGE // PART - 1
     assert stored_digest(drive, alice.device, "large.bin") == digest(path)
+    path.unlink()
 
 
 def test_a_server_that_is_started_anew_in_the_middle(
