@@ -121,7 +121,7 @@ def whole() -> Response:
     return jsonify(name=placed.node.name)
 
 
-@pages.post("/uploads/folder")
+@pages.post("/uploads-folder")
 @proved
 def folder() -> Response:
     """Make a folder, and those on the way: one that is empty comes with no file."""
@@ -197,7 +197,7 @@ def cancel(upload_id: str) -> Response:
     return jsonify({})
 
 
-@pages.post("/uploads/told")
+@pages.post("/uploads-told")
 @proved
 def told() -> Response:
     """All is done: the page is loaded again, and says so."""

@@ -237,7 +237,7 @@ async function run(one) {
 }
 
 async function folder(one) {
-  await steadily(one, () => ask(one, "POST", `${words.address}/folder`, one.announced));
+  await steadily(one, () => ask(one, "POST", `${words.address}-folder`, one.announced));
   one.state = "done";
 }
 
@@ -355,7 +355,7 @@ async function ended() {
   part("anew").hidden = false;
   if (count("failed") || count("out")) return say(part("total").textContent);
   try {
-    await ask({ state: "going" }, "POST", `${words.address}/told`, { stored });
+    await ask({ state: "going" }, "POST", `${words.address}-told`, { stored });
   } finally {
     location.reload();
   }

@@ -80,19 +80,20 @@ def test_a_form_is_read_when_it_is_its_turn(files: Files, address: str) -> None:
 
 
 def test_nobody_gets_a_turn_without_being_somebody(files: Files) -> None:
-    """A form of another site's, or of somebody who is not signed in, takes no place."""
+    """A form of another site's takes no place, nor does that of somebody who is not signed in any more."""
     whose: list[str] = []
-    for client, headers in (
-        (files.browser.client, {**OWN, "Sec-Fetch-Site": "cross-site"}),
-        (files.site.browser().client, OWN),
-    ):
+    stranger = files.site.browser()
+    form = {"csrf": form_token(stranger.get("/sign-in").text)}
+    foreign = {**OWN, "Sec-Fetch-Site": "cross-site"}
+    for client, headers, status in ((files.browser.client, foreign, 403), (stranger.client, OWN, 302)):
         answer = client.post(
             "/my-data/download",
+            data=form,
             base_url=files.browser.origin,
             headers=headers,
             environ_overrides={TURN_KEY: whose.append},
         )
-        assert answer.status_code == 403
+        assert answer.status_code == status
     assert whose == []
 
 

@@ -199,7 +199,7 @@ def test_digests_are_kept_as_the_settings_say(tmp_path_factory: pytest.TempPathF
 def test_a_folder_without_files(files: Files, script: Script) -> None:
     """It is made with those on the way; one that is there is left as it is."""
     for _ in range(2):
-        script.ask("POST", "/uploads/folder", announcement("a/b", 0))
+        script.ask("POST", "/uploads-folder", announcement("a/b", 0))
     assert files.names("a") == {"b"}
 
 
@@ -430,7 +430,7 @@ def test_what_no_script_of_ours_sends(script: Script, given: object) -> None:
     """Nothing is guessed."""
     told = {**announcement("f", 1), **given} if isinstance(given, dict) and given else given
     assert script.call("POST", "/uploads", told).status_code == 400
-    assert script.call("POST", "/uploads/folder", told).status_code == 400
+    assert script.call("POST", "/uploads-folder", told).status_code == 400
     beside = {FILE_FIELD: quote(json.dumps(told))}
     assert script.call("PUT", "/uploads", b"x", beside).status_code == 400
 
@@ -499,10 +499,10 @@ def every_request(upload_id: str) -> list[tuple[str, str, object, dict[str, str]
     return [
         ("PUT", "/uploads", b"x", beside),
         ("POST", "/uploads", announcement("stolen", 1), {}),
-        ("POST", "/uploads/folder", announcement("stolen", 0), {}),
+        ("POST", "/uploads-folder", announcement("stolen", 0), {}),
         ("PUT", f"/uploads/{upload_id}/0", bytes(PART), {}),
         ("POST", f"/uploads/{upload_id}/finish", {}, {}),
-        ("POST", "/uploads/told", {"stored": 1}, {}),
+        ("POST", "/uploads-told", {"stored": 1}, {}),
         ("DELETE", f"/uploads/{upload_id}", None, {}),
     ]
 
@@ -756,7 +756,7 @@ def test_the_page_says_how_many(files: Files, script: Script) -> None:
         ({"stored": 10**12}, "No file was chosen."),
         ([], "No file was chosen."),
     ):
-        script.ask("POST", "/uploads/told", given)
+        script.ask("POST", "/uploads-told", given)
         assert text in files.get("/files/").text
 
 
