@@ -19,8 +19,8 @@ from davserver.model import AccountId
 
 NAMES = (
     "files are below files/; a name that not every system can store was changed, and renamed.json says what "
-    "it was; what is in the trash, what files were before (bytes_kept), and uploads that are not finished, are "
-    "not in here"
+    "it was; what is in the trash, what files were before (bytes_kept), and uploads that are not finished, "
+    "are not in here"
 )
 """What the archive says of its own names, and of what it leaves out."""
 

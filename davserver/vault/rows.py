@@ -94,9 +94,7 @@ class NodeCodec:
         kind = _KINDS.get(kind_number)
         if kind is None:
             raise CorruptRow("a row of the tree is neither a file nor a collection")
-        return metadata.open_brief(
-            self._key, node_id, parent_id, kind, version, name_sealed, metadata_sealed
-        )
+        return metadata.open_brief(self._key, node_id, parent_id, kind, version, name_sealed, metadata_sealed)
 
     def seal_node(self, node: Node) -> NodeRow:
         """Encrypt a node."""

@@ -32,8 +32,9 @@ HOURS = (1, 12, 25)
 GRACE = timedelta(hours=1)
 
 STEPS = (
-    *("begin", "begin", "send", "send", "send", "send", "send again", "join", "join", "step", "step", "step"),
-    *("leave", "cancel", "put", "put there", "delete", "wait", "wait", "collect", "collect"),
+    *("begin", "begin", "send", "send", "send all", "send all", "send again", "join", "join", "join"),
+    *("step", "step", "step", "leave", "cancel", "put", "put there", "put there", "delete"),
+    *("wait", "wait", "collect", "collect"),
 )
 
 
@@ -154,6 +155,15 @@ class PartsMachine(RuleBasedStateMachine):
         sent.touched = self.model.now
         return ""
 
+    def _send_all(self, data: st.DataObject, drive: Drive) -> str:
+        if (sent := self._sent(data)) is None or sent.received == len(sent.content):
+            return "not tried"
+        while sent.received < len(sent.content):
+            self._part(drive, sent, sent.received)
+            sent.received = min(sent.received + PART, len(sent.content))
+        sent.touched = self.model.now
+        return ""
+
     def _send_again(self, data: st.DataObject, drive: Drive) -> str:
         if (sent := self._sent(data)) is None:
             return "not tried"
@@ -203,7 +213,9 @@ class PartsMachine(RuleBasedStateMachine):
     def _step(self, data: st.DataObject, _drive: Drive) -> str:
         if not self.running:
             return "not tried"
-        one = data.draw(st.sampled_from(self.running))
+        return self._advance(data.draw(st.sampled_from(self.running)))
+
+    def _advance(self, one: Running) -> str:
         try:
             next(one.steps)
         except StopIteration:
@@ -252,7 +264,13 @@ class PartsMachine(RuleBasedStateMachine):
     def _put_there(self, data: st.DataObject, drive: Drive) -> str:
         if not self.running:
             return "not tried"
-        return self._put(data, drive, data.draw(st.sampled_from(self.running)).sent.name)
+        one = data.draw(st.sampled_from(self.running))
+        self._put(data, drive, one.sent.name)
+        outcome = ""
+        while one in self.running and data.draw(st.sampled_from([True, True, True, False])):
+            outcome = self._advance(one)
+            self.outcomes[f"step: {outcome or 'done'}"] += 1
+        return outcome
 
     def _put(self, data: st.DataObject, drive: Drive, name: str = "") -> str:
         name = name or data.draw(st.sampled_from(NAMES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -575,6 +575,25 @@ def test_joined_twice_at_once(store: Store, alice: Drive) -> None:
     with pytest.raises(NotFound):
         list(second)
     assert (alice.tree(), alice.used) == ({"/f": CONTENT}, len(CONTENT))
+    store.assert_tidy()
+
+
+@pytest.mark.parametrize("by", ["another join", "a cancel", "nobody"])
+def test_the_last_step_looks_whether_the_upload_is_there(store: Store, alice: Drive, by: str) -> None:
+    """Finished or given up by another request after all parts were read: there is one file, or none."""
+    arriving = begin(alice, "/f").send_all()
+    joining = iter(alice.vault.parts.join(arriving.id))
+    for _ in range(0, len(CONTENT), PART):
+        next(joining)
+    if by == "another join":
+        arriving.join()
+    elif by == "a cancel":
+        arriving.cancel()
+    outcome = pytest.raises(NotFound) if by != "nobody" else nullcontext()
+    with outcome:
+        assert list(joining) == []
+    assert alice.tree() == ({} if by == "a cancel" else {"/f": CONTENT})
+    assert alice.used == (0 if by == "a cancel" else len(CONTENT))
     store.assert_tidy()
 
 
