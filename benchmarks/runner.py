@@ -13,16 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import store
 from benchmarks.client import WorkFailed
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, Peer, Site
 from benchmarks.processes import MemoryWatch, cpu_seconds
 from benchmarks.table import Column
 from benchmarks.work import Job, Measured, Scale, Task, jobs, prepare
@@ -102,9 +102,11 @@ def measure(folder: Path, scale: Scale, peers: Sequence[Peer] = PEERS) -> Result
         begun = time.monotonic()
         for number in range(scale.rounds):
             for peer in able:
-                begin = partial(Task, scale=scale, material=material)
-                todo = [job for job in jobs(scale) if number == 0 or not job.once]
-                _one_round(peer, Path(name) / peer.key, begin, todo, results)
+                with _served(peer, Path(name) / peer.key) as (site, memory):
+                    task = Task(site, scale, material, memory)
+                    for job in jobs(scale):
+                        if number == 0 or not job.once:
+                            _one_job(peer, job, task, results)
                 say(f"{time.monotonic() - begun:6.0f} s  round {number + 1} of {scale.rounds}: {peer.title}")
             results.rounds = number + 1
             if (time.monotonic() - begun) * (number + 2) / (number + 1) > scale.budget:
@@ -112,15 +114,12 @@ def measure(folder: Path, scale: Scale, peers: Sequence[Peer] = PEERS) -> Result
     return results
 
 
-def _one_round(
-    peer: Peer, folder: Path, begin: Callable[..., Task], todo: Sequence[Job], results: Results
-) -> None:
+@contextmanager
+def _served(peer: Peer, folder: Path) -> Iterator[tuple[Site, MemoryWatch]]:
     try:
         with peer.serve(folder) as site, MemoryWatch(site.pids) as memory:
             time.sleep(SETTLE_SECONDS)
-            task = begin(site=site, memory=memory)
-            for job in todo:
-                _one_job(peer, job, task, results)
+            yield site, memory
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

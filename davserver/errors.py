@@ -57,6 +57,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+RETRY_SECONDS = 1
+"""When to come back after a collision or an outage that passes by itself."""
+
 
 class DavserverError(Exception):
     """Root of the tree.

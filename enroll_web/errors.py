@@ -210,6 +210,8 @@ def domain_error(error: DavserverError) -> Response:
     response = page(answer.status, gettext(answer.title), explained(error))
     if isinstance(error, (ours.Throttled, ours.Unconfirmed)):
         response.headers["Retry-After"] = str(error.retry_after)
+    elif answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(ours.RETRY_SECONDS)
     return response
 
 

@@ -13,10 +13,7 @@ from wsgidav.dav_error import DAVError, DAVErrorCondition
 
 from davserver import errors as ours
 from davserver.dav.uri import href
-from davserver.errors import DavserverError, Locked, Unconfirmed
-
-RETRY_SECONDS = "1"
-"""When to come back after a collision or an outage that passes by itself."""
+from davserver.errors import RETRY_SECONDS, DavserverError, Locked, Unconfirmed
 
 METHODS = (
     "OPTIONS",
@@ -129,7 +126,7 @@ def translate(error: DavserverError, tree: str = "") -> DAVError:
 
 def _when(error: DavserverError) -> str:
     """When to come back."""
-    return str(error.retry_after) if isinstance(error, Unconfirmed) else RETRY_SECONDS
+    return str(error.retry_after if isinstance(error, Unconfirmed) else RETRY_SECONDS)
 
 
 def respond(error: DAVError, method: str) -> ErrorResponse:

@@ -29,7 +29,7 @@ class Turns:
         step_aside: called before another process is waited for.
     """
 
-    def __init__(self, database: Path, step_aside: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Path, step_aside: Callable[[], None]) -> None:
         self._step_aside = step_aside
         self._path = database.with_name(database.name + SUFFIX)
         self._descriptor: int | None = None

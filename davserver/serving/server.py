@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from cheroot import server as cheroot
@@ -70,7 +70,7 @@ class Options:
         per_address: connections that one address may have, a trusted proxy's excepted; in all processes.
         plain_for_all: whether plain http is spoken with others than this machine and trusted proxies.
         place: in the place of an address of its own, for one of several processes.
-        baton: what the application gives away before it waits; None: it never does.
+        baton: what the application gives away before it waits.
     """
 
     threads: int = 32
@@ -82,7 +82,7 @@ class Options:
     per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     plain_for_all: bool = False
     place: Place | None = None
-    baton: Baton | None = None
+    baton: Baton = field(default_factory=Baton)
 
 
 class Server:
@@ -109,8 +109,7 @@ class Server:
         self._aborting = threading.Event()
         ids = itertools.count(1)
         pid = os.getpid()
-        baton = options.baton or Baton()
-        pool = Pool(self._work, options.threads, self._aborting, baton)
+        pool = Pool(self._work, options.threads, self._aborting, options.baton)
         turns = Turns(options.threads, pool.put, pool.cut_silent)
         proxies = Proxies(options.trusted_proxies, plain_for_all=options.plain_for_all)
         service = Service(
@@ -129,7 +128,7 @@ class Server:
             head_seconds=options.head_seconds,
             turns=turns,
             patience=pool,
-            baton=baton,
+            baton=options.baton,
             is_calm=lambda: pool.is_calm,
         )
         self._turns = turns

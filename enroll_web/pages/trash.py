@@ -153,7 +153,6 @@ def ask_to_empty() -> str:
 @needs(Level.PROVED, back="trash.ask_to_empty")
 def empty() -> Response:
     """Everything in it."""
-    visit().take_turn()
     visit().tell(_gone(vault().empty_trash()))
     return redirect(url_for("trash.show"), SEE_OTHER)
 

@@ -31,7 +31,7 @@ from davserver.identity.directory import KeycloakDirectory
 from davserver.identity.keycloak import KeycloakSignOn
 from davserver.settings import load_settings
 from tests.certificates import one_pair
-from tests.services.keycloak import CLIENT, PASSWORD, Keycloak, Realm, free_ports
+from tests.services.keycloak import CLIENT, PASSWORD, Keycloak, Realm, silent_port
 from tests.services.sign_in_form import Person
 
 pytestmark = pytest.mark.e2e
@@ -225,10 +225,10 @@ def test_an_issuer_of_another_name(provider: Provider) -> None:
 
 def test_keycloak_is_down(provider: Provider) -> None:
     """Nobody listens: said at once."""
-    (port,) = free_ports(1)
-    gone = replace(provider, issuer=f"http://127.0.0.1:{port}/realms/sealdav")
-    with pytest.raises(ProviderUnavailable):
-        KeycloakSignOn(gone, utc_now).begin(CALLBACK)
+    with silent_port() as port:
+        gone = KeycloakSignOn(replace(provider, issuer=f"http://127.0.0.1:{port}/realms/sealdav"), utc_now)
+        with pytest.raises(ProviderUnavailable):
+            gone.begin(CALLBACK)
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(-300, "behind"), (300, "ahead")])
@@ -424,12 +424,12 @@ def test_a_directory_with_a_wrong_secret(provider: Provider) -> None:
 
 def test_a_directory_that_is_down(provider: Provider) -> None:
     """Nothing is known then; the next question does not wait again."""
-    (port,) = free_ports(1)
-    directory = KeycloakDirectory(replace(provider, issuer=f"http://127.0.0.1:{port}/realms/sealdav"))
-    with pytest.raises(ProviderUnavailable):
-        directory.find(["0-0"])
-    with pytest.raises(ProviderUnavailable, match="a moment ago"):
-        directory.find(["0-0"])
+    with silent_port() as port:
+        directory = KeycloakDirectory(replace(provider, issuer=f"http://127.0.0.1:{port}/realms/sealdav"))
+        with pytest.raises(ProviderUnavailable):
+            directory.find(["0-0"])
+        with pytest.raises(ProviderUnavailable, match="a moment ago"):
+            directory.find(["0-0"])
 
 
 # ── https ───────────────────────────────────────────────────────────────────────────────────────────────────

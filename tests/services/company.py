@@ -6,7 +6,6 @@ Time cannot be fixed here: Keycloak's tokens carry its own. Called by tour.py.
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from playwright.sync_api import Browser
 from davserver.clock import Clock
 from tests.services.browser import visit
 from tests.services.guest import Guest, Stop
-from tests.services.keycloak import CLIENT, PASSWORD, Keycloak, Realm
+from tests.services.keycloak import CLIENT, PASSWORD, Keycloak, Realm, silent_port
 from tests.services.site import ServedSite, serve
 
 HOST = "company.example.org"
@@ -104,17 +103,12 @@ def found(folder: Path, keycloak: Keycloak, clock: Clock) -> Iterator[Company]:
             }
             return stack.enter_context(serve(folder / host, host, clock, identity=identity))
 
-        nobody = stack.enter_context(
-            socket.socket()
-        )  # has a port, that nobody else gets, and does not listen
-        nobody.bind(("127.0.0.1", 0))
+        silent = stack.enter_context(silent_port())
         company = Company(
             realm,
             clock,
             site=open_site(HOST, realm.issuer),
-            down=open_site(
-                "down.example.org", f"http://127.0.0.1:{nobody.getsockname()[1]}/realms/{realm.name}"
-            ),
+            down=open_site("down.example.org", f"http://127.0.0.1:{silent}/realms/{realm.name}"),
             unknown=open_site("unknown.example.org", f"{realm.issuer}-of-old"),
             slow=open_site(SLOW_HOST, realm.issuer, lambda: clock() - SLOW_BY),
         )

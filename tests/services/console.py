@@ -19,6 +19,9 @@ from tests.services.keycloak import Keycloak
 SIZE = (1300, 900)
 """A window that is wide enough for the menu at the side."""
 
+PATIENCE_MILLISECONDS = 60_000
+"""How long the console may take to say that something is done, on a busy machine."""
+
 CLIENT = "sealdav"
 QUOTA = "dav_quota_bytes"
 
@@ -198,5 +201,5 @@ class Console:
     def _said(self, words: str) -> None:
         """Wait until it says so, and send the words away, which hide what is below."""
         told = self._page.get_by_role("listitem").filter(has_text=words)
-        told.get_by_role("button").click()
+        told.get_by_role("button").click(timeout=PATIENCE_MILLISECONDS)
         told.wait_for(state="detached")

@@ -419,6 +419,14 @@ def _wait_until_ready(process: subprocess.Popen[bytes], health: str, log: Path) 
     pytest.fail("Keycloak did not start:\n" + log.read_text(errors="replace")[-4000:], pytrace=False)
 
 
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port of loopback that nobody listens on, nor can while this lasts."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        yield int(nobody.getsockname()[1])
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on at this moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]

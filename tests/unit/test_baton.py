@@ -22,50 +22,50 @@ def in_thread(work: object) -> threading.Thread:
     return thread
 
 
+def taking(baton: Baton) -> threading.Event:
+    """Set as soon as a thread that takes it and gives it may go on."""
+    went_on = threading.Event()
+
+    def take_and_give() -> None:
+        baton.take()
+        went_on.set()
+        baton.give()
+
+    in_thread(take_and_give)
+    return went_on
+
+
 def test_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who takes it waits until it is given."""
     monkeypatch.setattr(batons, "PATIENCE_SECONDS", PATIENCE)
-    baton, taken = Baton(), threading.Event()
-
-    def take() -> None:
-        baton.take()
-        taken.set()
-        baton.give()
-
+    baton = Baton()
     baton.take()
-    thread = in_thread(take)
+    taken = taking(baton)
     assert not taken.wait(0.1)
     baton.give()
     assert taken.wait(PATIENCE)
-    thread.join(PATIENCE)
 
 
 def test_nobody_waits_for_ever() -> None:
     """A holder that waits for something and does not say so keeps others for a moment only."""
-    baton, passed = Baton(), threading.Event()
-
-    def take() -> None:
-        baton.take()
-        passed.set()
-
+    baton = Baton()
     baton.take()
-    in_thread(take)
-    assert passed.wait(PATIENCE)
+    assert taking(baton).wait(PATIENCE)
 
 
 def test_only_its_holder_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever went on without it cannot take it away from its holder; to give it twice is to give it once."""
     monkeypatch.setattr(batons, "PATIENCE_SECONDS", 0.01)
-    baton, without = Baton(), threading.Event()
+    baton = Baton()
 
     def go_on_without() -> None:
         baton.take()
         baton.give()
-        without.set()
 
     baton.take()
-    in_thread(go_on_without).join(PATIENCE)
-    assert without.is_set()
+    without = in_thread(go_on_without)
+    without.join(PATIENCE)
+    assert not without.is_alive()
     begun = time.monotonic()
     in_thread(baton.take).join(PATIENCE)
     assert time.monotonic() - begun >= 0.01

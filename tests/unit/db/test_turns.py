@@ -18,7 +18,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from davserver.db.turns import Turns
-turns = Turns(Path(sys.argv[1]))
+turns = Turns(Path(sys.argv[1]), lambda: None)
 turns.take()
 print("taken", flush=True)
 sys.stdin.read()
@@ -63,7 +63,7 @@ def test_one_after_the_other(tmp_path: Path, end: str) -> None:
 
 def test_a_thread_does_not_wait_for_itself(tmp_path: Path) -> None:
     """Through another object for the same database; who gives what was not taken gives nothing away."""
-    one, two = Turns(tmp_path / "test.db"), Turns(tmp_path / "test.db")
+    one, two = (Turns(tmp_path / "test.db", lambda: None) for _ in range(2))
     one.take()
     two.take()
     two.give()
@@ -86,7 +86,7 @@ def test_a_thread_does_not_wait_for_itself(tmp_path: Path) -> None:
 
 def test_it_is_not_taken_across_a_fork(tmp_path: Path) -> None:
     """After `close` the file is opened anew; it is for the owner's eyes only, and holds nothing."""
-    turns = Turns(tmp_path / "test.db")
+    turns = Turns(tmp_path / "test.db", lambda: None)
     for _ in range(2):
         turns.take()
         turns.give()

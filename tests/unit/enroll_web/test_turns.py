@@ -35,7 +35,7 @@ def test_what_takes_long_takes_a_turn(files: Files, address: str) -> None:
     """In the name of the account; if it is not its turn, nothing but a page that says so is made."""
     client, origin = files.browser.client, files.browser.origin
     refused = client.get(address, base_url=origin, environ_overrides={TURN_KEY: not_now})
-    assert refused.status_code == 503
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert "Too much at once" in refused.text
     whose: list[str] = []
     with client.get(address, base_url=origin, environ_overrides={TURN_KEY: whose.append}) as answer:
