@@ -22,7 +22,6 @@ from davserver.accounts.health import Sign
 from davserver.accounts.programs.rclone import TEST_FILE
 from davserver.bootstrap import build_services
 from davserver.cli.exits import ExitCode
-from davserver.crypto import tokens
 from davserver.crypto.obscuring import obscured
 from davserver.crypto.tokens import AppToken
 from davserver.model import ROOT_ID
@@ -31,15 +30,13 @@ from davserver.vault.paths import VaultPath
 from tests.e2e import davfs2
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import COMMAND_SECONDS, Device, Drive, clean_environment
-from tests.e2e.site import Person, at, fill, first_administrator, follow, go_on, opening_link, press
+from tests.e2e.file_pages import SEEN_SECONDS, connect, expect_signs
+from tests.e2e.site import Person, at, first_administrator, follow, go_on, opening_link, press
 from tests.factories import make_principal
 from tests.services import clients
 from tests.services.browser import chromium
 
 pytestmark = pytest.mark.e2e
-
-SEEN_SECONDS = 5
-"""How soon after its first request a device is seen."""
 
 FLAG = "--ignore-certificate-errors"
 """Nobody vouches for the server's certificate; people click that away, or give it to their browser."""
@@ -91,23 +88,6 @@ def alice(drive: SecureDrive, arrive: Arrive) -> Person:
 
 
 # ── what people do
-def connect(page: Page, program: str, **fields: str) -> str:
-    """Choose a program, and get an app password for it; its id."""
-    page.goto("/start")
-    follow(page, "Connect a device")
-    at(page, "Connect a device")
-    page.get_by_role("main").get_by_role("link", name=program).first.click()
-    at(page, program)
-    if {"folder", "networks"} & fields.keys() and page.locator("details:not([open])").count():
-        page.get_by_text("Limit it further").click()
-    if scope := fields.pop("scope", ""):
-        page.locator(f"[name=scope][value={scope}]").check()
-    fill(page, **fields)
-    press(page, "Make app password")
-    at(page, f"Connect {program}")
-    return tokens.parse(page.locator("#app-password").inner_text()).id
-
-
 def download(page: Page, name: str, folder: Path) -> Path:
     """Press the button beside a file; where it then is."""
     with page.expect_download() as started:
@@ -167,13 +147,6 @@ def terminal_for(page: Page, drive: SecureDrive, folder: Path) -> Terminal:
 
 
 # ── what they see
-def expect_signs(page: Page, *signs: Sign, since: float) -> None:
-    """All of these, before five seconds have gone since that moment; the page is not loaded again."""
-    for sign in signs:
-        left = SEEN_SECONDS - (time.monotonic() - since)
-        expect(page.locator(f"[data-sign={sign.value}]")).to_have_class("seen", timeout=max(1, left * 1000))
-
-
 def expect_trouble(page: Page, title: str, since: float) -> None:
     """This reason, and no other one, as soon."""
     left = SEEN_SECONDS - (time.monotonic() - since)

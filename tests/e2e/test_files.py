@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Dialog, FilePayload, Locator, Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Drive, Rclone
+from tests.e2e.file_pages import downloaded, file, names, tick, upload
 from tests.e2e.site import Person, at, first_administrator, go_on, opening_link, press, told
 from tests.services.browser import Visitor
 from tests.services.file_walk import picture, sound
@@ -61,27 +62,6 @@ def alice(drive: Drive, visitor: Visitor) -> Person:
     return go_on(first_administrator(Person("alice", visitor.page), opening_link(drive)))
 
 
-def file(name: str, content: bytes) -> FilePayload:
-    """A file that is on no disk."""
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-
-
-def upload(page: Page, folder: str, *files: FilePayload | Path, taken: str = "both") -> None:
-    """Send files by the form of a folder."""
-    page.goto(f"/files/{folder}")
-    page.locator("summary", has_text="Upload").click()
-    page.get_by_label("If a name is taken").select_option(taken)
-    page.get_by_label("Files", exact=True).set_input_files(list(files))  # type: ignore[arg-type]  # one kind at a time
-    with page.expect_navigation():  # by the form itself, or by the script when all is there
-        page.locator("details").get_by_role("button", name="Upload").click()
-
-
-def tick(page: Page, *names: str) -> None:
-    """Tick entries of the folder that is shown."""
-    for name in names:
-        page.get_by_label(name, exact=True).check()
-
-
 def copy_into(page: Page, name: str, folder: str) -> None:
     """Copy an entry of the first folder into another one there."""
     page.goto("/files/")
@@ -91,30 +71,9 @@ def copy_into(page: Page, name: str, folder: str) -> None:
     press(page, "Copy here")
 
 
-def names(page: Page) -> list[str]:
-    """What is in the folder that is shown, from top to bottom."""
-    return page.locator("tbody th a").all_inner_texts()
-
-
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def named(page: Page, words: str) -> Locator:
-    """A link or a button."""
-    return page.get_by_role("link", name=words, exact=True).or_(
-        page.get_by_role("button", name=words, exact=True)
-    )
-
-
-def downloaded(page: Page, folder: Path, link: str) -> Path:
-    """Follow a link, or press a button, that leads to a file; gives it, under the name that it brings."""
-    with page.expect_download() as started:
-        named(page, link).click()
-    path = folder / started.value.suggested_filename
-    started.value.save_as(path)
-    return path
 
 
 def test_there_and_back(drive: Drive, alice: Person, tmp_path: Path, temporary: Path) -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Drive, Rclone
+from tests.e2e.file_pages import files_and_a_device
 from tests.e2e.site import (
     COOKIE,
     Person,
@@ -156,6 +157,11 @@ def test_somebody_without_the_role(realm: Realm, arrive: Arrive, name: str) -> N
 
 
 # ── every day ───────────────────────────────────────────────────────────────────────────────────────────────
+def test_files_and_a_device(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """Upload, list, download, delete, restore; then a real rclone is seen within five seconds."""
+    files_and_a_device(drive, alice, tmp_path)
+
+
 def test_revoked_while_rclone_runs(drive: Drive, alice: Person, tmp_path: Path) -> None:
     """A device that is shut out in the browser gets 401 from its next request on, in the middle of a copy."""
     revoke_while_rclone_runs(alice, drive, tmp_path / "many")
