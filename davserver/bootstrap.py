@@ -379,7 +379,7 @@ def _services(  # noqa: PLR0913 - the parts that services are built from
             clock,
             timedelta(days=settings.site.keep_days),
         ),
-        connecting=Connecting(settings.server.tls_certificate),
+        connecting=Connecting(settings.server.tls_certificate, settings.server.public_url),
         overviews=Overviews(database, keyring, clock),
         administration=Administration(
             accounts, identity, profiles, app_passwords, sessions, totp, administrators, confirmations

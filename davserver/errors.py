@@ -5,6 +5,7 @@
     │   └── FolderGone              the collection that a device is limited to is not there any more
     ├── Conflict                    the tree is not in the state that the request needs
     │   ├── AlreadyExists
+    │   │   └── NameTaken           and nobody has decided yet what is to become of what has the name
     │   ├── ParentMissing           a collection on the way to the target does not exist
     │   ├── WrongKind               a file where a collection is needed, or the other way round
     │   ├── TargetInsideSource      MOVE or COPY of a collection into itself
@@ -98,6 +99,24 @@ class Conflict(DavserverError):
 
 class AlreadyExists(Conflict):
     """The target name is taken."""
+
+
+class NameTaken(AlreadyExists):
+    """The target name is taken, and what is to become of what has it was not decided.
+
+    Attributes:
+        is_collection: whether that is a collection.
+        size: its length in bytes; 0 for a collection.
+        modified_ns: its time of change, in nanoseconds since the Unix epoch.
+        etag: its entity tag without quotes; "" for a collection.
+    """
+
+    def __init__(self, *, is_collection: bool, size: int, modified_ns: int, etag: str) -> None:
+        super().__init__("the name is taken")
+        self.is_collection = is_collection
+        self.size = size
+        self.modified_ns = modified_ns
+        self.etag = etag
 
 
 class ParentMissing(Conflict):

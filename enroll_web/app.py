@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from davserver.bootstrap import Services
 from davserver.errors import DavserverError
 from enroll_web import errors, security, words
-from enroll_web.catalogues import Catalogue, read_catalogues
+from enroll_web.catalogues import Catalogue, our_catalogues
 from enroll_web.languages import Languages, tag
 from enroll_web.pages import (
     app_passwords,
@@ -86,7 +86,7 @@ def create_app(built: Services, catalogues: Mapping[str, Catalogue] | None = Non
     """
     app = Flask(__name__)
     app.extensions["services"] = built
-    languages = Languages(catalogues or read_catalogues(), built.settings.site.language)
+    languages = Languages(catalogues or our_catalogues(), built.settings.site.language)
     app.extensions["languages"] = languages
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.jinja_env.undefined = StrictUndefined

@@ -6,7 +6,8 @@ A body goes straight into the vault; it must never be put on a disk, nor held. U
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import RawIOBase
@@ -26,8 +27,16 @@ FILE_FIELD = "X-File"
 MILLISECOND_NS = SECOND_NS // 1000
 """Browsers tell times of change in milliseconds."""
 
+_UNREADABLE = (ValueError, RecursionError)
+"""What reading JSON may raise: that it is none, or that it is too many lists within lists."""
+
 SCRATCH_BYTES = 64 * 1024
 """What of a body that nobody wants is dropped at once."""
+
+WORD_BYTES = 16
+"""Length of the word that a script calls a file by."""
+
+_WORD = re.compile(f"[0-9a-f]{{{2 * WORD_BYTES}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class Wanted:
         modified_ns: its time of change.
         if_taken: what to do if its name is taken.
         again: whether it was asked before, and the answer got lost.
+        word: random bytes by which the script calls the file; b"" if it does not.
+        there: entity tag of the file that it is to replace; None: of whichever is there.
     """
 
     folder: VaultPath
@@ -49,6 +60,8 @@ class Wanted:
     modified_ns: int
     if_taken: IfTaken
     again: bool
+    word: bytes
+    there: str | None
 
     @property
     def path(self) -> VaultPath:
@@ -75,15 +88,35 @@ def announced() -> Wanted:
         UploadRefused: nothing that a script of ours would.
         PathError: the names cannot be a path.
     """
-    return _wanted(request.get_json(silent=True))
+    return _wanted(sent_json())
 
 
 def announced_beside() -> Wanted:
     """The same, of a request whose body is the file."""
     try:
         return _wanted(json.loads(unquote(request.headers.get(FILE_FIELD, ""))))
-    except ValueError:
+    except _UNREADABLE:
         raise UploadRefused("a file came without its announcement") from None
+
+
+def sent_json() -> object:
+    """The JSON that is the body of the request at hand; None if it is none."""
+    try:
+        return request.get_json(silent=True)
+    except _UNREADABLE:
+        return None
+
+
+def decision() -> tuple[IfTaken | None, str | None]:
+    """What the JSON of the request at hand decides about a taken name: None if nothing; and `Wanted.there`.
+
+    Raises:
+        UploadRefused: as `announced`.
+    """
+    given = sent_json()
+    if not isinstance(given, dict):
+        return None, None
+    return if_taken(given.get("taken")), _there(given)
 
 
 def if_taken(text: object) -> IfTaken | None:
@@ -100,12 +133,38 @@ def _wanted(given: object) -> Wanted:
             "modified": int(modified),
             "taken": str(taken),
             "again": bool(again),
+            **rest,
         } if names and size >= 0 and all(isinstance(name, str) for name in (*folder, *names)):
             decided = if_taken(taken) or IfTaken.ASK
             return Wanted(
-                VaultPath(tuple(folder)), tuple(names), size, modified * MILLISECOND_NS, decided, again
+                VaultPath(tuple(folder)),
+                tuple(names),
+                size,
+                modified * MILLISECOND_NS,
+                decided,
+                again,
+                _word(rest),
+                _there(rest),
             )
-    raise UploadRefused("a file was announced in another way than scripts of ours do it")
+    raise _foreign()
+
+
+def _word(given: Mapping[object, object]) -> bytes:
+    word = given.get("word", "")
+    if not isinstance(word, str) or (word and not _WORD.fullmatch(word)):
+        raise _foreign()
+    return bytes.fromhex(word)
+
+
+def _there(given: Mapping[object, object]) -> str | None:
+    there = given.get("there")
+    if there is not None and not isinstance(there, str):
+        raise _foreign()
+    return there
+
+
+def _foreign() -> UploadRefused:
+    return UploadRefused("a file was announced in another way than scripts of ours do it")
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 
 from babel import Locale, UnknownLocaleError
 from babel.messages.catalog import Catalog, Message
@@ -20,6 +22,7 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import NullTranslations, Translations
 
 from davserver.errors import ConfigError
+from enroll_web.patterns import PATTERNS, unfit
 
 FOLDER = Path(__file__).parent / "translations"
 """Where the files are, each named after its language: de.po, pt_BR.po."""
@@ -29,6 +32,12 @@ ENGLISH = "en"
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 """What stands for a value. Everything else with a percent sign could end in an error."""
+
+UNREADABLE = (PoFileError, UnknownLocaleError, ValueError, LookupError, ArithmeticError, OSError)
+"""What Babel and gettext raise over a damaged file: its bytes, its head, its rule for plural forms."""
+
+COUNTED = 1000
+"""Up to here a rule for plural forms is tried; those of all languages repeat themselves long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,16 @@ def read_catalogues(folder: Path = FOLDER) -> dict[str, Catalogue]:
     return {one.tag: one for one in found}
 
 
+@cache
+def our_catalogues() -> Mapping[str, Catalogue]:
+    """Those that come with the site; read once, before the processes are made that share them.
+
+    Raises:
+        ConfigError: as `read_catalogues`.
+    """
+    return MappingProxyType(read_catalogues())
+
+
 def in_language(catalogues: Mapping[str, Catalogue], language: str) -> Catalogue:
     """The catalogue of a language.
 
@@ -94,14 +113,22 @@ def _catalogue(path: Path) -> Catalogue:
         locale = Locale.parse(path.stem)
         with path.open("rb") as file:
             read = read_po(file, locale=locale, abort_invalid=True)
-    except (PoFileError, UnknownLocaleError, UnicodeDecodeError, ValueError, OSError) as error:
+        for trouble in _troubles(read):
+            raise ConfigError(f"the texts in {path.name} cannot be used: {trouble}")
+        return Catalogue(locale, _compiled(read))
+    except UNREADABLE as error:
         raise ConfigError(f"the texts in {path.name} cannot be read: {error}") from None
-    for trouble in _troubles(read):
-        raise ConfigError(f"the texts in {path.name} cannot be used: {trouble}")
+
+
+def _compiled(catalog: Catalog) -> Translations:
+    """What texts are looked up in; its rule for plural forms has an answer for every number that is tried."""
     compiled = BytesIO()
-    write_mo(compiled, read)
+    write_mo(compiled, catalog)
     compiled.seek(0)
-    return Catalogue(locale, Translations(compiled))
+    texts = Translations(compiled)
+    for count in range(COUNTED):
+        texts.plural(count)
+    return texts
 
 
 def _troubles(catalog: Catalog) -> Iterator[str]:
@@ -113,3 +140,6 @@ def _troubles(catalog: Catalog) -> Iterator[str]:
             unknown = sorted(placeholders(text) - placeholders(english))
             if unknown or "%" in PLACEHOLDER.sub("", text):
                 yield f"line {message.lineno}: {', '.join(unknown) or 'a percent sign'} has no meaning there"
+            why = unfit(english, text) if english in PATTERNS else ""
+            if why:
+                yield f"line {message.lineno}: {why}"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import IntEnum
 from functools import wraps
 from typing import ParamSpec
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from flask import abort, current_app, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
@@ -22,15 +22,22 @@ from davserver.accounts.totp import require_fresh_totp
 from davserver.errors import NotPermitted
 from enroll_web.visit import Visit, services, visit
 
-_PATH = re.compile(r"/|(?:/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+/?")
-"""Paths that one may be led back to. Beginning with two slashes they would name another host. Each character
-can be matched in one way only, so that no text makes the search long."""
+_PATH = re.compile(r"/|(?:/(?:[A-Za-z0-9._~@+-]|%[0-9A-F]{2})+)+/?")
+"""Paths that one may be led back to, as `quote` writes them. Beginning with two slashes they would name
+another host. Each character can be matched in one way only, so that no text makes the search long."""
+
+_MISLEADING = re.compile(r"//|\\|[\x00-\x1f\x7f-\x9f]|/\.{1,2}(?:/|$)")
+"""What must not be in such a path once it is decoded, whoever does that on the way: another host, the end of
+a line, a way upwards."""
 
 _QUERY = re.compile(r"[A-Za-z0-9_.~%+&=-]*")
 """What `urlencode` makes of anything; no slash and no colon, so that there is no other address in it."""
 
-MAX_ADDRESS_CHARS = 400
-"""Longer ones are none of ours."""
+MAX_PATH_CHARS = 2000
+"""Longer paths are none of ours, or not worth it: a letter of a name may take nine of them."""
+
+MAX_QUERY_CHARS = 400
+"""The same for what stands behind the question mark."""
 
 RETURNABLE = frozenset(
     {
@@ -106,17 +113,30 @@ def landing(somebody: Visit) -> str:
 
 def safe_next(text: str | None) -> str | None:
     """`text`, if it is the address of one of our pages that can be shown at any time; else None."""
-    if not text or len(text) > MAX_ADDRESS_CHARS:
+    path, _, query = (text or "").partition("?")
+    if len(query) > MAX_QUERY_CHARS or not _QUERY.fullmatch(query):
         return None
-    path, _, query = text.partition("?")
-    if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
-        return None
-    try:
-        endpoint, _ = current_app.url_map.bind("").match(path, method="GET")
-    except (HTTPException, RequestRedirect):
-        return None
+    endpoint = endpoint_at(path)
     may_ask = not query or endpoint in ASKED_FOR_MORE
     return text if endpoint in RETURNABLE and may_ask else None
+
+
+def endpoint_at(path: str) -> str | None:
+    """The endpoint that a path of an address leads to on this site; None if it may lead to anywhere else.
+
+    Args:
+        path: as `quote` writes it.
+    """
+    if len(path) > MAX_PATH_CHARS or not _PATH.fullmatch(path):
+        return None
+    decoded = unquote(path)
+    if _MISLEADING.search(decoded):
+        return None
+    try:
+        endpoint, _ = current_app.url_map.bind("").match(decoded, method="GET")
+    except (HTTPException, RequestRedirect):
+        return None
+    return str(endpoint)
 
 
 def is_fresh(somebody: Visit) -> bool:
@@ -142,13 +162,15 @@ def _elsewhere(somebody: Visit, level: Level, back: str) -> Response | None:
 def _here() -> str:
     """The address of the page at hand, with what it asks for."""
     query = urlencode(list(request.args.items(multi=True)))
-    return f"{request.path}?{query}" if query and request.endpoint in ASKED_FOR_MORE else request.path
+    path = quote(request.path)
+    return f"{path}?{query}" if query and request.endpoint in ASKED_FOR_MORE else path
 
 
 def _address_of(endpoint: str) -> str:
     """The address of another page about the same."""
     needed = {name for rule in current_app.url_map.iter_rules(endpoint) for name in rule.arguments}
-    return url_for(endpoint, **{name: (request.view_args or {})[name] for name in needed})
+    address = url_for(endpoint, **{name: (request.view_args or {})[name] for name in needed})
+    return quote(unquote(address))  # `url_for` leaves some characters as they are
 
 
 def fresh_for() -> timedelta:

@@ -275,6 +275,9 @@ def noted(blocks: Iterable[bytes], audit: AuditSink, client: str) -> Iterator[by
     """The same blocks; what goes wrong when it is too late for a page is noted as if there were one."""
     try:
         yield from blocks
+    except ours.PathError as error:  # nothing that somebody has typed: see `vault/export.py`
+        get_logger("sealdav.site").warning("an answer broke off", reason=str(error))
+        raise
     except DavserverError as error:
         note(error, audit, client)
         raise

@@ -6,7 +6,7 @@ Used by `pages/files*.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
@@ -126,6 +126,21 @@ def ticked() -> list[NodeId]:
     """The entries that the form at hand names, each once; whatever is no id is none."""
     given = dict.fromkeys(request.form.getlist("id")[:MAX_TICKED])
     return [node_id for node_id in map(id_of, given) if node_id is not None]
+
+
+def still_there(
+    opened: Vault, place: VaultPath, ids: Collection[NodeId], outcome: Outcome
+) -> tuple[Node, ...]:
+    """What was ticked in a folder and is in it; of what is not any more, the outcome is told.
+
+    Raises:
+        NotFound, WrongKind: there is no such folder (any more).
+    """
+    chosen = opened.choose(place, ids)
+    for _ in range(chosen.gone):
+        gone = VersionConflict("it was moved or replaced by somebody else in between")
+        outcome.refuse(gettext("One of them"), gone, gettext("It was moved or deleted meanwhile."))
+    return chosen.nodes
 
 
 def id_of(text: str) -> NodeId | None:

@@ -22,7 +22,7 @@ SIGNS = {
     Sign.READ: marked("read a file"),
     Sign.KEPT_TIMES: marked("kept times"),
 }
-"""What a device has done, in the order in which it mostly does so."""
+"""What a device has done, in the order in which it mostly does so. That its clock is right is not shown."""
 
 TROUBLES = {
     Trouble.WRONG_SECRET: (
@@ -90,8 +90,15 @@ TROUBLES = {
     Trouble.CLOCK: (
         marked("A clock seems to be wrong"),
         marked(
-            "Nothing was refused. The device's clock is minutes away from this server's, or a file that it "
-            "wrote bears a time of more than a day from now. Set the device's clock."
+            "Nothing was refused. The device's clock is minutes away from this server's. Set the device's "
+            "clock."
+        ),
+    ),
+    Trouble.FILE_TIME: (
+        marked("It wrote a file of the future"),
+        marked(
+            "Nothing was refused. The file bears a time of more than a day from now. Perhaps the device's "
+            "clock is wrong, or that of the camera that made the file."
         ),
     ),
 }
@@ -185,11 +192,15 @@ def troubles(health: Health, name: str, address: str) -> list[ShownTrouble]:
 
 
 def status(health: Health) -> str:
-    """What the device has done, as a sentence for whoever watches."""
-    done = _done(health)
-    if done:
-        return gettext("This device has: %(done)s.", done=done)
-    return gettext("Nothing has come from this device yet.")
+    """What the device has done, and the last trouble if it is out of it, for whoever watches."""
+    done, over = _done(health), card(health).over
+    if not done:
+        return gettext("Nothing has come from this device yet.")
+    said = gettext("This device has: %(done)s.", done=done)
+    if over is None:
+        return said
+    past = gettext("It was in trouble, and is not any more: %(title)s, %(at)s.", title=over.title, at=over.at)
+    return f"{said} {past}"
 
 
 def _done(health: Health) -> str:

@@ -12,14 +12,19 @@ from enum import Enum
 from flask import make_response
 from werkzeug.wrappers import Response
 
-from davserver.model import Node
+from davserver.errors import IntegrityError
+from davserver.model import Content, Node
 from davserver.sending.file import Fields
 from davserver.sending.media import content_type
 from davserver.vault.service import Vault
-from enroll_web import security, still_pdf
+from enroll_web import errors, security, still_pdf
+from enroll_web.visit import client, services, visit
 
 SHOWN_TEXT_BYTES = 64 * 1024
 """How much of a text is on the page; the rest is behind a link."""
+
+REMEMBERED = 10_000
+"""PDFs of which it is remembered whether they are shown: viewers ask for one part after the other."""
 
 PICTURES = {
     "avif": "image/avif",
@@ -153,31 +158,35 @@ def kind_of(name: str) -> Kind:
     return Kind.TEXT if is_text else Kind.NOTHING
 
 
+_still: dict[Content, bool] = {}
+"""What was found out of contents; they never change."""
+
+
 def is_shown(opened: Vault, node: Node) -> bool:
-    """Whether a file is shown at all; a PDF is read for that.
+    """Whether a file is shown at all; a PDF is read for that, when it is the account's turn.
 
     Raises:
+        TooBusy: it is not; see `Visit.take_turn`.
         CorruptRow, CorruptBlob: it was altered.
     """
     kind = kind_of(node.name)
-    if kind is Kind.PAPER:
-        return 0 < node.size <= still_pdf.MAX_BYTES and still_pdf.is_still(_content(opened, node, node.size))
-    return kind is not Kind.NOTHING
+    return _is_still(opened, node) if kind is Kind.PAPER else kind is not Kind.NOTHING
 
 
 def looked_at(opened: Vault, node: Node) -> dict[str, object]:
-    """What `file_preview.html` shows of a file.
+    """What `file_preview.html` shows of a file: if it was altered that it was, so that its page is there.
 
     Raises:
-        CorruptRow, CorruptBlob: it was altered.
+        TooBusy: see `is_shown`.
     """
     kind = kind_of(node.name)
-    return {
-        "kind": kind.value,
-        "is_shown": is_shown(opened, node),
-        "text": beginning(opened, node) if kind is Kind.TEXT else "",
-        "cut": node.size > SHOWN_TEXT_BYTES,
-    }
+    looked = {"kind": kind.value, "is_altered": False, "cut": node.size > SHOWN_TEXT_BYTES}
+    try:
+        text = beginning(opened, node) if kind is Kind.TEXT else ""
+        return {**looked, "is_shown": is_shown(opened, node), "text": text}
+    except IntegrityError as error:
+        errors.note(error, services().audit, client())
+        return {**looked, "is_altered": True}
 
 
 def page_about(name: str, page: str) -> Response:
@@ -207,6 +216,20 @@ def beginning(opened: Vault, node: Node) -> str:
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return start.decode("utf-16", "replace")
     return start.decode("utf-8-sig", "replace")
+
+
+def _is_still(opened: Vault, node: Node) -> bool:
+    """Whether a PDF is shown; a look takes memory and time, and one account must not take all of that."""
+    if node.content is None or not 0 < node.size <= still_pdf.MAX_BYTES:
+        return False
+    found = _still.get(node.content)
+    if found is None:
+        visit().take_turn()
+        found = still_pdf.is_still(_content(opened, node, node.size))
+        if len(_still) >= REMEMBERED:
+            _still.clear()
+        _still[node.content] = found
+    return found
 
 
 def _content(opened: Vault, node: Node, length: int) -> bytes:

@@ -33,7 +33,13 @@ READ_AS_IT_ARRIVES = frozenset({"files_upload.upload"})
 OF_SCRIPTS = frozenset({"uploads"})
 """Blueprints that scripts of our pages call, with the token in the head; their bodies are no forms."""
 
-AFTER_TURN = frozenset({"files_sending.several", "my_data.download", "trash.empty"})
+AFTER_TURN = frozenset(
+    {
+        *("files_sending.several", "my_data.download"),
+        *("files_moving.move", "files_moving.copy", "files_deleting.delete", "files_deleting.undelete"),
+        *("trash.restore", "trash.purge", "trash.empty", "versions.purge_all"),
+    }
+)
 """Endpoints whose work is long and whose form is read when it is the account's turn: a request whose form was
 read cannot wait for that any more."""
 

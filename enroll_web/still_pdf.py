@@ -1,143 +1,186 @@
 """Whether a PDF is a paper and nothing more: no script, no form that is sent, nothing that happens by itself.
 
 Browsers show a PDF in a viewer of their own, and that runs what is in it, whatever the server says (Chromium
-does so in spite of `sandbox`). So a PDF is shown only if a look through all of it finds nothing that could
-run. Whatever cannot be looked through is not shown: what is encrypted, or packed in an unusual way. The site
-itself does not depend on it: its cookie and its pages are out of the reach of a viewer. Pure; used by
-`previews.py`.
+does so in spite of `sandbox`). So a PDF is shown only if all of it was understood and nothing in it could
+run. It is read from front to back, by rules that leave viewers no choice:
+
+- Every object and every trailer that a viewer could find anywhere in the file, be it in a comment, a text or
+  the contents of a picture, is one that was read here, from the same place on.
+- Streams that hold objects are packed as programs pack them, and every place that they give for an object is
+  one where an object was read.
+- No name in any of them is one that something runs by, and nothing is encrypted.
+
+Whatever is otherwise is not shown. The site itself does not depend on it: its cookie and its pages are out of
+the reach of a viewer. Pure; used by `previews.py`.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+
+from enroll_web.pdf_values import OBJECTS, Values, shows_a_place
+from enroll_web.pdf_words import END, REFERENCE, SPACE, WHITE, Unclear, compiled, require
 
 MAX_BYTES = 16 * 1024 * 1024
 """Longest PDF that is looked through, and so shown."""
 
+MAX_OUTSIDE_BYTES = 8 * 1024 * 1024
+"""How much of it may be outside of streams."""
+
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
-"""How much may be packed in it."""
+"""How much may be packed in all streams that hold objects."""
 
-MAX_STREAMS = 20_000
-"""Streams that are looked at."""
+MAX_TABLE_BYTES = 2 * 1024 * 1024
+"""How much such a stream may hold before its objects: their numbers and places."""
 
-MAX_DICTIONARY_BYTES = 64 * 1024
-"""Longest description of a stream."""
+MAX_WORDS = 2_000_000
+"""Words that are read, packed ones included; a million takes about a second."""
 
-MIN_PACKED_BYTES = 2
-"""By so many bytes it is known that data was packed (RFC 1950, 2.2)."""
+FLATE = frozenset({b"/FlateDecode", b"[/FlateDecode]"})
+"""How programs pack objects (7.4.4), without white space."""
 
-ACTIVE = (
-    *(
-        "JavaScript",
-        "JS",
-        "XFA",
-        "AA",
-        "Launch",
-        "SubmitForm",
-        "ImportData",
-        "GoToE",
-        "RichMedia",
-        "Rendition",
-    ),
-    *("Movie", "3D", "Encrypt"),
+UNUSUAL = frozenset({b"/DP", b"/F", b"/FFilter", b"/FDecodeParms"})
+"""Other ways to say how a stream is packed, or that it is elsewhere (7.3.8.2)."""
+
+_HEADER = compiled(rf"%PDF-[12]\.[0-9](?={SPACE})")
+_BETWEEN = compiled(
+    rf"(?:{SPACE}++|%[^\r\n]*+|startxref{SPACE}++[0-9]++{END}|xref(?={SPACE})(?:[0-9nf]|{SPACE})*+)++"
 )
-"""Names (ISO 32000-1, 12.6) without which nothing runs, is sent or is started; and what hides them all."""
+"""Comments, and tables of where objects are: wherever they lead, an object that is there was read."""
+_OBJECT = compiled(rf"([0-9]{{1,8}}){SPACE}++[0-9]{{1,5}}{SPACE}++obj{END}")
+_END_OF_OBJECT = compiled(rf"{SPACE}*+endobj{END}")
+_STREAM = compiled(rf"{SPACE}*+stream\r?\n")
+_END_OF_STREAM = compiled(rf"{SPACE}{{0,2}}+endstream{SPACE}++endobj{END}")
+_TRAILER = compiled(rf"trailer(?={SPACE}*+<<)")
+_SPACE = compiled(rf"{SPACE}*+")
+_NUMBER = compiled(r"[0-9]{1,10}")
+_REFERENCE = compiled(REFERENCE)
+_TABLE = compiled(rf"(?:{SPACE}*+[0-9]{{1,10}}{SPACE}++[0-9]{{1,10}}(?={SPACE}|\Z))*+{SPACE}*+")
+_PARAMETERS = compiled(r"<<(?:/(?:Predictor|Columns|Colors|BitsPerComponent)[0-9]++)*+>>")
 
-
-def _named(*names: str) -> str:
-    """Matches a name in any of its spellings: each character as itself, or as # and two digits (7.3.5)."""
-    spelled = ("".join(_either(character) for character in name) for name in names)
-    return rf"/(?:{'|'.join(spelled)})(?=[\x00\t\n\x0c\r ()<>\[\]{{}}/%]|\Z)"
-
-
-def _either(character: str) -> str:
-    digits = f"{ord(character):02x}"
-    return f"(?:{re.escape(character)}|#{''.join(f'[{digit}{digit.upper()}]' for digit in digits)})"
-
-
-def _compiled(pattern: str) -> re.Pattern[bytes]:
-    return re.compile(pattern.encode("latin-1"), re.DOTALL)
-
-
-_ACTIVE = _compiled(_named(*ACTIVE))
-_OPENING = _compiled(_named("OpenAction") + r"(?!\s*\[)")
-"""What is done when it is opened, unless that is to show a place in it."""
-_HEADER = re.compile(rb"%PDF-[^\r\n]{1,10}[\r\n]+(?:%[\x80-\xff]+[\r\n]+)?")
-_STREAM = re.compile(rb"(?<!end)stream[^\r\n]*(?:\r\n|\n|\r)")
-_PACKED = _compiled(_named("ObjStm", "First"))
-"""What only streams have that hold other objects (7.5.7)."""
-_FILTER = _compiled(_named("Filter"))
-_UNUSUAL = _compiled(_named("DecodeParms", "DP", "F", "FFilter", "FDecodeParms") + "|#")
-_FLATE = re.compile(rb"/Filter\s*(?:/FlateDecode\b|\[\s*/FlateDecode\s*\])")
+_ANY_OBJECT = compiled(r"obj(?<=[0-9\x00\t\n\x0c\r \x80\xff]obj)(?=[\x00\t\n\x0c\r \x80\xff()<>\[\]{}/%]|\Z)")
+_ANY_TRAILER = compiled(r"trailer[\x00\t\n\x0c\r \x80\xff]*+(?:<<|%)")
+"""Wherever some viewer could see one; there are some to which two more bytes are white space."""
 
 
 def is_still(data: bytes) -> bool:
     """Whether nothing in a PDF could run."""
-    header = _HEADER.match(data)
-    if header is None or len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES:
         return False
-    left = MAX_INFLATED_BYTES
-    for text in _texts(data, header.end()):
-        if text is None or _ACTIVE.search(text) or _OPENING.search(text):
-            return False
-        left -= len(text)
-        if left < 0:
-            return False
+    try:
+        _Look(data).through()
+    except Unclear:
+        return False
     return True
 
 
-def _texts(data: bytes, start: int) -> Iterator[bytes | None]:
-    """The whole, and what is packed in it; None for what cannot be looked through.
+class _Look:
+    """One look through a PDF. Everything in it raises `Unclear` if that is not to be shown."""
 
-    Whatever can be inflated is looked at, not only what says that it holds objects: what a stream says of
-    itself can be written so that viewers read it in another way than we do.
-    """
-    yield data
-    for count, found in enumerate(_STREAM.finditer(data), 1):
-        described = _described(data, start, found.start())
-        if described is None or _is_strange(described) or count > MAX_STREAMS:
-            yield None
-        else:
-            yield from _inflated(data, found.end(), must=_holds_packed_objects(described))
+    def __init__(self, data: bytes) -> None:
+        self._values = Values(data, MAX_WORDS)
+        self._inflatable = MAX_INFLATED_BYTES
+        self._in_streams = 0
+        self._holders = 0  # streams that hold objects
+        self._doing = set[int]()  # objects that do more than to show a place, by number
+
+    def through(self) -> None:
+        """All of it."""
+        values, objects, trailers = self._values, 0, 0
+        require(that=values.take(_HEADER) is not None)
+        while not values.at_end:
+            if found := values.take(_OBJECT):
+                self._object(int(found[1]))
+                objects += 1
+            elif values.take(_TRAILER):
+                values.entries()
+                trailers += 1
+            else:
+                require(that=values.take(_BETWEEN) is not None)
+            require(that=values.at - self._in_streams <= MAX_OUTSIDE_BYTES)
+        require(that=objects == _count(_ANY_OBJECT, values.data))
+        require(that=trailers == _count(_ANY_TRAILER, values.data))
+        require(that=values.holders == self._holders and not values.opened & self._doing)
+
+    def _object(self, number: int) -> None:
+        """From behind its number to its end (7.3.10)."""
+        values = self._values
+        start = values.at
+        described = values.entries()
+        if described is None:
+            values.value()
+        if not shows_a_place(values.data[start : values.at].strip(WHITE)):
+            self._doing.add(number)
+        if not values.take(_END_OF_OBJECT):
+            require(that=described is not None and values.take(_STREAM) is not None)
+            self._stream(described or {})
+
+    def _stream(self, described: dict[bytes, bytes]) -> None:
+        """From behind its beginning to the end of the object (7.3.8)."""
+        values = self._values
+        start = values.at
+        values.at = stop = self._stop(described.get(b"/Length", b""))
+        require(that=values.take(_END_OF_STREAM) is not None)
+        self._in_streams += stop - start
+        kind = described.get(b"/Type")
+        if kind == OBJECTS or b"/First" in described:  # there are viewers that do not ask for the type
+            require(that=_is_plain(described) and b"/DecodeParms" not in described)
+            self._packed(described, self._inflated(values.data[start:stop]))
+            self._holders += kind == OBJECTS
+        elif kind == b"/XRef":
+            parameters = described.get(b"/DecodeParms", b"<<>>").translate(None, WHITE)
+            require(that=b"/Filter" not in described or _is_plain(described))
+            require(that=_PARAMETERS.fullmatch(parameters) is not None)
+
+    def _stop(self, length: bytes) -> int:
+        """Where a stream ends; if another object says how long it is, then at the first end that there is.
+
+        It may do so wrongly: objects are packed so that more bytes or fewer make no others of them.
+        """
+        values = self._values
+        if _NUMBER.fullmatch(length):
+            return min(values.at + int(length), len(values.data))
+        stop = values.data.find(b"endstream", values.at)
+        require(that=_REFERENCE.fullmatch(length) is not None and stop >= 0)
+        return stop
+
+    def _inflated(self, packed: bytes) -> bytes:
+        inflating = zlib.decompressobj()
+        try:
+            text = inflating.decompress(packed, self._inflatable + 1)
+        except zlib.error:
+            raise Unclear from None
+        self._inflatable -= len(text)
+        require(that=inflating.eof and not inflating.unused_data.strip(WHITE) and self._inflatable >= 0)
+        return text
+
+    def _packed(self, described: dict[bytes, bytes], text: bytes) -> None:
+        """Objects in a stream: first the number and the place of each, then all of them (7.5.7)."""
+        first, count = (_number(described.get(key, b"0")) for key in (b"/First", b"/N"))
+        require(that=first <= min(len(text), MAX_TABLE_BYTES) and bool(_TABLE.fullmatch(text, 0, first)))
+        table = [int(number) for number in text[:first].split()]
+        values, doing = Values(text, self._values.left), dict[int, bool]()
+        values.at = first
+        while values.take(_SPACE) and not values.at_end:
+            place = values.at - first
+            doing[place] = not shows_a_place(values.value())
+        require(that=len(table) == 2 * count and doing.keys() >= set(table[1::2]))
+        self._doing.update(number for number, at in zip(table[::2], table[1::2], strict=True) if doing[at])
+        self._values.left = values.left
+        self._values.holders += values.holders
+        self._values.opened |= values.opened
 
 
-def _described(data: bytes, start: int, stop: int) -> bytes | None:
-    """What is written of a stream that begins at `stop`; None if that is too long."""
-    low = max(start, stop - MAX_DICTIONARY_BYTES)
-    begins = max(data.rfind(b"endobj", low, stop), data.rfind(b"endstream", low, stop))
-    return None if begins < 0 and low > start else data[max(begins, low) : stop]
+def _is_plain(described: dict[bytes, bytes]) -> bool:
+    """Whether a stream is packed as programs pack objects, and nothing else is said of it."""
+    return described.get(b"/Filter", b"").translate(None, WHITE) in FLATE and not UNUSUAL & described.keys()
 
 
-def _holds_packed_objects(described: bytes) -> bool:
-    return _PACKED.search(described) is not None and _FILTER.search(described) is not None
+def _number(text: bytes) -> int:
+    require(that=_NUMBER.fullmatch(text) is not None)
+    return int(text)
 
 
-def _is_strange(described: bytes) -> bool:
-    """Whether a stream has a comment in its description, or holds objects as no program packs them."""
-    if b"%" in described:
-        return True
-    if not _holds_packed_objects(described):
-        return False
-    usual = _FLATE.search(described) is not None and len(_FILTER.findall(described)) == 1
-    return not usual or _UNUSUAL.search(described) is not None
-
-
-def _inflated(data: bytes, start: int, *, must: bool) -> Iterator[bytes | None]:
-    """What is packed there; None if it is broken or does not end, or if nothing is and it must be."""
-    inflating, stop = zlib.decompressobj(), data.find(b"endstream", start)
-    packed = data[start : max(stop, start)]
-    try:
-        inflating.decompress(packed[:MIN_PACKED_BYTES])
-    except zlib.error:
-        if must:
-            yield None
-        return
-    inflating = zlib.decompressobj()
-    try:
-        text = inflating.decompress(packed, MAX_INFLATED_BYTES)
-    except zlib.error:
-        yield None
-    else:
-        yield text if inflating.eof else None
+def _count(pattern: re.Pattern[bytes], data: bytes) -> int:
+    return sum(1 for _ in pattern.finditer(data))

@@ -17,7 +17,13 @@ from flask_babel import gettext
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from davserver.errors import AuthenticationError, DavserverError, LengthMismatch, NotFound
+from davserver.errors import (
+    AuthenticationError,
+    DavserverError,
+    LengthMismatch,
+    NotFound,
+    VersionConflict,
+)
 from enroll_web.errors import BY_REASON, BY_STATUS, OTHERWISE, answer_to, explained, note
 from enroll_web.visit import services, visit
 
@@ -67,7 +73,8 @@ def again_after(error: DavserverError) -> Again:
     if isinstance(error, NotFound):
         return Again.GONE
     unavailable = answer_to(error).status is HTTPStatus.SERVICE_UNAVAILABLE
-    return Again.LATER if unavailable or isinstance(error, LengthMismatch) else Again.NEVER
+    later = unavailable or isinstance(error, (LengthMismatch, VersionConflict))
+    return Again.LATER if later else Again.NEVER
 
 
 def answers_scripts(pages: Blueprint) -> None:

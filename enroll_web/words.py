@@ -23,21 +23,10 @@ from davserver.model import Scope
 from davserver.texts import marked
 from enroll_web import recorded
 from enroll_web.catalogues import ENGLISH
+from enroll_web.patterns import DAY, HOUR, MINUTE, SECOND
 
 SECONDS_SHOWN = 300
 """An age is told in seconds up to here; beyond it the moment says more."""
-
-# Translators: how a day is written, with the letters of Unicode's date patterns: yyyy, MM, dd.
-DAY = marked("yyyy-MM-dd")
-
-# Translators: a day and a time, as above, with HH and mm.
-MINUTE = marked("yyyy-MM-dd HH:mm")
-
-# Translators: a day and a time to the second, as above, with ss.
-SECOND = marked("yyyy-MM-dd HH:mm:ss")
-
-# Translators: a time of day.
-HOUR = marked("HH:mm")
 
 ACTORS = {
     TERMINAL: marked("a command on the server"),

@@ -16,6 +16,7 @@ from davserver.accounts.totp import FRESH_FOR, require_fresh_totp
 from davserver.audit import AuditEvent, AuditSink
 from davserver.clock import Clock, from_seconds, to_seconds
 from davserver.crypto import tokens
+from davserver.crypto.tokens import AppToken
 from davserver.db.credentials import AppPasswordRow
 from davserver.db.engine import Database, Transaction, Within
 from davserver.errors import CorruptRow, InvalidValue, LimitExceeded, NotFound, NotPermitted, WrongKind
@@ -149,30 +150,8 @@ class AppPasswords:
             NotFound, WrongKind: `root_id` is not a collection of the account.
             CorruptRow: a row was altered.
         """
-        now = self._clock()
-        require_fresh_totp(principal, now, self._policy.fresh_for)
-        if scopes not in principal.scopes or principal.root_id != ROOT_ID:
-            raise NotPermitted("an app password cannot do more than whoever issues it")
-        token = tokens.mint()
-        row = AppPasswordRow(
-            app_id=token.id,
-            account_id=principal.account.id,
-            label=_checked_label(label),
-            scopes=_checked_scopes(scopes).value,
-            root_id=root_id,
-            networks=_checked_networks(networks),
-            verifier=self._keyring.verifier(principal.account.id, token),
-            wrapped_key=None,
-            public_key=None,
-            key_version=principal.account.key_version,
-            created_at=to_seconds(now),
-            expires_at=to_seconds(self._checked_expiry(expires_at, now)),
-            revoked_at=None,
-            version=1,
-            last_used_at=None,
-            last_used_from=None,
-        )
-        row = self._keyring.with_mac(row)
+        token, row = self._new(principal, label, scopes, expires_at, networks)
+        row = self._keyring.with_mac(replace(row, root_id=root_id))
         with self._database.write() as tx:
             self._require_allowed(tx, row)
             _require_collection(tx, row)
@@ -186,6 +165,37 @@ class AppPasswords:
             )
             tx.commit()
         return IssuedAppPassword(token.text(), _app_password(row))
+
+    def judge(
+        self,
+        principal: Principal,
+        label: str,
+        *,
+        scopes: Scope = Scope.FULL,
+        expires_at: datetime | None = None,
+        networks: Collection[Network] = (),
+    ) -> None:
+        """Refuse what `issue` would refuse, but for the collection: for whoever makes that first.
+
+        Raises:
+            NotPermitted, InvalidValue, LimitExceeded, CorruptRow: as `issue`.
+        """
+        _, row = self._new(principal, label, scopes, expires_at, networks)
+        with self._database.read() as tx:
+            self._require_allowed(tx, row)
+
+    def find(self, account: Account, app_id: str) -> AppPassword:
+        """One app password, also if it has expired or was revoked.
+
+        Raises:
+            NotFound: the account never had it.
+            CorruptRow: it was altered.
+        """
+        with self._database.read() as tx:
+            rows = [row for row in tx.credentials.app_passwords(account.id) if row.app_id == app_id]
+        if not rows:
+            raise NotFound("the account has no such app password")
+        return _app_password(self._keyring.checked(rows[0]))
 
     def list(self, account: Account) -> list[AppPassword]:
         """App passwords that were not revoked, oldest first; expired ones are among them.
@@ -236,6 +246,39 @@ class AppPasswords:
             within(tx, account.id)
             tx.commit()
         return len(rows)
+
+    def _new(
+        self,
+        principal: Principal,
+        label: str,
+        scopes: Scope,
+        expires_at: datetime | None,
+        networks: Collection[Network],
+    ) -> tuple[AppToken, AppPasswordRow]:
+        """What was asked for, for the whole vault, as far as it can be judged without the database."""
+        now = self._clock()
+        require_fresh_totp(principal, now, self._policy.fresh_for)
+        if scopes not in principal.scopes or principal.root_id != ROOT_ID:
+            raise NotPermitted("an app password cannot do more than whoever issues it")
+        token = tokens.mint()
+        return token, AppPasswordRow(
+            app_id=token.id,
+            account_id=principal.account.id,
+            label=_checked_label(label),
+            scopes=_checked_scopes(scopes).value,
+            root_id=ROOT_ID,
+            networks=_checked_networks(networks),
+            verifier=self._keyring.verifier(principal.account.id, token),
+            wrapped_key=None,
+            public_key=None,
+            key_version=principal.account.key_version,
+            created_at=to_seconds(now),
+            expires_at=to_seconds(self._checked_expiry(expires_at, now)),
+            revoked_at=None,
+            version=1,
+            last_used_at=None,
+            last_used_from=None,
+        )
 
     def _is_live(self, row: AppPasswordRow) -> bool:
         """Whether there is something to revoke; a row that was altered is not believed to be revoked."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from davserver.accounts.programs import IN_TERMINAL, quoting
 from davserver.accounts.programs.base import Drive, File, Program, Step
-from davserver.crypto.certificates import is_self_signed
+from davserver.crypto.certificates import covers, is_self_signed
 from davserver.texts import marked
 
 NEEDS_HTTPS = (
@@ -51,9 +52,11 @@ class Connecting:
 
     Attributes:
         certificate: this server's own TLS certificate; "" if it has none.
+        public_url: what clients call this server; "": what it listens on.
     """
 
     certificate: str = ""
+    public_url: str = ""
 
     def ways(self, url: str, username: str, token: str) -> list[Way]:
         """By rclone always, by the others only over https: they refuse plain http, or should."""
@@ -63,8 +66,13 @@ class Connecting:
 
     @staticmethod
     def reach(url: str) -> str:
-        """A command that tells, on every system, whether the drive is reached and the server trusted."""
+        """A command that tells, on Linux and macOS, whether the drive is reached and the server trusted."""
         return f"curl -I {quoting.windows(Drive.address(url))}"
+
+    @staticmethod
+    def reach_from_windows(url: str) -> str:
+        """The same for Windows, whose PowerShell takes `curl` for a command of its own."""
+        return f"curl.exe -I {quoting.windows(Drive.address(url))}"
 
     @staticmethod
     def trust(drive: Drive) -> list[Step]:
@@ -84,13 +92,18 @@ class Connecting:
         return Drive(url, username, token, path, pem)
 
     def _certificate_to_trust(self) -> tuple[str, bytes]:
-        """Where our own certificate is, and what it is, if nobody else vouches for it."""
+        """Where our own certificate is, and what it is, if clients see it and nobody else vouches for it.
+
+        One that is not for the host that they ask for is seen by a proxy only, which has one of its own.
+        """
         if not self.certificate:
             return "", b""
         path = Path(self.certificate).absolute()
         try:
             pem = path.read_bytes()
-            return (str(path), pem) if is_self_signed(pem) else ("", b"")
+            host = urlsplit(self.public_url).hostname
+            seen = host is None or covers(pem, host)
+            return (str(path), pem) if seen and is_self_signed(pem) else ("", b"")
         except (OSError, ValueError):
             return "", b""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from davserver.clock import from_seconds
 from davserver.db.engine import Database
@@ -32,6 +33,8 @@ class Sign(StrEnum):
     WROTE = "wrote"
     KEPT_TIMES = "kept-times"
     """It gave a file a time of its own, and that was kept."""
+    CLOCK_RIGHT = "clock-right"
+    """It told the time, and that is ours."""
 
 
 class Trouble(StrEnum):
@@ -59,7 +62,9 @@ class Trouble(StrEnum):
     READ_ONLY = "read-only"
     NO_DELETE = "no-delete"
     CLOCK = "clock"
-    """Nothing was refused: its clock, or the time of a file that it wrote, is far from ours."""
+    """Nothing was refused: its clock is far from ours."""
+    FILE_TIME = "file-time"
+    """Nothing was refused: a file that it wrote is of the future."""
 
 
 ENDS: Mapping[Trouble, frozenset[Sign]] = MappingProxyType(
@@ -77,10 +82,15 @@ ENDS: Mapping[Trouble, frozenset[Sign]] = MappingProxyType(
         Trouble.NO_ROOM: frozenset({Sign.WROTE}),
         Trouble.READ_ONLY: frozenset({Sign.WROTE}),
         Trouble.NO_DELETE: frozenset(),
-        Trouble.CLOCK: frozenset({Sign.KEPT_TIMES}),
+        Trouble.CLOCK: frozenset({Sign.CLOCK_RIGHT}),
+        Trouble.FILE_TIME: frozenset({Sign.KEPT_TIMES}),
     }
 )
 """What a device does that was in such trouble, once it is out of it."""
+
+OF_ONE_FILE = frozenset({Trouble.NO_ROOM, Trouble.FILE_TIME})
+"""What may go wrong with one file and well with another in the same second: only a later one says that it is
+over. Finder and Windows write an empty file first, and that fits on a full drive."""
 
 _SEVERITY = {trouble: place for place, trouble in enumerate(Trouble)}
 
@@ -91,6 +101,10 @@ class Seen:
 
     first: datetime
     last: datetime
+
+    def words(self) -> dict[str, str]:
+        """Both, in ISO 8601."""
+        return {"first": self.first.isoformat(), "last": self.last.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +129,29 @@ class Health:
         """The latest one, whether or not it is over."""
         return min(self.troubles, key=self._rank, default=None)
 
-    def words(self) -> dict[str, dict[str, str]]:
-        """Everything, as JSON can say it: when each thing was seen last; times in ISO 8601."""
+    def words(self) -> dict[str, dict[str, Any]]:
+        """Everything, as JSON can say it; times in ISO 8601.
+
+        Under `done` and `troubles` is when each thing was seen last, and of the troubles only those that it
+        is in; under `noted` all that is known.
+        """
         return {
             "done": {sign.value: seen.last.isoformat() for sign, seen in self.signs.items()},
             "troubles": {one.value: self.troubles[one].last.isoformat() for one in self.standing},
+            "noted": {
+                **{sign.value: seen.words() for sign, seen in self.signs.items()},
+                **{
+                    one.value: {**seen.words(), "stands": not self.is_over(one)}
+                    for one, seen in self.troubles.items()
+                },
+            },
         }
 
     def is_over(self, trouble: Trouble) -> bool:
         """Whether the device has done since what it could not do then."""
         last = self.troubles[trouble].last
-        return any(sign in self.signs and self.signs[sign].last >= last for sign in ENDS[trouble])
+        ends = [self.signs[sign].last for sign in ENDS[trouble] if sign in self.signs]
+        return any(end > last or (end == last and trouble not in OF_ONE_FILE) for end in ends)
 
     def _rank(self, trouble: Trouble) -> tuple[float, int]:
         return -self.troubles[trouble].last.timestamp(), _SEVERITY[trouble]

@@ -1,9 +1,10 @@
 """Notes of how devices are, taken off the request's path: what each has done, and what it was refused for.
 
 It must never slow a request down nor refuse one: a note that cannot be kept is lost. The first of a kind is
-written at once, so that somebody who watches a device sees it; later ones at most once a minute, and all of a
-process together at most once a second. So whoever tries made-up secrets against a known id causes one write a
-minute. Called by the authenticators and the WebDAV door; `bootstrap` closes it.
+written at once, so that somebody who watches a device sees it; later ones at most once a minute, unless a
+trouble has begun or ended, and all of a process together at most once a second. So whoever tries made-up
+secrets against a known id causes one write a minute. Called by the authenticators and the WebDAV door;
+`bootstrap` closes it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,18 @@ Note = tuple[AccountId, str, Sign | Trouble]
 """Whose device, its id or `TOKENS`, and what there is to note of it."""
 
 
+def noted_at_once_after(what: Sign | Trouble) -> frozenset[Sign | Trouble]:
+    """What ends a trouble, and after that the trouble itself: so nothing that is shown is a minute old.
+
+    What ends with a connection can be caused by a stranger: it keeps its minute, and so does its end.
+    """
+    if isinstance(what, Trouble):
+        return ENDS[what]
+    if what is Sign.CONNECTED:
+        return frozenset()
+    return frozenset(trouble for trouble, ends in ENDS.items() if what in ends)
+
+
 class HealthNotes(Protocol):
     """Where it is noted how devices are."""
 
@@ -42,7 +55,7 @@ class HealthNotes(Protocol):
         """Keep a note of the moment `now` (Unix seconds); returns at once and never raises.
 
         Returns:
-            Whether it is kept; else the same was noted of the device within the last minute, or nothing fits.
+            Whether it is kept; else the same was noted of the device a moment ago, or nothing fits.
         """
         ...
 
@@ -106,19 +119,12 @@ class BackgroundHealth:
                 return False
             if len(self._noted) >= REMEMBERED:
                 self._noted.clear()
-            self._waiting[note] = self._noted[note] = now
-            if isinstance(what, Trouble):
-                self._await_end(account_id, device, what)
+            self._noted[note] = now
+            self._waiting[note] = max(now, self._waiting.get(note, now))
+            for other in noted_at_once_after(what):
+                self._noted.pop((account_id, device, other), None)
             self._changed.notify()
         return True
-
-    def _await_end(self, account_id: AccountId, device: str, trouble: Trouble) -> None:
-        """What ends a trouble is noted at once when it comes, so that nobody is told of it for longer.
-
-        Troubles are noted once a minute, whoever causes them, so what ends them is not noted more often.
-        """
-        for sign in ENDS[trouble]:
-            self._noted.pop((account_id, device, sign), None)
 
     def close(self) -> None:
         """Write what is waiting and end the thread."""

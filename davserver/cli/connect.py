@@ -25,7 +25,7 @@ def show_issued(console: Console, settings: Settings, username: str, issued: Iss
     base = server.public_url or base_url(server.host, server.port, tls=bool(server.tls_certificate))
     url = f"{base}/dav/"
     expires = issued.app_password.expires_at
-    connecting = Connecting(server.tls_certificate)
+    connecting = Connecting(server.tls_certificate, server.public_url)
     ways = connecting.ways(url, username, issued.token)
     trust = connecting.trust(connecting.drive(url, username, issued.token))
     shown = "\n\n".join([*(one.shown for one in trust), *map(_shown, ways)])

@@ -6,7 +6,7 @@ file, nor the names of any. Its owner gets back here what the site would give ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -18,10 +18,10 @@ from davserver.cli.enrol import prove, sign_in
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
 from davserver.clock import SECOND_NS, from_seconds
-from davserver.errors import NotFound
+from davserver.errors import CorruptRow, NotFound
 from davserver.model import ID_BYTES, FileVersion, NodeId, TrashEntry
 from davserver.vault.history import TRASH_PAGE
-from davserver.vault.paths import VaultPath
+from davserver.vault.paths import VaultPath, lookup_form
 from davserver.vault.service import Vault
 
 Place = Annotated[str, typer.Argument(metavar="PATH", help="The file, like /letters/draft.odt.")]
@@ -55,7 +55,7 @@ def list_trash(
     """List what is in the trash, the latest first."""
     console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
     with _opened(context, name, console) as vault:
-        for entry in _entries(vault):
+        for entry in _entries(vault, console):
             where = _where(entry) + "/" * entry.node.is_collection
             console.result(
                 {
@@ -84,7 +84,7 @@ def restore_from_trash(  # noqa: PLR0913, PLR0917 - typer wants it like this
     console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
     target = None if to is None else VaultPath.parse(to)
     with _opened(context, name, console) as vault:
-        restored = vault.restore(_chosen(vault, what), target)
+        restored = vault.restore(_chosen(vault, console, what), target)
         console.result(
             {"id": restored.node.id.hex(), "path": str(restored.path)}, f"{restored.path} is there again"
         )
@@ -107,31 +107,39 @@ def purge_from_trash(  # noqa: PLR0913, PLR0917 - typer wants it like this
         if what is None:
             gone = vault.empty_trash()
             count, freed = gone.count, gone.bytes
+            _tell_altered(console, gone.altered)
         else:
-            count, freed = 1, vault.purge(_chosen(vault, what))
+            count, freed = 1, vault.purge(_chosen(vault, console, what))
         _tell_gone(console, count, freed)
 
 
-def _entries(vault: Vault) -> Iterator[TrashEntry]:
-    after = None
+def _entries(vault: Vault, console: Console) -> Iterator[TrashEntry]:
+    """All of them that open; in the end it is told how many do not."""
+    after, altered = None, list[CorruptRow]()
     while True:
-        page = vault.trash(after=after)
+        page = vault.trash(after=after, altered=altered.append)
         yield from page
         if len(page) < TRASH_PAGE:
-            return
+            break
         after = page[-1].position
+    _tell_altered(console, len(altered))
 
 
-def _chosen(vault: Vault, what: str) -> NodeId:
-    """The entry that is meant: by its id, or the latest that was at a path."""
+def _chosen(vault: Vault, console: Console, what: str) -> NodeId:
+    """The entry that is meant: by its id, or the latest that was at a path, as `trash list` shows that."""
     node_id = _id(what)
     if node_id is not None:
         return node_id
-    path = VaultPath.parse(what)
-    for entry in _entries(vault):
-        if entry.path == path.parts:
-            return entry.id
-    raise NotFound("nothing in the trash was there: see `sealdav trash list`")
+    wanted = _as_found(VaultPath.parse(what.removesuffix("/")).parts)
+    found = [entry for entry in _entries(vault, console) if entry.path and _as_found(entry.path) == wanted]
+    if not found:
+        raise NotFound("nothing in the trash was there: see `sealdav trash list`")
+    return max(found, key=lambda entry: entry.deleted_ns).id
+
+
+def _as_found(names: Iterable[str]) -> tuple[str, ...]:
+    """Names however they are spelled: a Mac types others than most devices store."""
+    return tuple(map(lookup_form, names))
 
 
 def _where(entry: TrashEntry) -> str:
@@ -221,6 +229,12 @@ def _missing() -> NodeId:
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────
 def _tell_gone(console: Console, count: int, freed: int) -> None:
     console.result({"removed": count, "bytes": freed}, f"removed {count}, {_size(freed)} are free")
+
+
+def _tell_altered(console: Console, count: int) -> None:
+    """Nobody can say what they are; nothing removes them."""
+    if count:
+        console.note(f"left out, since the database was altered: {count}; `sealdav verify` names them")
 
 
 def _id(text: str) -> NodeId | None:

@@ -272,7 +272,9 @@ def _aside(baton: Baton, site: WsgiApp) -> WsgiApp:
 
 
 def _load_site() -> Callable[[Services], WsgiApp]:
-    """What makes the site; a DAV-only server never loads it."""
+    """What makes the site, its texts read; a DAV-only server never loads it."""
     from enroll_web.app import create_app  # noqa: PLC0415
+    from enroll_web.catalogues import our_catalogues  # noqa: PLC0415
 
+    our_catalogues()
     return create_app

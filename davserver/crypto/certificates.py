@@ -82,6 +82,34 @@ def fingerprint(certificate: bytes) -> str:
     return x509.load_pem_x509_certificate(certificate).fingerprint(SHA256()).hex(":").upper()
 
 
+def covers(certificate: bytes, host: str) -> bool:
+    """Whether the first certificate in `certificate` (PEM) is for a host, as clients judge it (RFC 9525, 6).
+
+    Args:
+        certificate: what is looked at.
+        host: a name or an IP address, as in an address of the web without brackets.
+
+    Raises:
+        ValueError: there is none.
+    """
+    extensions = x509.load_pem_x509_certificate(certificate).extensions
+    try:
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    known = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+    known |= {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    return not known.isdisjoint(_names_of(host))
+
+
+def _names_of(host: str) -> tuple[str, ...]:
+    """What a certificate for it may say; `*` stands for the first part of a name."""
+    try:
+        return (str(ip_address(host)),)
+    except ValueError:
+        return host.lower(), f"*.{host.lower().partition('.')[2]}"
+
+
 def is_self_signed(certificate: bytes) -> bool:
     """Whether the first certificate in `certificate` (PEM) names itself as the one who vouches for it.
 

@@ -167,7 +167,7 @@ class DavApp(WsgiDAVApp):
             environ[SCOPE_KEY] = scope
             environ["wsgidav.provider"] = self._provider  # where WsgiDAV's resources look for it
             blocks = self._server(environ, start_response)
-            self._signs.answered(scope)
+            self._signs.answered(scope, blocks)
         except BaseException:
             watch.close()
             raise

@@ -12,10 +12,12 @@ from davserver.accounts.health import TOKENS, Sign, Trouble
 from davserver.accounts.health_notes import HealthNotes
 from davserver.clock import SECOND_NS, to_seconds
 from davserver.dav.quirks import times_of
+from davserver.dav.responses import Blocks
 from davserver.dav.scope import RequestScope
 from davserver.errors import DavserverError, FolderGone, NotPermitted, ParentMissing, QuotaExceeded
 from davserver.model import ROOT_ID, Principal, Scope
 from davserver.sending.conditions import parse_http_date
+from davserver.sending.file import Content
 from davserver.serving.exchange import Environ
 
 CLOCK_LEEWAY = timedelta(minutes=5)
@@ -27,8 +29,9 @@ FUTURE_LEEWAY = timedelta(days=1)
 _GIVES_TIME = frozenset({"PUT", "COPY", "MOVE", "MKCOL"})
 """Methods that take X-OC-Mtime; where they succeed, it was kept."""
 
-_INTO_FOLDER = frozenset({"PUT", "MKCOL", "LOCK"})
-"""Methods whose target is what has no parent where there is none; for COPY and MOVE it is the Destination."""
+_INTO_FOLDER = frozenset({"PUT", "LOCK"})
+"""Methods whose target is what has no parent where there is none; for COPY and MOVE it is the Destination.
+MKCOL is none of them: rclone tries the deepest folder first, and then makes those above it."""
 
 
 class Signs:
@@ -44,14 +47,15 @@ class Signs:
     def connected(self, principal: Principal, environ: Environ) -> None:
         """The credential was right. The client's clock is looked at as often as that is noted."""
         is_new = self._note(principal, Sign.CONNECTED)
-        if is_new and "HTTP_DATE" in environ and _is_off(environ["HTTP_DATE"], _now(principal)):
-            self._note(principal, Trouble.CLOCK)
+        told = parse_http_date(environ["HTTP_DATE"]) if is_new and "HTTP_DATE" in environ else None
+        if told is not None:
+            self._note(principal, Trouble.CLOCK if _is_off(told, _now(principal)) else Sign.CLOCK_RIGHT)
 
-    def answered(self, scope: RequestScope) -> None:
-        """The request was done."""
+    def answered(self, scope: RequestScope, answer: Blocks) -> None:
+        """The request was done. Reading is getting bytes of a file: no page, and not that nothing is new."""
         principal, environ = scope.vault.principal, scope.environ
         method = environ["REQUEST_METHOD"]
-        if method == "GET":
+        if isinstance(answer, Content):
             self._note(principal, Sign.READ)
         elif method == "PUT":
             self._note(principal, Sign.WROTE)
@@ -70,7 +74,7 @@ class Signs:
         if given_ns is None:
             return
         ahead = given_ns // SECOND_NS - _now(principal)
-        self._note(principal, Trouble.CLOCK if ahead > FUTURE_LEEWAY.total_seconds() else Sign.KEPT_TIMES)
+        self._note(principal, Trouble.FILE_TIME if ahead > FUTURE_LEEWAY.total_seconds() else Sign.KEPT_TIMES)
 
     def _note(self, principal: Principal, what: Sign | Trouble) -> bool:
         device = principal.credential_id or TOKENS
@@ -102,10 +106,9 @@ def _given_ns(scope: RequestScope) -> int | None:
     return times_of(scope.environ).modified_ns if scope.patched_ns is None else scope.patched_ns
 
 
-def _is_off(date: str, now: int) -> bool:
+def _is_off(told: int, now: int) -> bool:
     """Whether a client's Date (RFC 9110, 6.6.1) is far from ours; few send one."""
-    told = parse_http_date(date)
-    return told is not None and abs(told - now) > CLOCK_LEEWAY.total_seconds()
+    return abs(told - now) > CLOCK_LEEWAY.total_seconds()
 
 
 def _now(principal: Principal) -> int:

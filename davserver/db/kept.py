@@ -23,6 +23,9 @@ from davserver.model import TRASH_ID, AccountId, AccountState, KeptKind, NodeId,
 LATEST = 2**63 - 1
 """No moment is later."""
 
+BEFORE_ALL: Position = (-(2**63), NodeId(b""))
+"""Nothing comes before it."""
+
 
 class KeptRow(NamedTuple):
     """One row of the table `kept`.
@@ -39,6 +42,16 @@ class KeptRow(NamedTuple):
     kind: int
     kept_at: int
     bytes: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its numbers are some: SQLite would keep anything there."""
+        return all(isinstance(one, int) for one in (self.kind, self.kept_at, self.bytes))
+
+    @property
+    def position(self) -> Position:
+        """Where it comes in the order of age."""
+        return self.kept_at, self.node_id
 
 
 Pair = tuple[KeptRow, NodeRow]
@@ -62,14 +75,16 @@ _TRASH_BEHIND = Prepared(
     .order_by(*_NEWEST_FIRST)
     .limit(_LIMIT)
 )
+# In no order: for the sake of one, SQLite would go through all that the account keeps, and not begin with
+# what hangs on the file. Writers ask this, while all others wait for them.
 _VERSIONS = Prepared(
-    _PAIRS.where(
-        _ACCOUNT, kept.c.kind == KeptKind.VERSION.value, node.c.parent_id == bindparam("file")
-    ).order_by(*_NEWEST_FIRST)
+    _PAIRS.where(_ACCOUNT, kept.c.kind == KeptKind.VERSION.value, node.c.parent_id == bindparam("file"))
 )
 _OLDEST = Prepared(
     _PAIRS.where(
         _ACCOUNT,
+        sa.tuple_(kept.c.kept_at, kept.c.node_id)
+        > sa.tuple_(bindparam("moment", type_=sa.BigInteger), bindparam("last", type_=sa.LargeBinary)),
         kept.c.kept_at <= bindparam("until", type_=sa.BigInteger),
         kept.c.bytes >= bindparam("fewest", type_=sa.BigInteger),
     )
@@ -83,11 +98,6 @@ _NOTED = Prepared(
     .limit(_LIMIT)
 )
 _INSERT = Prepared(sa.insert(kept))
-_UPDATE = Prepared(
-    sa.update(kept)
-    .where(_THIS)
-    .values(kept_at=bindparam("new_moment", type_=sa.BigInteger), bytes=bindparam("new_bytes"))
-)
 _DELETE = Prepared(sa.delete(kept).where(_THIS))
 
 _above = node.alias("above")
@@ -118,7 +128,8 @@ _CROWDED = (
 class Kept:
     """The table `kept`.
 
-    What reads a row raises CorruptRow if it is of types that only SQLite allows there.
+    A row may be of types that only SQLite allows there: `find` and `versions` raise CorruptRow then; `trash`
+    and `oldest` hand it out as it is (`KeptRow.is_sound`), so that one row does not hide all others.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -128,11 +139,6 @@ class Kept:
         """Note a node that is kept from now on."""
         self._driver.change(_INSERT, row._asdict())
 
-    def update(self, row: KeptRow) -> None:
-        """Write another moment and another size over the note of a node."""
-        change = {"account": row.account_id, "id": row.node_id}
-        self._driver.change(_UPDATE, {**change, "new_moment": row.kept_at, "new_bytes": row.bytes})
-
     def delete(self, account: AccountId, node_id: NodeId) -> None:
         """Take the note of a node away that is like any other from now on; one that goes takes it along."""
         self._driver.change(_DELETE, {"account": account, "id": node_id})
@@ -140,7 +146,7 @@ class Kept:
     def find(self, account: AccountId, node_id: NodeId) -> Pair | None:
         """What is noted of a node, if it is kept."""
         found = self._driver.one(_ONE, {"account": account, "id": node_id})
-        return None if found is None else _pair(found)
+        return None if found is None else _checked(_pair(found))
 
     def trash(self, account: AccountId, *, after: Position | None, limit: int) -> list[Pair]:
         """At most `limit` of what is in the trash, newest first, behind `after`; None starts."""
@@ -152,12 +158,25 @@ class Kept:
 
     def versions(self, account: AccountId, file_id: NodeId) -> list[Pair]:
         """What a file was before, newest first."""
-        return self._pairs(_VERSIONS, {"account": account, "file": file_id})
+        found = map(_checked, self._pairs(_VERSIONS, {"account": account, "file": file_id}))
+        return sorted(found, key=lambda pair: pair[0].position, reverse=True)
 
-    def oldest(self, account: AccountId, *, until: int = LATEST, fewest: int = 0, limit: int) -> list[Pair]:
-        """At most `limit` of what has been kept since `until`, oldest first; none of fewer bytes."""
-        values = {"account": account, "until": until, "fewest": fewest, "limit": limit}
-        return self._pairs(_OLDEST, values)
+    def oldest(
+        self,
+        account: AccountId,
+        *,
+        after: Position | None = None,
+        until: int = LATEST,
+        fewest: int = 0,
+        limit: int,
+    ) -> list[Pair]:
+        """At most `limit` of what has been kept since `until`, oldest first, behind `after`; None starts.
+
+        None of fewer bytes than `fewest`.
+        """
+        moment, last = after or BEFORE_ALL
+        within = {"account": account, "until": until, "fewest": fewest, "limit": limit}
+        return self._pairs(_OLDEST, {**within, "moment": moment, "last": last})
 
     def noted(self, account: AccountId, *, after: NodeId, limit: int) -> list[NodeId]:
         """At most `limit` nodes of which something is noted in order of ids, for `verify`; b"" starts."""
@@ -184,7 +203,10 @@ class Kept:
 
 
 def _pair(found: Found) -> Pair:
-    row = KeptRow._make(found[: len(_COLUMNS)])
-    if not all(isinstance(one, int) for one in (row.kind, row.kept_at, row.bytes)):
+    return KeptRow._make(found[: len(_COLUMNS)]), NodeRow._make(found[len(_COLUMNS) :])
+
+
+def _checked(pair: Pair) -> Pair:
+    if not pair[0].is_sound:
         raise CorruptRow("what is noted of something that is kept was altered")
-    return row, NodeRow._make(found[len(_COLUMNS) :])
+    return pair

@@ -112,7 +112,9 @@ class Preconditions:
         """Whether GET and HEAD are to answer 304: steps 3 and 4 of RFC 9110, 13.2.2."""
         if self.if_none_match is not None:
             return self.if_none_match.match_weakly(node)
-        return self.if_modified_since is not None and _modified(node) <= self.if_modified_since
+        # Only the very date that was handed out: a file gets an older one when something is restored or moved
+        # over it, or its client says so. A server may take it so (RFC 9110, 13.1.3); browsers send that date.
+        return _modified(node) == self.if_modified_since
 
 
 def _modified(node: Node) -> int:

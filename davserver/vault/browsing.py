@@ -9,16 +9,18 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from davserver.db.engine import Transaction
 from davserver.db.nodes import NodeRow
-from davserver.model import Lock, Node, NodeId
+from davserver.model import Lock, Node, NodeId, NodeKind
 from davserver.vault.access import Access
 from davserver.vault.locking import ShownLock, locks_here
 from davserver.vault.locks import LockCodec
 from davserver.vault.moment import Moment
 from davserver.vault.orders import Order, Sequence, letters, natural_key, put_in_order
 from davserver.vault.paths import MAX_DEPTH, VaultPath
+from davserver.vault.rows import Brief
 from davserver.vault.tree import LISTING_PAGE, existing, require_collection
 
 MAX_LOOKED = 100_000
@@ -54,7 +56,7 @@ class Shown:
 
     Attributes:
         folder: the folder.
-        total: how many entries it has.
+        total: how many entries it has, as it was when it was sorted.
         entries: those that were wanted and are still there.
         covering: locks on the folder, its own and those above it.
         locks: locks that begin at entries, by their ids.
@@ -84,7 +86,7 @@ class Found:
     Attributes:
         hits: sorted by name.
         looked: how many entries were looked at.
-        complete: whether that was all there is.
+        complete: whether that was all there is; below `MAX_DEPTH` nothing is looked at.
     """
 
     hits: tuple[Hit, ...]
@@ -125,9 +127,9 @@ def browse(
     with access.read() as tx:
         folder = existing(Moment(access, tx).trail(path))
         require_collection(folder)
-        total, state = tx.nodes.state_of_children(access.account_id, folder.id)
+        rows, state = tx.nodes.state_of_children(access.account_id, folder.id)
     sequence = access.orders.find(access.account_id, folder.id, part.order, state)
-    if sequence is None and total > LARGE:
+    if sequence is None and rows > LARGE:
         before_long()
         sequence = _sorted_in_turn(access, folder, part.order, state)
     elif sequence is None:
@@ -140,7 +142,7 @@ def browse(
         covering = locks_here(access, tx, Moment(access, tx), path, members=False).covering
         for lock in map(codec.open_lock, tx.locks.find(access.account_id, ids, now=now)):
             locks[lock.node_id] = (*locks.get(lock.node_id, ()), lock)
-    return Shown(folder, total, entries, covering, locks, now)
+    return Shown(folder, sequence.total, entries, covering, locks, now)
 
 
 def search(access: Access, path: VaultPath, text: str) -> Found:
@@ -157,21 +159,24 @@ def search(access: Access, path: VaultPath, text: str) -> Found:
 
 
 def _looked_through(access: Access, path: VaultPath, folder: Node, text: str) -> Found:
-    wanted, looked, hits = letters(text), 0, list[Hit]()
+    wanted, looked, hits, everywhere = letters(text), 0, list[Hit](), True
     todo = deque([(path, folder)])
     while todo:
         at, folder = todo.popleft()
         for page in access.tree.pages(access.reads, folder, tagged=False):
             if page and (looked >= MAX_LOOKED or len(hits) >= MAX_FOUND):
                 return _found(hits, looked, complete=False)
+            if page and len(at.parts) >= MAX_DEPTH:  # no path leads to what is in here
+                everywhere = False
+                break
             looked += len(page)
-            for node in page if len(at.parts) < MAX_DEPTH else ():
+            for node in page:
                 matches = wanted in letters(node.name)
                 if matches or node.is_collection:
                     below = at / node.name
                     hits += [Hit(below, node)] if matches else []
                     todo += [(below, node)] if node.is_collection else []
-    return _found(hits, looked, complete=len(hits) <= MAX_FOUND)
+    return _found(hits, looked, complete=everywhere and len(hits) <= MAX_FOUND)
 
 
 def choose(access: Access, path: VaultPath, ids: Collection[NodeId]) -> Chosen:
@@ -196,9 +201,19 @@ def _sorted_in_turn(access: Access, folder: Node, order: Order, state: bytes) ->
 
 def _sorted(access: Access, folder: Node, order: Order, state: bytes) -> Sequence:
     """The order of a folder, as it was in this state or later; it is kept for the former only."""
-    sequence = put_in_order(_rows(access, folder), access.tree.codec.open_brief, order)
+    sequence = put_in_order(_rows(access, folder), partial(_brief, access), order)
     access.orders.keep(access.account_id, folder.id, order, state, sequence)
     return sequence
+
+
+def _brief(access: Access, row: NodeRow) -> Brief | None:
+    """What a row is sorted by; None for a file whose lock is over before anything was put into it."""
+    brief = access.tree.codec.open_brief(row)
+    _, size, _ = brief
+    if size or row.kind == NodeKind.COLLECTION.value:
+        return brief
+    with access.read() as tx:
+        return brief if access.tree.open_rows(tx, [row], tagged=False) else None
 
 
 def _long_look(access: Access) -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from io import RawIOBase
 
 from davserver.clock import from_seconds
+from davserver.errors import PathError
 from davserver.model import Node
 from davserver.vault.paths import VaultPath
 from davserver.vault.portable import FolderNames
@@ -23,6 +24,9 @@ FILES = "files/"
 
 RENAMED = "renamed.json"
 """What tells the names of those that could not keep theirs; the last entry, if there are any."""
+
+MAX_NAME_BYTES = 65_535
+"""Longest path that a ZIP archive can hold, in bytes: its length has two of them."""
 
 OLDEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2107, 12, 31, tzinfo=UTC)
 """The times that a ZIP archive can hold."""
@@ -67,6 +71,8 @@ def archive(vault: Vault, contents: Contents, now: datetime) -> Iterator[bytes]:
 
     Raises:
         CorruptRow, CorruptBlob: something in storage was altered; the archive ends in the middle.
+        PathError: a path is longer than an archive can hold, which takes more folders inside each other than
+            a path may have names; the archive ends there. To know it before, all names would be opened twice.
     """
     out, renamed, names = _Outlet(), Renamed(), FolderNames()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as made:
@@ -123,15 +129,20 @@ def _walk(
         above: the folder's path in the archive and in the drive, "" or with a slash at the end.
         renamed: is told where the two paths part.
     """
-    for node in nodes:
+    way = [(iter(nodes), names, above)]  # a list: MOVE makes folders deeper than Python may call
+    while way:
+        nodes, names, above = way[-1]
+        node = next(nodes, None)
+        if node is None:
+            way.pop()
+            continue
         name = names.take(node.name)
         path, own = above[0] + name, above[1] + node.name
         if name != node.name:
             renamed[path] = own
         if node.is_collection:
             yield f"{path}/", node
-            below = (f"{path}/", f"{own}/")
-            yield from _walk(vault, vault.listing(node), FolderNames(), below, renamed)
+            way.append((vault.listing(node), FolderNames(), (f"{path}/", f"{own}/")))
         else:
             yield path, node
 
@@ -143,6 +154,8 @@ def _content(vault: Vault, node: Node) -> Iterator[memoryview]:
 
 
 def _entry(name: str, moment: datetime) -> zipfile.ZipInfo:
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise PathError("a path is longer than an archive can hold")
     moment = min(max(moment, OLDEST), LATEST)
     entry = zipfile.ZipInfo(name, moment.timetuple()[:6])
     entry.external_attr = _REGULAR

@@ -7,13 +7,13 @@ the account's root. Called by `Vault`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from davserver.db.engine import Transaction
 from davserver.db.kept import Pair
-from davserver.errors import AlreadyExists, NotFound, QuotaExceeded
+from davserver.errors import AlreadyExists, CorruptRow, NotFound, QuotaExceeded
 from davserver.model import TRASH_ID, FileVersion, KeptKind, Node, NodeId, Position, TrashEntry
 from davserver.vault.access import Access
 from davserver.vault.kept import (
@@ -21,9 +21,9 @@ from davserver.vault.kept import (
     KEPT_EXTRA,
     GivenUp,
     give_up,
+    give_up_in_steps,
     give_up_some,
     keep_version,
-    keeps_version,
     open_entry,
     open_version,
 )
@@ -40,6 +40,9 @@ RESTORED = "restored"
 MAX_NAMES = 1000
 """Names that are tried for something whose own name is taken."""
 
+Tell = Callable[[CorruptRow], object]
+"""Is told of each entry that does not open and is left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restored:
@@ -50,10 +53,25 @@ class Restored:
 
 
 # ── the trash ───────────────────────────────────────────────────────────────────────────────────────────────
-def trash(access: Access, tx: Transaction, after: Position | None, limit: int) -> list[TrashEntry]:
-    """At most `limit` entries, newest first, behind `after`; None starts."""
-    pairs = tx.kept.trash(access.account_id, after=after, limit=limit)
-    return [open_entry(access, pair) for pair in pairs]
+def trash(
+    access: Access, tx: Transaction, after: Position | None, limit: int, altered: Tell | None
+) -> list[TrashEntry]:
+    """At most `limit` entries, newest first, behind `after`; None starts. See `Vault.trash`."""
+    found: list[TrashEntry] = []
+    while len(found) < limit:
+        most = limit - len(found)
+        pairs = tx.kept.trash(access.account_id, after=after, limit=most)
+        for pair in pairs:
+            try:
+                found.append(open_entry(access, pair))
+            except CorruptRow as error:
+                if altered is None:
+                    raise
+                altered(error)
+        if len(pairs) < most:
+            break
+        after = pairs[-1][0].position
+    return found
 
 
 def trash_entry(access: Access, tx: Transaction, entry_id: NodeId) -> TrashEntry:
@@ -98,15 +116,12 @@ def purge(access: Access, entry_id: NodeId) -> int:
 
 def empty_trash(access: Access) -> GivenUp:
     """Remove every entry that is there now for good, in several transactions."""
-    behind: Position = (access.now() + 1, NodeId(b""))
-    gone = GivenUp()
-    while True:
-        with access.write() as tx:
-            pairs = tx.kept.trash(access.account_id, after=behind, limit=BATCH_KEPT)
-            if not pairs:
-                return gone
-            gone += give_up_some(access, tx, pairs)
-            tx.commit()
+
+    def choose(tx: Transaction, gone: GivenUp) -> tuple[Sequence[Pair], None]:
+        # From the newest on, and never back: what comes meanwhile is newer. What time it is plays no part.
+        return tx.kept.trash(access.account_id, after=gone.behind, limit=BATCH_KEPT), None
+
+    return give_up_in_steps(access, choose)
 
 
 def _pair_of(access: Access, tx: Transaction, entry_id: NodeId) -> Pair:
@@ -117,7 +132,8 @@ def _pair_of(access: Access, tx: Transaction, entry_id: NodeId) -> Pair:
 
 
 def _require_room(access: Access, tx: Transaction, more: int) -> None:
-    if not tx.quota.usage(access.account_id).has_room_for(more):
+    """What is no larger than what it replaces always has room, also in an account that is over its quota."""
+    if more > 0 and not tx.quota.usage(access.account_id).has_room_for(more):
         raise QuotaExceeded("the account's quota has no room for this")
 
 
@@ -254,8 +270,8 @@ def purge_versions(access: Access, path: VaultPath) -> GivenUp:
 
 
 def _put_aside(access: Access, tx: Transaction, file: Node) -> int:
-    """Keep what a file is, if it is worth it; its bytes."""
-    if keeps_version(access, file):
+    """Keep what a file is, whatever is kept otherwise: a restore is a swap. Its bytes; an empty one goes."""
+    if file.size:
         keep_version(access, tx, file, of=file.id)
         return file.size
     if file.content is not None:

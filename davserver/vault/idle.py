@@ -6,16 +6,15 @@ It must never give up one whose row was altered; the others are gone through all
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from davserver.db.accounts import AccountRow
 from davserver.db.engine import Database
 from davserver.errors import CorruptRow, NotFound
-from davserver.model import UPLOADS_ID, AccountId, NodeId
+from davserver.model import UPLOADS_ID, NodeId
 from davserver.vault import unfinished as rows
 from davserver.vault.access import Access
+from davserver.vault.passes import OpenAccess, pass_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class GivenUpUploads:
     error: CorruptRow | None
 
 
-def give_up_idle(database: Database, open_access: Callable[[AccountRow], Access]) -> GivenUpUploads:
+def give_up_idle(database: Database, open_access: OpenAccess) -> GivenUpUploads:
     """Give up what is idle, each in a transaction of its own: one may have very many parts.
 
     Args:
@@ -35,26 +34,27 @@ def give_up_idle(database: Database, open_access: Callable[[AccountRow], Access]
     """
     with database.read() as tx:
         holders = tx.nodes.holders(UPLOADS_ID)
-    count, first = 0, None
+    gone, first = list[NodeId](), None
     for account_id in holders:
         try:
-            count += _run_through(database, open_access, account_id)
+            pass_through(database, open_access, account_id, lambda access: _run_through(access, gone))
         except CorruptRow as error:
             first = first or error
-    return GivenUpUploads(count, first)
+    return GivenUpUploads(len(gone), first)
 
 
-def _run_through(
-    database: Database, open_access: Callable[[AccountRow], Access], account_id: AccountId
-) -> int:
-    with database.read() as tx:
-        account = tx.accounts.by_id(account_id)
-    if account is None:  # deleted in between, and all that it had with it
-        return 0
-    access = open_access(account)
-    with database.read() as tx:
-        found = [rows.opened(access, row) for row in rows.rows(access, tx)]
-    return sum(_give_up(access, one.id) for one in found if rows.is_idle(access, one))
+def _run_through(access: Access, gone: list[NodeId]) -> None:
+    """Give up what is idle in one account; adds what has gone.
+
+    Raises:
+        CorruptRow: one or several were altered; the others were gone through.
+    """
+    altered = list[CorruptRow]()
+    with access.database.read() as tx:
+        found = list(rows.all_opened(access, tx, altered.append))
+    gone.extend(one.id for one in found if rows.is_idle(access, one) and _give_up(access, one.id))
+    if altered:
+        raise altered[0]
 
 
 def _give_up(access: Access, upload_id: NodeId) -> bool:

@@ -9,10 +9,11 @@ replaces something.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from davserver.clock import SECOND_NS
+from davserver.clock import SECOND_NS, to_seconds
 from davserver.crypto.primitives import random_bytes
 from davserver.db.engine import Transaction
 from davserver.db.kept import KeptRow, Pair
@@ -25,7 +26,7 @@ from davserver.model import (
     KeptKind,
     Node,
     NodeId,
-    NodeKind,
+    Position,
     TrashEntry,
 )
 from davserver.vault.access import Access
@@ -41,18 +42,43 @@ MAX_PLACE_BYTES = 32 * 1024
 BATCH_KEPT = 100
 """What is given up in one transaction."""
 
+SAFE_DAYS = 1
+"""Days for which nothing is given up only because too much is kept: a write needs no room then, and what was
+deleted by mistake yesterday is still there."""
+
 Told = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """What was removed for good: how many entries and versions, and their bytes."""
+    """What was removed for good: how many entries and versions, and their bytes.
+
+    Attributes:
+        altered: how many were left where they are, since they do not open.
+        behind: the last that was looked at.
+    """
 
     count: int = 0
     bytes: int = 0
+    altered: int = 0
+    behind: Position | None = None
 
     def __add__(self, other: GivenUp) -> GivenUp:
-        return GivenUp(self.count + other.count, self.bytes + other.bytes)
+        return GivenUp(
+            self.count + other.count,
+            self.bytes + other.bytes,
+            self.altered + other.altered,
+            other.behind or self.behind,
+        )
+
+
+Choose = Callable[[Transaction, GivenUp], tuple[Sequence[Pair], int | None]]
+"""What is to go next after so much has gone, and how many bytes of it are enough, if not all of it goes."""
+
+
+def safe_until(access: Access) -> int:
+    """What has been kept since later than that is not given up only because too much is kept; in seconds."""
+    return to_seconds(access.clock() - timedelta(days=SAFE_DAYS))
 
 
 # ── put away ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +126,7 @@ def give_way(  # noqa: PLR0913 - one request's view, and the two nodes
     """Take away what is at the end of a trail, for `successor`, which gets its name (RFC 4918, 9.8.4, 9.9.3).
 
     The content of a file, and what it was before, becomes what the file was before that takes its name; all
-    else goes to the trash.
+    else goes to the trash. Of what cannot fit, nothing is kept: of a file that is its content alone.
 
     Args:
         access: the opened vault.
@@ -113,16 +139,16 @@ def give_way(  # noqa: PLR0913 - one request's view, and the two nodes
     old = place.node
     if old is None:
         return
-    if not (fits and keeps_trash(access, old)):
+    is_version = not (old.is_collection or successor.is_collection)
+    if not keeps_trash(access, old) or not (fits or is_version):
         access.tree.remove(tx, old, now=access.now())
-    elif old.is_collection or successor.is_collection:
-        put_into_trash(access, tx, moment, place)
+    elif is_version:
+        _become_version(access, tx, old, successor.id, keeps=fits and keeps_version(access, old))
     else:
-        _become_version(access, tx, old, successor.id)
+        put_into_trash(access, tx, moment, place)
 
 
-def _become_version(access: Access, tx: Transaction, old: Node, successor: NodeId) -> None:
-    keeps = keeps_version(access, old)
+def _become_version(access: Access, tx: Transaction, old: Node, successor: NodeId, *, keeps: bool) -> None:
     if keeps:
         keep_version(access, tx, old, of=successor)
     _hand_on_versions(access, tx, old, successor, most=access.limits.history.max_versions - keeps)
@@ -136,15 +162,29 @@ def _become_version(access: Access, tx: Transaction, old: Node, successor: NodeI
 def _hand_on_versions(access: Access, tx: Transaction, old: Node, successor: NodeId, *, most: int) -> None:
     """Hang what a file was before below another one: the latest `most`, since programs save like this."""
     pairs = tx.kept.versions(access.account_id, old.id)
-    for pair in pairs[most:]:
+    going = surplus(access, pairs, most)
+    for pair in going:
         give_up(access, tx, pair)
-    codec = access.tree.codec
+    gone, codec = {row.node_id for row, _ in going}, access.tree.codec
     moved = [
         version._replace(parent_id=successor, version=version.version + 1)
-        for version in (codec.open_node(row) for _, row in pairs[:most])
+        for version in (codec.open_node(stored) for row, stored in pairs if row.node_id not in gone)
     ]
     if moved:
         tx.nodes.replace_all(map(codec.seal_node, moved))
+
+
+def surplus(access: Access, pairs: Sequence[Pair], most: int) -> Sequence[Pair]:
+    """Those of a file's versions, newest first, that are more than `most`.
+
+    Not the newest that is older than `SAFE_DAYS`: whoever overwrites a file all day does not push out what it
+    was before that day.
+    """
+    until = safe_until(access)
+    spared = next((pair for pair in pairs if pair[0].kept_at <= until), None)
+    if not access.limits.history.max_versions:
+        spared = None
+    return [pair for pair in pairs[most:] if pair is not spared]
 
 
 def _place(access: Access, tx: Transaction, trail: Trail) -> list[str]:
@@ -202,6 +242,8 @@ def check(access: Access, tx: Transaction, pair: Pair) -> None:
 
 def _opened(access: Access, pair: Pair, kind: KeptKind) -> tuple[KeptRow, Node, Told]:
     row, stored = pair
+    if not row.is_sound:
+        raise _contradiction()
     node = access.tree.codec.open_node(stored)
     told = node.extras.get(KEPT_EXTRA)
     if not isinstance(told, Mapping):
@@ -244,7 +286,10 @@ def give_up(access: Access, tx: Transaction, pair: Pair) -> GivenUp:
     Raises:
         CorruptRow: as `open_entry`; nothing was removed.
     """
-    row, node, _ = _opened(access, pair, _kind_of(pair))
+    return _removed(access, tx, *_opened(access, pair, _kind_of(pair))[:2])
+
+
+def _removed(access: Access, tx: Transaction, row: KeptRow, node: Node) -> GivenUp:
     if row.kind == KeptKind.TRASH.value:
         return GivenUp(1, access.tree.remove(tx, node, now=access.now()))
     if not tx.nodes.delete_one(access.account_id, node.id):
@@ -260,12 +305,32 @@ def give_up_some(
 ) -> GivenUp:
     """Remove the first of these, until `enough` bytes are free; at most one collection, since others wait.
 
-    Raises:
-        CorruptRow: as `open_entry`.
+    What does not open stays, and the next one is tried: one altered row must not stand in the way of others.
     """
     gone = GivenUp()
     for pair in pairs:
-        gone += give_up(access, tx, pair)
-        if pair[1].kind == NodeKind.COLLECTION.value or (enough is not None and gone.bytes >= enough):
+        gone += GivenUp(behind=pair[0].position)
+        try:
+            row, node, _ = _opened(access, pair, _kind_of(pair))
+        except CorruptRow:
+            gone += GivenUp(altered=1)
+            continue
+        gone += _removed(access, tx, row, node)
+        if node.is_collection or (enough is not None and gone.bytes >= enough):
             break
     return gone
+
+
+def give_up_in_steps(access: Access, choose: Choose) -> GivenUp:
+    """Remove what is chosen, over and over, until that is nothing or enough; each time in a transaction."""
+    gone = GivenUp()
+    while True:
+        with access.write() as tx:
+            pairs, enough = choose(tx, gone)
+            if not pairs:
+                return gone
+            step = give_up_some(access, tx, pairs, enough=enough)
+            tx.commit()
+        gone += step
+        if enough is not None and step.bytes >= enough:
+            return gone

@@ -9,22 +9,22 @@ background thread of `serve`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from davserver.blobs.base import BlobStore
 from davserver.clock import Clock, to_seconds
-from davserver.db.accounts import AccountRow
 from davserver.db.blob_index import BlobRow
 from davserver.db.engine import Database
 from davserver.db.locks import LockRow
 from davserver.keyring import Keyring
-from davserver.vault.access import Access, HistoryLimits
+from davserver.vault.access import HistoryLimits
 from davserver.vault.expiry import Expiry
 from davserver.vault.garbage import retire
 from davserver.vault.idle import give_up_idle
 from davserver.vault.locking import sweep
+from davserver.vault.passes import OpenAccess, pass_through
 from davserver.vault.scrub import Progress, Scrub, VerifyReport, show_nothing
 
 BATCH_BLOBS = 100
@@ -67,7 +67,7 @@ class Maintenance:
         blobs: BlobStore,
         keyring: Keyring,
         clock: Clock,
-        open_access: Callable[[AccountRow], Access],
+        open_access: OpenAccess,
         history: HistoryLimits,
     ) -> None:
         self._database = database
@@ -124,12 +124,10 @@ class Maintenance:
         dropped = 0
         while rows := self._expired_locks():
             for account_id in {row.account_id for row in rows}:
-                with self._database.read() as tx:
-                    account = tx.accounts.by_id(account_id)
-                if account is None:  # deleted in between, and its locks with it
-                    continue
                 own = [row for row in rows if row.account_id == account_id]
-                sweep(self._open_access(account), [row.lock_id for row in own], {row.node_id for row in own})
+                lock_ids, node_ids = [row.lock_id for row in own], {row.node_id for row in own}
+                work = partial(sweep, lock_ids=lock_ids, node_ids=node_ids)
+                pass_through(self._database, self._open_access, account_id, work)
             dropped += len(rows)
         return dropped
 

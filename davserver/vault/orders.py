@@ -77,6 +77,11 @@ class Sequence:
     folders: bytes
     files: bytes
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return (len(self.folders) + len(self.files)) // ID_BYTES
+
     def part(self, start: int, count: int, *, descending: bool) -> list[NodeId]:
         """The ids [start, start + count); `descending` turns folders and files around, each by themselves."""
         ids = []
@@ -89,8 +94,10 @@ class Sequence:
         return ids
 
 
-def put_in_order(rows: Iterable[NodeRow], open_brief: Callable[[NodeRow], Brief], order: Order) -> Sequence:
-    """Sort a folder; of its rows only ids and keys are held at once.
+def put_in_order(
+    rows: Iterable[NodeRow], open_brief: Callable[[NodeRow], Brief | None], order: Order
+) -> Sequence:
+    """Sort a folder; of its rows only ids and keys are held at once. Those without a brief are left out.
 
     Raises:
         CorruptRow: from `open_brief`.
@@ -98,9 +105,11 @@ def put_in_order(rows: Iterable[NodeRow], open_brief: Callable[[NodeRow], Brief]
     key_of, folder = _KEYS[order], NodeKind.COLLECTION.value
     groups: tuple[_Group, _Group] = (([], []), ([], []))
     for row in rows:
-        keys, ids = groups[row.kind != folder]
-        keys.append(key_of(open_brief(row)))
-        ids.append(row.node_id)
+        brief = open_brief(row)
+        if brief is not None:
+            keys, ids = groups[row.kind != folder]
+            keys.append(key_of(brief))
+            ids.append(row.node_id)
     return Sequence(*map(_joined, groups))
 
 

@@ -15,19 +15,30 @@ from dataclasses import replace
 from functools import partial
 
 from davserver.db.engine import Transaction
-from davserver.errors import AlreadyExists, LimitExceeded, NotPermitted, QuotaExceeded, WrongOffset
-from davserver.model import ROOT_ID, UPLOADS_ID, NodeId, Scope
+from davserver.errors import (
+    CorruptRow,
+    LimitExceeded,
+    NameTaken,
+    NotPermitted,
+    QuotaExceeded,
+    VersionConflict,
+    WrongOffset,
+)
+from davserver.model import ROOT_ID, UPLOADS_ID, Node, NodeId, Scope
 from davserver.vault import unfinished as rows
 from davserver.vault.access import Access
 from davserver.vault.download import open_download
 from davserver.vault.moment import NO_DEMANDS, Moment
 from davserver.vault.paths import VaultPath, annotated
 from davserver.vault.tree import Place, Placed, place_of
-from davserver.vault.unfinished import MAX_OPEN, PART_BYTES, IfTaken, Unfinished
+from davserver.vault.unfinished import MAX_OPEN, PART_BYTES, IfTaken, Tell, Unfinished
 from davserver.vault.upload import Announced, Upload, admit_upload
 
 MAX_NAMES = 1000
 """Names that are tried for a file whose own is taken and that is to be kept beside what has it."""
+
+PART_DIGESTS = frozenset({"SHA1"})
+"""Kept of each part, so that whoever goes on with an upload can see whether theirs is the same file."""
 
 
 class Parts:
@@ -44,8 +55,15 @@ class Parts:
             raise NotPermitted("who sees one folder only sends files whole")
         self._access = access
 
-    def begin(
-        self, path: VaultPath, size: int, modified_ns: int, *, if_taken: IfTaken = IfTaken.ASK
+    def begin(  # noqa: PLR0913 - everything that a client may announce
+        self,
+        path: VaultPath,
+        size: int,
+        modified_ns: int,
+        *,
+        if_taken: IfTaken = IfTaken.ASK,
+        there: str | None = None,
+        word: bytes = b"",
     ) -> Unfinished:
         """Announce a file; whatever can be refused before it arrives is refused here.
 
@@ -55,9 +73,12 @@ class Parts:
             modified_ns: its time of change, to be kept.
             if_taken: what is to be done if the name is taken, now or later. To replace a file means the one
                 that is there now, as it is now.
+            there: entity tag of the file that is to be replaced; None: of the one that is there now.
+            word: random bytes by which the client calls this file. What was begun by them already is what it
+                gets, as far as that has come: however often an answer gets lost, there is one upload.
 
         Raises:
-            AlreadyExists: the name is taken, and that was not decided yet; or a collection is to be replaced.
+            NameTaken: the name is taken, and that was not decided yet; or a collection is to be replaced.
             ParentMissing, Locked, LimitExceeded (too large, too many at once).
             QuotaExceeded: there is no room for it beside what is there.
         """
@@ -69,10 +90,12 @@ class Parts:
         )
         node = node._replace(name=node.id.hex())
         with access.write() as tx:
+            if (known := self._known_as(tx, word)) is not None:
+                return known
             moment = Moment(access, tx)
             folder = place_of(moment.trail(path)).parent
-            wanted = Unfinished(node, path.parts, folder.id, size)
-            wanted = _decided(moment, path, wanted, if_taken)
+            wanted = Unfinished(node, path.parts, folder.id, size, word=word)
+            wanted = _decided(moment, path, wanted, if_taken, there)
             if not tx.quota.usage(access.account_id).has_room_for(size):
                 raise QuotaExceeded("the account's quota has no room for this")
             self._make_way(tx)
@@ -80,12 +103,21 @@ class Parts:
             tx.commit()
         return begun
 
-    def all(self) -> list[Unfinished]:
-        """Every one, the oldest first; each with the path where it would go now."""
-        access = self._access
+    def all(self, altered: Tell | None = None) -> list[Unfinished]:
+        """Every one, the oldest first; each with the path where it would go now.
+
+        Args:
+            altered: is told of each that does not open, which is then left out. None: CorruptRow.
+        """
+        access, shown = self._access, list[Unfinished]()
         with access.read() as tx:
-            found = [rows.opened(access, row) for row in rows.rows(access, tx)]
-            shown = [self._with_place(tx, one) for one in found]
+            for row in rows.rows(access, tx):
+                try:
+                    shown.append(self._with_place(tx, rows.opened(access, row)))
+                except CorruptRow as error:
+                    if altered is None:
+                        raise
+                    altered(error)
         return sorted(shown, key=lambda one: one.node.created_ns)
 
     def state(self, upload_id: NodeId) -> Unfinished:
@@ -96,6 +128,12 @@ class Parts:
         """
         with self._access.read() as tx:
             return self._with_place(tx, rows.find(self._access, tx, upload_id))
+
+    def arrived(self, upload_id: NodeId) -> tuple[Unfinished, list[bytes]]:
+        """As `state`, and the SHA-1 of each part that is here, in order."""
+        with self._access.read() as tx:
+            found = rows.find(self._access, tx, upload_id)
+            return self._with_place(tx, found), rows.digests(self._access, tx, found)
 
     def append(self, upload_id: NodeId, offset: int) -> Upload:
         """Begin to add the next part, which has to be as long as `Unfinished.next_part` says.
@@ -113,22 +151,29 @@ class Parts:
         access.reads.pause()
         if free is not None and found.next_part > free:
             raise QuotaExceeded("the account's quota has no room for this")
-        return Upload(access, partial(self._add, upload_id, offset), Announced(found.next_part), free)
+        announced = Announced(found.next_part, keep=PART_DIGESTS)
+        return Upload(access, partial(self._add, upload_id, offset), announced, free)
 
     def join(
-        self, upload_id: NodeId, *, if_taken: IfTaken | None = None, keep: frozenset[str] = frozenset()
+        self,
+        upload_id: NodeId,
+        *,
+        if_taken: IfTaken | None = None,
+        there: str | None = None,
+        keep: frozenset[str] = frozenset(),
     ) -> Joining:
-        """Begin to make one file of the parts, all of which are here.
+        """Begin to make one file of the parts, all of which are here; whatever else does so is to stop.
 
         Args:
             upload_id: whose.
             if_taken: another decision than before, for what has the name now; None leaves it.
+            there: as in `begin`.
             keep: digests to compute and keep: "SHA1", "MD5".
 
         Raises:
             NotFound: as `state`.
             WrongOffset: more is to come.
-            AlreadyExists: what has the name now is not what was decided about.
+            NameTaken: what has the name now is not what was decided about.
             ParentMissing, WrongKind, Locked. Nothing is lost by any of them.
         """
         access = self._access
@@ -141,7 +186,7 @@ class Parts:
             if if_taken is None:
                 _aim(moment, path, found.if_taken, found.instead)
             else:
-                found = _decided(moment, path, found, if_taken)
+                found = _decided(moment, path, found, if_taken, there)
             found = rows.note(access, tx, found)
             tx.commit()
         return Joining(access, found, keep)
@@ -160,12 +205,17 @@ class Parts:
     def _with_place(self, tx: Transaction, found: Unfinished) -> Unfinished:
         return replace(found, path=rows.place(self._access, tx, found).parts)
 
+    def _known_as(self, tx: Transaction, word: bytes) -> Unfinished | None:
+        """What was begun by a word."""
+        known = rows.all_opened(self._access, tx, _told_elsewhere) if word else ()
+        return next((one for one in known if one.word == word), None)
+
     def _make_way(self, tx: Transaction) -> None:
         """Where there are as many as there may be: give those up that garbage collection would."""
-        there = rows.rows(self._access, tx)
-        if len(there) < MAX_OPEN:
+        if len(rows.rows(self._access, tx)) < MAX_OPEN:
             return
-        idle = [one for row in there if rows.is_idle(self._access, one := rows.opened(self._access, row))]
+        opened = rows.all_opened(self._access, tx, _told_elsewhere)
+        idle = [one for one in opened if rows.is_idle(self._access, one)]
         if not idle:
             raise LimitExceeded(
                 "%(most)s uploads are unfinished: finish or cancel one of them", most=MAX_OPEN
@@ -189,6 +239,10 @@ class Parts:
 class Joining:
     """Parts on their way into one file. To be gone through to its end; whoever stops before gives it up.
 
+    What is written until then counts nowhere, so there is to be one of an upload: the newest, since an older
+    one may be of a client that has long gone. `Parts.join` has changed the row of the upload, and who finds
+    another version of it than its own ends at the next part.
+
     Attributes:
         size: of the file.
         placed: the file, once it is there.
@@ -206,11 +260,13 @@ class Joining:
 
         Raises:
             NotFound: it was finished or given up by another request.
-            AlreadyExists, ParentMissing, Locked: the tree has changed meanwhile; as before, nothing is lost.
+            VersionConflict: another request has begun to join it.
+            NameTaken, ParentMissing, Locked: the tree has changed meanwhile; as before, nothing is lost.
             QuotaExceeded: the quota is smaller than it was.
             CorruptRow, CorruptBlob: a part was altered.
         """
-        announced = Announced(self.size, self._found.modified_ns, keep=self._keep)
+        found = self._found
+        announced = Announced(self.size, found.modified_ns, keep=self._keep, word=found.word)
         with Upload(self._access, self._land, announced, None) as made:
             for offset in range(0, self.size, PART_BYTES):
                 self._copy(made, offset)
@@ -219,7 +275,7 @@ class Joining:
 
     def _copy(self, made: Upload, offset: int) -> None:
         with self._access.read() as tx:
-            found = rows.find(self._access, tx, self._found.id)
+            found = self._still(tx)
             part = rows.part(self._access, tx, found, offset)
         self._access.reads.pause()
         with open_download(self._access, part) as download:
@@ -228,21 +284,58 @@ class Joining:
 
     def _land(self, tx: Transaction, moment: Moment) -> Place:
         """The landing of the file: the parts leave in the same transaction, before it is counted."""
-        found = rows.find(self._access, tx, self._found.id)
+        found = self._still(tx)
         path = rows.place(self._access, tx, found)
         place = _aim(moment, path, found.if_taken, found.instead)
         rows.remove(self._access, tx, found)
         return place
 
+    def _still(self, tx: Transaction) -> Unfinished:
+        """The upload, if nobody else has begun to join it."""
+        found = rows.find(self._access, tx, self._found.id)
+        if found.node.version != self._found.node.version:
+            raise VersionConflict("another request makes the same file now")
+        return found
 
-def _decided(moment: Moment, path: VaultPath, found: Unfinished, if_taken: IfTaken) -> Unfinished:
-    """The same with another decision, which holds for what has the name now.
+
+def require_decided(there: Node | None, if_taken: IfTaken, instead: str | None) -> None:
+    """Let a file have a name: nothing has it, or a file does that it is to replace.
+
+    Args:
+        there: what has the name now.
+        if_taken: what was decided.
+        instead: entity tag of the file that this was decided about; None: about any.
+
+    Raises:
+        NameTaken: by something that was not decided about.
+    """
+    if there is None:
+        return
+    replaces = if_taken is IfTaken.REPLACE and not there.is_collection
+    if not (replaces and instead in {None, there.etag}):
+        raise _taken(there)
+
+
+def _taken(by: Node) -> NameTaken:
+    return NameTaken(is_collection=by.is_collection, size=by.size, modified_ns=by.modified_ns, etag=by.etag)
+
+
+def _told_elsewhere(_error: CorruptRow) -> None:
+    """Whoever lists the uploads tells of one that was altered, and so does garbage collection."""
+
+
+def _decided(
+    moment: Moment, path: VaultPath, found: Unfinished, if_taken: IfTaken, there: str | None
+) -> Unfinished:
+    """The same with another decision, which holds for what has the name now, or for what it was made about.
 
     Raises:
         As `_aim`.
     """
-    there = moment.trail(path).node
-    instead = there.etag if there is not None and if_taken is IfTaken.REPLACE else ""
+    node = moment.trail(path).node
+    if there is None:
+        there = "" if node is None else node.etag
+    instead = there if if_taken is IfTaken.REPLACE else ""
     _aim(moment, path, if_taken, instead)
     return replace(found, if_taken=if_taken, instead=instead)
 
@@ -251,26 +344,25 @@ def _aim(moment: Moment, path: VaultPath, if_taken: IfTaken, instead: str) -> Pl
     """The place for a file, if it may be there as things are now.
 
     Raises:
-        AlreadyExists: the name is taken by something that was not decided about.
+        NameTaken: by something that was not decided about.
         ParentMissing, Locked.
     """
     there = place_of(moment.trail(path)).node
-    replaces = if_taken is IfTaken.REPLACE and there is not None and not there.is_collection
     if there is not None and if_taken is IfTaken.BOTH:
-        path = _spare(moment, path)
-    elif there is not None and not (replaces and there.etag == instead):
-        raise AlreadyExists("the name is taken")
+        path = _spare(moment, path, there)
+    else:
+        require_decided(there, if_taken, instead)
     return admit_upload(moment, path, NO_DEMANDS)
 
 
-def _spare(moment: Moment, path: VaultPath) -> VaultPath:
+def _spare(moment: Moment, path: VaultPath, there: Node) -> VaultPath:
     """A path beside this one that nothing has, with a number behind the name.
 
     Raises:
-        AlreadyExists: no number is free.
+        NameTaken: no number is free.
     """
     for number in range(2, MAX_NAMES + 1):
         other = path.parent / annotated(path.name, str(number))
         if moment.trail(other).node is None:
             return other
-    raise AlreadyExists("the name is taken")
+    raise _taken(there)

@@ -1,17 +1,20 @@
 """Room for what is written: what is kept never stands in its way, the oldest of it is given up first.
 
 Each time in a transaction of its own, and only if all that is kept would be enough; then the change is tried
-again, from its beginning. Called by `Upload` and `Copying`.
+again, from its beginning. What does not open any more gives no room; garbage collection tells of it. Called
+by `Upload` and `Copying`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from davserver.db.engine import Transaction
+from davserver.db.kept import Pair
 from davserver.errors import QuotaExceeded
 from davserver.vault.access import Access
-from davserver.vault.kept import BATCH_KEPT, give_up_some
+from davserver.vault.kept import BATCH_KEPT, GivenUp, give_up_in_steps
 
 Made = TypeVar("Made")
 
@@ -36,12 +39,12 @@ def with_room(access: Access, change: Callable[[], Made]) -> Made:
 
 def _make_room(access: Access, missing: int) -> bool:
     """Give up the oldest of what is kept until so many bytes more are free; false if there is not so much."""
-    while missing > 0:
-        with access.write() as tx:
-            counted = tx.quota.usage(access.account_id)
-            oldest = tx.kept.oldest(access.account_id, fewest=1, limit=BATCH_KEPT)
-            if counted.kept < missing or not oldest:
-                return False
-            missing -= give_up_some(access, tx, oldest, enough=missing).bytes
-            tx.commit()
-    return True
+
+    def choose(tx: Transaction, gone: GivenUp) -> tuple[Sequence[Pair], int | None]:
+        left = missing - gone.bytes
+        if tx.quota.usage(access.account_id).kept < left:
+            return (), None
+        oldest = tx.kept.oldest(access.account_id, after=gone.behind, fewest=1, limit=BATCH_KEPT)
+        return oldest, left
+
+    return give_up_in_steps(access, choose).bytes >= missing

@@ -15,7 +15,7 @@ from davserver.clock import Clock, to_nanoseconds
 from davserver.crypto.keys import AccountKey
 from davserver.db.engine import Database, Transaction
 from davserver.db.reads import Reads
-from davserver.errors import AlreadyExists, LimitExceeded, NotPermitted, QuotaExceeded
+from davserver.errors import AlreadyExists, CorruptRow, LimitExceeded, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
 from davserver.model import (
     ROOT_ID,
@@ -252,6 +252,7 @@ class Vault:
         created_ns: int | None = None,
         checksums: Mapping[str, bytes] | None = None,
         keep: frozenset[str] = frozenset(),
+        word: bytes = b"",
         demands: Demands = NO_DEMANDS,
     ) -> Upload:
         """Begin to write a file; whatever can be refused before its content arrives is refused here.
@@ -263,6 +264,7 @@ class Vault:
             created_ns: time of creation to keep; None for now, or as it was.
             checksums: digests that the content must have, by name (`upload.CHECKSUMS`).
             keep: digests to compute and keep besides: "SHA1", "MD5".
+            word: by which the client asks later whether this content has come (`upload.WORD_EXTRA`).
             demands: judged now and again in the commit, on the file as it is then.
 
         Raises:
@@ -279,7 +281,7 @@ class Vault:
         room = None if counted.free is None else counted.free + (place.node.size if place.node else 0)
         if room is not None and expected_size is not None and expected_size > room:
             raise QuotaExceeded("the account's quota has no room for this")
-        announced = Announced(expected_size, modified_ns, created_ns, checksums, keep)
+        announced = Announced(expected_size, modified_ns, created_ns, checksums, keep, word)
         return Upload(access, at_path(path, demands), announced, room)
 
     @property
@@ -428,10 +430,22 @@ class Vault:
         """How much is kept of what is deleted or overwritten, and how long."""
         return self._access.limits.history
 
-    def trash(self, *, after: Position | None = None, limit: int = TRASH_PAGE) -> list[TrashEntry]:
-        """What is in the trash, newest first: at most `limit` entries behind the position `after`."""
+    def trash(
+        self,
+        *,
+        after: Position | None = None,
+        limit: int = TRASH_PAGE,
+        altered: Callable[[CorruptRow], object] | None = None,
+    ) -> list[TrashEntry]:
+        """What is in the trash, newest first: at most `limit` entries behind the position `after`.
+
+        Args:
+            after: None: from the beginning.
+            limit: fewer come only at the end.
+            altered: is told of each entry that does not open, which is then left out. None: CorruptRow.
+        """
         with self._owners(Scope.LIST).read() as tx:
-            return history.trash(self._access, tx, after, limit)
+            return history.trash(self._access, tx, after, limit, altered)
 
     def trash_entry(self, entry_id: NodeId) -> TrashEntry:
         """One entry of the trash.
@@ -473,7 +487,7 @@ class Vault:
         return history.purge(self._owners(Scope.DELETE), entry_id)
 
     def empty_trash(self) -> GivenUp:
-        """Remove all that is in the trash now for good."""
+        """Remove all that is in the trash now for good; what does not open stays, and is counted."""
         return history.empty_trash(self._owners(Scope.DELETE))
 
     def versions(self, path: VaultPath) -> list[FileVersion]:

@@ -8,13 +8,13 @@ parts changes its own row as well. Called by `parts.py`, `idle.py` and `scrub.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from davserver.db.engine import Transaction
 from davserver.db.nodes import NodeRow
-from davserver.errors import CorruptRow, LimitExceeded, NotFound
+from davserver.errors import CorruptRow, LimitExceeded, NotFound, PathError
 from davserver.model import UPLOADS_ID, Node, NodeId
 from davserver.vault.access import Access
 from davserver.vault.kept import MAX_PLACE_BYTES
@@ -31,6 +31,10 @@ MAX_OPEN = 20
 
 IDLE_SECONDS = 24 * 3600
 """An upload that nothing was done with for so long is given up."""
+
+
+Tell = Callable[[CorruptRow], object]
+"""Is told of each upload that does not open and is left out."""
 
 
 class IfTaken(Enum):
@@ -54,6 +58,7 @@ class Unfinished:
         if_taken: what was decided.
         instead: the entity tag of the file that it is to replace; "" if there was none.
         touched: when something was last done with it, in seconds since the Unix epoch.
+        word: random bytes by which the client calls the file; b"" if it does not.
     """
 
     node: Node
@@ -64,6 +69,7 @@ class Unfinished:
     if_taken: IfTaken = IfTaken.ASK
     instead: str = ""
     touched: int = 0
+    word: bytes = b""
 
     @property
     def id(self) -> NodeId:
@@ -101,7 +107,7 @@ def note(access: Access, tx: Transaction, unfinished: Unfinished) -> Unfinished:
 
 
 def _told(unfinished: Unfinished) -> dict[str, object]:
-    return {
+    told: dict[str, object] = {
         "path": list(unfinished.path),
         "folder": unfinished.folder_id,
         "size": unfinished.size,
@@ -110,12 +116,22 @@ def _told(unfinished: Unfinished) -> dict[str, object]:
         "instead": unfinished.instead,
         "touched": unfinished.touched,
     }
+    return told | {"word": unfinished.word} if unfinished.word else told
 
 
 # ── looked up ───────────────────────────────────────────────────────────────────────────────────────────────
 def rows(access: Access, tx: Transaction) -> list[NodeRow]:
     """The rows of all unfinished uploads of the account."""
     return tx.nodes.children(access.account_id, UPLOADS_ID, after=b"", limit=MAX_OPEN)
+
+
+def all_opened(access: Access, tx: Transaction, altered: Tell) -> Iterator[Unfinished]:
+    """All unfinished uploads of the account but those that do not open, which `altered` is told of."""
+    for row in rows(access, tx):
+        try:
+            yield opened(access, row)
+        except CorruptRow as error:
+            altered(error)
 
 
 def opened(access: Access, row: NodeRow) -> Unfinished:
@@ -137,6 +153,7 @@ def opened(access: Access, row: NodeRow) -> Unfinished:
         IfTaken(told["taken"]),
         told["instead"],
         told["touched"],
+        told.get("word", b""),
     )
 
 
@@ -154,12 +171,14 @@ def find(access: Access, tx: Transaction, upload_id: NodeId) -> Unfinished:
 
 
 def place(access: Access, tx: Transaction, unfinished: Unfinished) -> VaultPath:
-    """Where it goes: into the folder that it was begun for, wherever that is now; else to where it was."""
+    """Where it goes: into the folder that it was begun for, wherever that is now; else to where it was.
+
+    The folder may be gone, or lie deeper by now than any path reaches.
+    """
     try:
-        folder = access.tree.path_of(tx, unfinished.folder_id)
-    except NotFound:
+        return access.tree.path_of(tx, unfinished.folder_id) / unfinished.path[-1]
+    except (NotFound, PathError):
         return VaultPath(unfinished.path)
-    return folder / unfinished.path[-1]
 
 
 def part(access: Access, tx: Transaction, unfinished: Unfinished, offset: int) -> Node:
@@ -174,6 +193,16 @@ def part(access: Access, tx: Transaction, unfinished: Unfinished, offset: int) -
     if node is None or node.size != min(PART_BYTES, unfinished.received - offset):
         raise CorruptRow("a part of an upload is gone, or is another one")
     return node
+
+
+def digests(access: Access, tx: Transaction, unfinished: Unfinished) -> list[bytes]:
+    """The SHA-1 of each part that is there, in order.
+
+    Raises:
+        CorruptRow: as `part`.
+    """
+    offsets = range(0, unfinished.received, PART_BYTES)
+    return [part(access, tx, unfinished, offset).sha1 or b"" for offset in offsets]
 
 
 def check(access: Access, tx: Transaction, upload_id: NodeId) -> None:

@@ -50,6 +50,9 @@ SEALED_RUN_BYTES = CHUNKS_A_RUN * (CHUNK_BYTES + TAG_BYTES)
 HEARTBEAT_SECONDS = 60
 """How often a long upload tells garbage collection that it is alive."""
 
+WORD_EXTRA = "word"
+"""Under this key the encrypted extras of a file keep by which word its sender calls it (`Announced.word`)."""
+
 CHECKSUMS = {"SHA1": hashlib.sha1, "MD5": hashlib.md5, "SHA256": hashlib.sha256}
 """Digests that a client may announce, by the names that clients use (`OC-Checksum`)."""
 
@@ -68,6 +71,7 @@ class Announced:
         modified_ns, created_ns: times to keep; None for now.
         checksums: digests by name (`CHECKSUMS`), which the content must have.
         keep: digests to keep besides, by name ("SHA1", "MD5").
+        word: random bytes by which the client asks later whether this content has come; b"" if it will not.
     """
 
     size: int | None = None
@@ -75,6 +79,7 @@ class Announced:
     created_ns: int | None = None
     checksums: Mapping[str, bytes] | None = None
     keep: frozenset[str] = frozenset()
+    word: bytes = b""
 
 
 Landing = Callable[[Transaction, Moment], Place]
@@ -331,7 +336,7 @@ class Upload:
         if old is None:
             access.tree.add(tx, node)
         else:
-            node = access.tree.change(tx, old, **_contents(node))
+            node = access.tree.change(tx, old, **_contents(node, old))
             if replaced is not None and inline_data is None:
                 tx.blobs.mark_unreferenced(replaced, now=now)
         gone = old.size - kept if old else 0
@@ -370,6 +375,7 @@ class Upload:
             sha1=sha1.digest() if sha1 else None,
             md5=md5.digest() if md5 else None,
             lock_born=lock_born,
+            extras={WORD_EXTRA: announced.word} if announced.word else {},
         )
 
     def _blob_row(self, state: BlobState, *, inline: bool, version: int) -> BlobRow:
@@ -401,8 +407,12 @@ class Upload:
             access.blobs.delete(row.blob_id)
 
 
-def _contents(node: Node) -> dict[str, object]:
-    """What an overwrite takes from the new content; id, name and creation time stay those of the old node."""
+def _contents(node: Node, old: Node) -> dict[str, object]:
+    """What an overwrite takes from the new content; id, name and creation time stay those of the old node.
+
+    So do the extras, save for what says by which word the old content was sent.
+    """
+    extras = {key: value for key, value in old.extras.items() if key != WORD_EXTRA}
     return {
         "size": node.size,
         "etag": node.etag,
@@ -412,6 +422,7 @@ def _contents(node: Node) -> dict[str, object]:
         "sha1": node.sha1,
         "md5": node.md5,
         "lock_born": node.lock_born,
+        "extras": extras | dict(node.extras),
     }
 
 

@@ -144,7 +144,7 @@ def shown_before() -> Response:
 
 
 def issue_chosen(*, makes_folder: bool = False) -> IssuedAppPassword:
-    """Make an app password of what was chosen on a form.
+    """Make an app password of what was chosen on a form. Who is refused leaves no folder behind.
 
     Args:
         makes_folder: whether the folder that it is limited to is made if it is not there.
@@ -156,15 +156,16 @@ def issue_chosen(*, makes_folder: bool = False) -> IssuedAppPassword:
     days = form.get("days", "").strip()
     if not days.isascii() or not days.isdigit():
         raise InvalidValue("the number of days is a whole number")
-    return services().app_passwords.issue(
-        visit().principal,
-        form.get("label", ""),
-        scopes=scopes,
-        expires_at=services().clock() + timedelta(days=min(int(days[:9]), 36500)),
-        networks=parse_networks(form.get("networks", "").replace(",", " ").split()),
-        root_id=_folder(form.get("folder", ""), makes=makes_folder),
-        client=client(),
-    )
+    chosen: dict[str, Any] = {
+        "label": form.get("label", ""),
+        "scopes": scopes,
+        "expires_at": services().clock() + timedelta(days=min(int(days[:9]), 36500)),
+        "networks": parse_networks(form.get("networks", "").replace(",", " ").split()),
+    }
+    app_passwords = services().app_passwords
+    app_passwords.judge(visit().principal, **chosen)
+    root_id = _folder(form.get("folder", ""), makes=makes_folder)
+    return app_passwords.issue(visit().principal, **chosen, root_id=root_id, client=client())
 
 
 def _folder(text: str, *, makes: bool) -> NodeId:

@@ -15,8 +15,7 @@ from werkzeug.wrappers import Response
 
 from davserver.accounts.programs import PROGRAMS, program
 from davserver.accounts.programs.base import Program
-from davserver.errors import NotFound, NotPermitted
-from davserver.model import AppPassword
+from davserver.errors import NotPermitted
 from enroll_web import health, words
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
@@ -79,9 +78,8 @@ def ready(key: str) -> Response | str:
         expires=issued["expires"],
         program=chosen,
         steps=[*connecting.trust(drive), *chosen.steps(drive)],
-        drive_url=drive.url,
-        reach=connecting.reach(drive.url),
         data_url=_data_url,
+        **_checks(drive.url),
         **_watched(issued["app_id"]),
     )
 
@@ -89,12 +87,11 @@ def ready(key: str) -> Response | str:
 @pages.get("/devices/<app_id>")
 @needs(Level.PROVED)
 def device(app_id: str) -> str:
-    """How one device is."""
+    """How one device is; one that was revoked has no other page."""
     return render_template(
         "device.html",
-        device=_own(app_id),
-        drive_url=drive_url(),
-        reach=services().connecting.reach(drive_url()),
+        device=services().app_passwords.find(visit().account, app_id),
+        **_checks(drive_url()),
         **_watched(app_id),
     )
 
@@ -123,11 +120,14 @@ def _watched(app_id: str) -> dict[str, Any]:
     }
 
 
-def _own(app_id: str) -> AppPassword:
-    for one in services().app_passwords.list(visit().account):
-        if one.id == app_id:
-            return one
-    raise NotFound("the account has no such app password")
+def _checks(url: str) -> dict[str, str]:
+    """How to find out on the device what cannot be seen from here."""
+    connecting = services().connecting
+    return {
+        "drive_url": url,
+        "reach": connecting.reach(url),
+        "reach_from_windows": connecting.reach_from_windows(url),
+    }
 
 
 def _form(chosen: Program) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, request
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
+from davserver.errors import DavserverError
 from davserver.model import Node, NodeId
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
@@ -17,6 +18,7 @@ from enroll_web.filing import (
     crumbs,
     link,
     nothing_ticked,
+    still_there,
     ticked,
     told_of,
     unchanged,
@@ -36,14 +38,13 @@ def delete(path: str) -> Response | str:
     place, opened, ids = at(path), vault(), ticked()
     if not ids:
         return nothing_ticked(place)
-    nodes = opened.choose(place, ids).nodes
-    if not opened.history.keep_days and request.form.get("sure") != "1":
-        return render_template("files_delete.html", place=place, crumbs=crumbs(place), nodes=nodes)
-    outcome, kept = _delete(opened, place, nodes)
-    if kept:
-        visit().remember(undo={"folder": str(place), "ids": [one.hex() for one in kept]})
-    said = ngettext("%(num)s entry is deleted.", "%(num)s entries are deleted.", outcome.done)
-    return told_of(place, outcome, said)
+    outcome = Outcome()
+    nodes = still_there(opened, place, ids, outcome)
+    if nodes and not opened.history.keep_days and request.form.get("sure") != "1":
+        page = {"place": place, "crumbs": crumbs(place), "nodes": nodes, "ticked": ids}
+        return render_template("files_delete.html", **page)
+    _delete_all(opened, place, nodes, outcome)
+    return told_of(place, outcome, _said(outcome))
 
 
 @pages.post("/undelete/", defaults={"path": ""})
@@ -59,16 +60,35 @@ def undelete(path: str) -> Response:
     return told_of_trash(returned.outcome, said_of(returned), back, moved(returned.back))
 
 
-def _delete(opened: Vault, place: VaultPath, nodes: tuple[Node, ...]) -> tuple[Outcome, list[NodeId]]:
-    """What became of them, and their ids in the trash."""
-    outcome, kept = Outcome(), list[NodeId]()
-    for node in nodes:
-        path = place / node.name
-        try:
-            entry_id = opened.delete(path, demands=unchanged(path, node))
-        except REFUSALS as error:
-            outcome.refuse(node.name, error)
-        else:
-            outcome.done += 1
-            kept += [] if entry_id is None else [entry_id]
-    return outcome, kept
+def _delete_all(opened: Vault, place: VaultPath, nodes: tuple[Node, ...], outcome: Outcome) -> None:
+    """Delete them, and remember what is in the trash now, also if it ends in the middle.
+
+    Raises:
+        DavserverError: it cannot go on; the next page says how many are deleted, and offers to undo that.
+    """
+    kept: list[NodeId] = []
+    try:
+        for node in nodes:
+            kept += _delete(opened, place / node.name, node, outcome)
+    except DavserverError:
+        if outcome.done:
+            visit().tell(_said(outcome))
+        raise
+    finally:
+        if kept:
+            visit().remember(undo={"folder": str(place), "ids": [one.hex() for one in kept]})
+
+
+def _delete(opened: Vault, path: VaultPath, node: Node, outcome: Outcome) -> list[NodeId]:
+    """One entry; its id in the trash, if it is there."""
+    try:
+        entry_id = opened.delete(path, demands=unchanged(path, node))
+    except REFUSALS as error:
+        outcome.refuse(node.name, error)
+        return []
+    outcome.done += 1
+    return [] if entry_id is None else [entry_id]
+
+
+def _said(outcome: Outcome) -> str:
+    return ngettext("%(num)s entry is deleted.", "%(num)s entries are deleted.", outcome.done)

@@ -14,7 +14,7 @@ from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
 from davserver.errors import NotPermitted
-from davserver.model import Node
+from davserver.model import Node, NodeId
 from davserver.texts import marked
 from davserver.vault.browsing import Part
 from davserver.vault.orders import Order
@@ -29,6 +29,7 @@ from enroll_web.filing import (
     crumbs,
     nothing_ticked,
     spare,
+    still_there,
     ticked,
     told_of,
     unchanged,
@@ -101,15 +102,17 @@ def _step(place: VaultPath, act: Act) -> Response | str:
     opened, ids = vault(), ticked()
     if not ids:
         return nothing_ticked(place)
-    nodes = opened.choose(place, ids).nodes
+    outcome = Outcome()
+    nodes = still_there(opened, place, ids, outcome)
+    if not nodes:
+        return told_of(place, outcome, "")
     if "to" not in request.form:
-        return _choose_folder(opened, place, act, nodes)
-    target = VaultPath.parse(request.form["to"])
+        return _choose_folder(opened, place, act, nodes, ids)
+    target = at(request.form["to"])
     taken = _taken(act, place, target)
     clashes = [node.name for node in nodes if opened.find(target / node.name) is not None]
     if taken is Taken.ASK and clashes:
-        return _ask(place, act, nodes, target, clashes)
-    outcome = Outcome()
+        return _ask(place, act, ids, target, clashes)
     for node in nodes:
         _one(opened, act, place / node.name, target / node.name, node, taken, outcome)
     return told_of(place, outcome, act.said(outcome.done))
@@ -146,9 +149,11 @@ def _one(  # noqa: PLR0913, PLR0917 - parts
         outcome.done += 1
 
 
-def _choose_folder(opened: Vault, place: VaultPath, act: Act, nodes: tuple[Node, ...]) -> str:
-    """Look around for where it should go."""
-    here = VaultPath.parse(request.form.get("at", str(place)))
+def _choose_folder(
+    opened: Vault, place: VaultPath, act: Act, nodes: tuple[Node, ...], ids: list[NodeId]
+) -> str:
+    """Look around for where it should go; it is the account's turn already (`security.AFTER_TURN`)."""
+    here = at(request.form.get("at", str(place)))
     shown = opened.browse(here, Part(Order.NAME, descending=False, start=0, count=MAX_FOLDERS + 1))
     folders = [node.name for node in shown.entries if node.is_collection]
     ways = [VaultPath(here.parts[:depth]) for depth in range(len(here.parts) + 1)]
@@ -159,6 +164,7 @@ def _choose_folder(opened: Vault, place: VaultPath, act: Act, nodes: tuple[Node,
         crumbs=crumbs(place),
         act=act,
         nodes=nodes,
+        ticked=ids,
         here=here,
         ways=ways,
         folders=[(name, str(here / name)) for name in folders[:MAX_FOLDERS] if name not in mine],
@@ -167,16 +173,14 @@ def _choose_folder(opened: Vault, place: VaultPath, act: Act, nodes: tuple[Node,
     )
 
 
-def _ask(
-    place: VaultPath, act: Act, nodes: tuple[Node, ...], target: VaultPath, clashes: list[str]
-) -> Response:
+def _ask(place: VaultPath, act: Act, ids: list[NodeId], target: VaultPath, clashes: list[str]) -> Response:
     """What to do where a name is taken; nothing was done yet."""
     page = render_template(
         "files_taken.html",
         place=place,
         crumbs=crumbs(place),
         act=act,
-        nodes=nodes,
+        ticked=ids,
         target=target,
         where=target.name or gettext("Files"),
         clashes=clashes,

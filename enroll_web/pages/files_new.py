@@ -10,7 +10,7 @@ from davserver.errors import AlreadyExists, PathError, PreconditionFailed
 from davserver.vault.paths import lookup_form
 from enroll_web.entrance import Level, needs
 from enroll_web.errors import answer_to
-from enroll_web.filing import SEE_OTHER, at, crumbs, link, ticked, unchanged, vault
+from enroll_web.filing import SEE_OTHER, Outcome, at, crumbs, link, still_there, ticked, unchanged, vault
 from enroll_web.forms import refused
 from enroll_web.visit import visit
 
@@ -45,9 +45,15 @@ def make_folder(path: str) -> Response:
 @pages.post("/rename-ticked/<path:path>")
 @needs(Level.PROVED, back="files.show")
 def which(path: str) -> Response:
-    """To the page where the one that was ticked gets another name."""
-    place = at(path)
-    nodes = vault().choose(place, ticked()).nodes
+    """To the page where the one that was ticked gets another name.
+
+    Raises:
+        VersionConflict: not all that was ticked is there (any more).
+    """
+    place, outcome = at(path), Outcome()
+    nodes = still_there(vault(), place, ticked(), outcome)
+    if outcome.error is not None:
+        raise outcome.error
     if len(nodes) != 1:
         visit().tell(gettext("Tick the one that gets another name."))
         return redirect(link("files.show", place), SEE_OTHER)

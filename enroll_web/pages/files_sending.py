@@ -21,7 +21,7 @@ from davserver.vault.export import Contents, archive
 from davserver.vault.service import Vault
 from enroll_web import errors
 from enroll_web.entrance import Level, needs
-from enroll_web.filing import at, nothing_ticked, ticked, vault
+from enroll_web.filing import Outcome, at, nothing_ticked, still_there, ticked, vault
 from enroll_web.previews import fields_for, is_shown
 from enroll_web.visit import client, services, visit
 
@@ -55,11 +55,18 @@ def preview(path: str) -> Response:
 @pages.post("/zip/<path:path>")
 @needs(Level.PROVED, back="files.show")
 def several(path: str) -> Response:
-    """What was ticked in a folder, as an archive; a single file as it is."""
+    """What was ticked in a folder, as an archive; a single file as it is.
+
+    Raises:
+        VersionConflict: not all of it is there (any more); an archive without it would look whole.
+    """
     opened, place, ids = vault(), at(path), ticked()
     if not ids:
         return nothing_ticked(place)
-    nodes = opened.choose(place, ids).nodes
+    outcome = Outcome()
+    nodes = still_there(opened, place, ids, outcome)
+    if outcome.error is not None:
+        raise outcome.error
     if len(nodes) == 1:
         return download_of(opened, nodes[0])
     return _archive(opened, nodes, place.name or ROOT_ARCHIVE)

@@ -13,7 +13,7 @@ from flask import Blueprint, redirect
 from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
-from davserver.errors import UploadRefused
+from davserver.errors import LimitExceeded, UploadRefused
 from davserver.vault.moment import NO_DEMANDS
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
@@ -26,7 +26,7 @@ from enroll_web.visit import services, visit
 pages = Blueprint("files_upload", __name__)
 
 MAX_FILES = 10_000
-"""Files that one form may hold."""
+"""Files that one form may hold; those behind them are read and dropped."""
 
 
 @pages.post("/upload/", defaults={"path": ""})
@@ -47,16 +47,33 @@ def upload(path: str) -> Response:
 
 
 def _take_all(opened: Vault, place: VaultPath, parts: Iterator[Part]) -> Outcome:
-    outcome, taken, count = Outcome(), Taken.BOTH, 0
+    """What became of the files; of a form that breaks off, what became of those before."""
+    outcome, rest = Outcome(), gettext("The rest")
+    try:
+        over = _take_most(opened, place, parts, outcome)
+    except UploadRefused as error:
+        outcome.refuse(rest, error, gettext("It got lost on the way. Please try again."))
+    else:
+        if over:
+            limit = LimitExceeded("a form must not hold more than %(most)s files", most=MAX_FILES)
+            outcome.refuse(rest, limit)
+    return outcome
+
+
+def _take_most(opened: Vault, place: VaultPath, parts: Iterator[Part], outcome: Outcome) -> bool:
+    """Take as many files as a form may hold; whether there were more.
+
+    A browser that is still sending would not read an answer: so the form is read to its end.
+    """
+    taken, count = Taken.BOTH, 0
     for part in parts:
         if part.name == "taken":
             taken = Taken.read(part.text())
         elif part.filename:
             count += 1
-            if count > MAX_FILES:
-                raise UploadRefused("a form must not hold more than %(most)s files", most=MAX_FILES)
-            _take(opened, place, part, taken, outcome)
-    return outcome
+            if count <= MAX_FILES:
+                _take(opened, place, part, taken, outcome)
+    return count > MAX_FILES
 
 
 def _take(opened: Vault, place: VaultPath, part: Part, taken: Taken, outcome: Outcome) -> None:

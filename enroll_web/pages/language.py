@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from flask import Blueprint, abort, current_app, redirect, request, url_for
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response
 
+from enroll_web.entrance import endpoint_at
 from enroll_web.languages import COOKIE, KEPT_SECONDS, Languages
 from enroll_web.visit import is_https
 
@@ -26,8 +25,8 @@ SHOWN_ONCE = frozenset(
 NOT_AGAIN = SHOWN_ONCE | {"oidc.callback", "static", "connect.health_of"}
 """Endpoints that nobody is led back to."""
 
-_ADDRESS = re.compile(r"(?:/|(?:/(?!\.{1,2}(?:[/?]|$))[A-Za-z0-9._~%@+-]+)+/?)(?:\?[A-Za-z0-9_.~%+&=:/-]*)?")
-"""Addresses that one may be led back to. One that began with two slashes would name another host."""
+_QUERY = re.compile(r"[A-Za-z0-9_.~%+&=:/-]*")
+"""What may stand behind the question mark of an address that one may be led back to."""
 
 
 @pages.post("/language")
@@ -52,11 +51,6 @@ def back() -> str:
 
 def _safe(address: str) -> str:
     """The address of a page of ours, or of the first one."""
-    path = address.partition("?")[0]
-    if not _ADDRESS.fullmatch(address):
-        return url_for("home.home")
-    try:
-        endpoint, _ = current_app.url_map.bind("").match(unquote(path), method="GET")
-    except (HTTPException, RequestRedirect):
-        return url_for("home.home")
-    return url_for("home.home") if endpoint in NOT_AGAIN else address
+    path, _, query = address.partition("?")
+    endpoint = endpoint_at(path) if _QUERY.fullmatch(query) else None
+    return url_for("home.home") if endpoint is None or endpoint in NOT_AGAIN else address

@@ -14,11 +14,13 @@ from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
 from davserver.clock import SECOND_NS, from_seconds
+from davserver.errors import CorruptRow
 from davserver.model import NodeId, Position, TrashEntry
-from davserver.vault.kept import GivenUp
+from davserver.vault.kept import SAFE_DAYS, GivenUp
 from davserver.vault.service import Vault
 from enroll_web import words
 from enroll_web.entrance import Level, needs
+from enroll_web.errors import note
 from enroll_web.filing import REFUSALS, SEE_OTHER, Outcome, id_of, ticked, vault
 from enroll_web.pages.files import when
 from enroll_web.pages.files_sending import download_of, preview_of
@@ -39,7 +41,7 @@ class Line:
     """An entry as it is shown.
 
     Attributes:
-        until: when it goes for good, at the latest; None: any time now.
+        until: when it goes for good, if no write needs the room before; None: any time now.
     """
 
     entry: TrashEntry
@@ -67,13 +69,17 @@ class Line:
 def show() -> str:
     """What is in it, the latest first."""
     opened, after = vault(), _position(request.args.get("after", ""))
-    found = opened.trash(after=after, limit=ENTRIES_A_PAGE + 1)
-    shown = found[:ENTRIES_A_PAGE]
+    altered = list[CorruptRow]()
+    found = opened.trash(after=after, limit=ENTRIES_A_PAGE + 1, altered=altered.append)
+    for error in altered[:1]:
+        note(error, services().audit, request.remote_addr)
+    shown, days = found[:ENTRIES_A_PAGE], _days(opened)
     # Those of one second come in any order; on a page they are put right.
-    lines = [_line(opened, one) for one in sorted(shown, key=lambda one: one.deleted_ns, reverse=True)]
+    lines = [_line(one, days) for one in sorted(shown, key=lambda one: one.deleted_ns, reverse=True)]
     return render_template(
         "trash.html",
         lines=lines,
+        altered=len(altered),
         further=_address_behind(shown[-1]) if len(found) > ENTRIES_A_PAGE else "",
         is_first=after is None,
         history=opened.history,
@@ -89,7 +95,7 @@ def entry(entry_id: str) -> Response | str:
     opened = vault()
     one = opened.trash_entry(_id(entry_id))
     shown = None if one.node.is_collection else looked_at(opened, one.node)
-    page = render_template("trash_entry.html", line=_line(opened, one), shown=shown, crumbs=_way())
+    page = render_template("trash_entry.html", line=_line(one, _days(opened)), shown=shown, crumbs=_way())
     return page_about(one.node.name, page) if shown else page
 
 
@@ -152,7 +158,7 @@ def ask_to_empty() -> str:
 @pages.post("/trash/empty")
 @needs(Level.PROVED, back="trash.ask_to_empty")
 def empty() -> Response:
-    """Everything in it."""
+    """Everything in it that opens; the page that follows tells of the rest."""
     visit().tell(_gone(vault().empty_trash()))
     return redirect(url_for("trash.show"), SEE_OTHER)
 
@@ -178,15 +184,23 @@ def _gone(gone: GivenUp) -> str:
 
 
 # ── addresses, moments ──────────────────────────────────────────────────────────────────────────────────────
-def _line(opened: Vault, one: TrashEntry) -> Line:
-    until = from_seconds(one.deleted_ns // SECOND_NS) + timedelta(days=opened.history.keep_days)
+def _line(one: TrashEntry, days: int) -> Line:
+    until = from_seconds(one.deleted_ns // SECOND_NS) + timedelta(days=days)
     return Line(one, until if until > services().clock() else None)
 
 
+def _days(opened: Vault) -> int:
+    """For how long an entry is kept for certain, as long as no write needs the room."""
+    most, days = _most(opened), opened.history.keep_days
+    return days if most is None or opened.usage().kept <= most else min(days, SAFE_DAYS)
+
+
 def _most(opened: Vault) -> int | None:
-    """How many bytes may be kept, if there is an end to it."""
-    quota = visit().account.quota
-    return None if quota is None else int(quota * opened.history.max_share)
+    """How many bytes may be kept, if there is an end to it: a share of the quota, or what is left of it."""
+    quota, usage = visit().account.quota, opened.usage()
+    if quota is None or usage.available is None:
+        return None
+    return min(int(quota * opened.history.max_share), usage.available)
 
 
 def _position(text: str) -> Position | None:

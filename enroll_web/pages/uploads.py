@@ -21,19 +21,29 @@ from davserver.errors import (
     DavserverError,
     IntegrityError,
     LengthMismatch,
+    NameTaken,
     NotFound,
     WrongKind,
     WrongOffset,
 )
 from davserver.model import NodeId
-from davserver.vault.moment import NO_DEMANDS
-from davserver.vault.parts import Joining
+from davserver.vault.moment import Demands, Look
+from davserver.vault.parts import Joining, require_decided
 from davserver.vault.paths import VaultPath, annotated
 from davserver.vault.service import Vault
 from davserver.vault.unfinished import PART_BYTES, IfTaken, Unfinished
+from davserver.vault.upload import WORD_EXTRA
 from enroll_web import errors, words
-from enroll_web.arriving import MILLISECOND_NS, Wanted, announced, announced_beside, if_taken, raw_body
-from enroll_web.filing import MAX_TRIES, free, id_of, spare, vault
+from enroll_web.arriving import (
+    MILLISECOND_NS,
+    Wanted,
+    announced,
+    announced_beside,
+    decision,
+    raw_body,
+    sent_json,
+)
+from enroll_web.filing import MAX_TRIES, id_of, spare, vault
 from enroll_web.told_scripts import again_after, answers_scripts, proved
 from enroll_web.visit import client, services, visit
 
@@ -71,12 +81,12 @@ def unfinished() -> Response:
 
 
 def _unfinished(opened: Vault) -> list[dict[str, object]]:
-    """Every upload that can be gone on with; none if one was altered: files are shown all the same."""
-    try:
-        return [_listed(one) for one in opened.parts.all()]
-    except IntegrityError as error:
+    """Every upload that can be gone on with: not those that were altered."""
+
+    def altered(error: IntegrityError) -> None:
         errors.note(error, services().audit, client())
-        return []
+
+    return [_listed(one) for one in opened.parts.all(altered)]
 
 
 def _listed(one: Unfinished) -> dict[str, object]:
@@ -103,21 +113,21 @@ def whole() -> Response:
         if found := _there_already(opened, wanted):
             return jsonify(name=found)
         _make_folders(opened, wanted.folder, wanted.names[:-1])
+        path = spare(opened, wanted.path) if wanted.if_taken is IfTaken.BOTH else wanted.path
         try:
-            path = spare(opened, wanted.path) if wanted.if_taken is IfTaken.BOTH else wanted.path
-            demands = NO_DEMANDS if wanted.if_taken is IfTaken.REPLACE else free(path)
             writing = opened.write(
                 path,
                 expected_size=wanted.size,
                 modified_ns=wanted.modified_ns,
                 keep=_kept(),
-                demands=demands,
+                word=wanted.word,
+                demands=_decided(wanted, path),
             )
             with writing as arriving, closing(visit().watched()) as watch:
                 fill(arriving, watch.check)
                 placed = arriving.commit()
-        except (AlreadyExists, WrongKind):
-            return _taken(opened, wanted.path)
+        except NameTaken as error:
+            return _in_the_way(opened, wanted, error)
     return jsonify(name=placed.node.name)
 
 
@@ -140,9 +150,16 @@ def begin() -> Response:
         return jsonify(name=found)
     _make_folders(opened, wanted.folder, wanted.names[:-1])
     try:
-        begun = opened.parts.begin(wanted.path, wanted.size, wanted.modified_ns, if_taken=wanted.if_taken)
-    except AlreadyExists:
-        return _taken(opened, wanted.path)
+        begun = opened.parts.begin(
+            wanted.path,
+            wanted.size,
+            wanted.modified_ns,
+            if_taken=wanted.if_taken,
+            there=wanted.there,
+            word=wanted.word,
+        )
+    except NameTaken as error:
+        return _in_the_way(opened, wanted, error)
     return jsonify(id=begun.id.hex(), received=begun.received)
 
 
@@ -165,8 +182,9 @@ def part(upload_id: str, offset: str) -> Response:
 @pages.get("/uploads/<upload_id>")
 @proved
 def state(upload_id: str) -> Response:
-    """How much of it is here."""
-    return jsonify(received=vault().parts.state(_id(upload_id)).received)
+    """How much of it is here, and what: so that nobody goes on with it who has another file."""
+    found, digests = vault().parts.arrived(_id(upload_id))
+    return jsonify(received=found.received, digests=[digest.hex() for digest in digests])
 
 
 @pages.post("/uploads/<upload_id>/finish")
@@ -174,16 +192,14 @@ def state(upload_id: str) -> Response:
 def finish(upload_id: str) -> Response:
     """Make the file; tells line by line how far that is: it may take longer than proxies wait."""
     visit().take_turn()
-    opened, found = vault(), _id(upload_id)
-    given = request.get_json(silent=True)
-    decided = if_taken(given.get("taken")) if isinstance(given, dict) else None
+    decided, there = decision()
     try:
-        joining = opened.parts.join(found, if_taken=decided, keep=_kept())
+        joining = vault().parts.join(_id(upload_id), if_taken=decided, there=there, keep=_kept())
     except WrongOffset as error:
         return jsonify(received=error.received)
-    except AlreadyExists:
-        return _taken_by(opened, found)
-    lines = visit().guarded(_lines(opened, found, joining), lambda: None)
+    except NameTaken as error:
+        return _taken(error)
+    lines = visit().guarded(_lines(joining), lambda: None)
     noted = errors.noted(lines, services().audit, client())
     return Response(stream_with_context(noted), content_type="application/x-ndjson")
 
@@ -201,8 +217,7 @@ def cancel(upload_id: str) -> Response:
 @proved
 def told() -> Response:
     """All is done: the page is loaded again, and says so."""
-    given = request.get_json(silent=True)
-    match given:
+    match sent_json():
         case {"stored": int(stored)} if 0 < stored < MAX_STORED:
             visit().tell(ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored))
         case _:
@@ -211,13 +226,13 @@ def told() -> Response:
 
 
 # ── pieces ──────────────────────────────────────────────────────────────────────────────────────────────────
-def _lines(opened: Vault, found: NodeId, joining: Joining) -> Iterator[bytes]:
+def _lines(joining: Joining) -> Iterator[bytes]:
     try:
         with closing(iter(joining)) as steps:  # type: ignore[type-var]  # it is a generator
             for stored in steps:
                 yield _line(stored=stored)
-    except AlreadyExists:
-        yield _taken_by(opened, found).data.strip() + b"\n"
+    except NameTaken as error:
+        yield _taken(error).data.strip() + b"\n"
     except DavserverError as error:
         errors.note(error, services().audit, client())
         yield _line(text=errors.explained(error), again=again_after(error).value)
@@ -229,32 +244,40 @@ def _line(**values: object) -> bytes:
     return json.dumps(values).encode() + b"\n"
 
 
-def _taken_by(opened: Vault, upload_id: NodeId) -> Response:
-    return _taken(opened, VaultPath(opened.parts.state(upload_id).path))
+def _in_the_way(opened: Vault, wanted: Wanted, error: NameTaken) -> Response:
+    """The question; unless it is the file itself that has the name: the lost request was still at work."""
+    found = _there_already(opened, wanted)
+    return jsonify(name=found) if found else _taken(error)
 
 
-def _taken(opened: Vault, path: VaultPath) -> Response:
-    """What has the name now, in words: a question for whoever looks."""
-    node = opened.find(path)
-    if node is None:  # it has gone again: the same request succeeds
-        return jsonify(taken={"folder": False, "size": "", "changed": ""})
-    changed = words.minute(from_seconds(node.modified_ns // SECOND_NS))
-    size = "" if node.is_collection else words.size(node.size)
-    return jsonify(taken={"folder": node.is_collection, "size": size, "changed": changed})
+def _taken(by: NameTaken) -> Response:
+    """What has the name, in words: a question for whoever looks. The answer will be about that alone."""
+    changed = words.minute(from_seconds(by.modified_ns // SECOND_NS))
+    size = "" if by.is_collection else words.size(by.size)
+    return jsonify(taken={"folder": by.is_collection, "size": size, "changed": changed, "there": by.etag})
+
+
+def _decided(wanted: Wanted, path: VaultPath) -> Demands:
+    """Let a file be stored only where nothing is in its way that was not decided about."""
+
+    def judge(look: Look) -> None:
+        require_decided(look(path).node, wanted.if_taken, wanted.there)
+
+    return Demands(judge)
 
 
 def _there_already(opened: Vault, wanted: Wanted) -> str:
     """The name of what was asked for, if it has come in spite of an answer that got lost; "" if it has not.
 
-    A file that has the name, the length and the time of change is that file.
+    It is known by its word: another file may well have the name, the length and the time of change.
     """
     tries = MAX_TRIES if wanted.if_taken is IfTaken.BOTH else 1
-    for number in range(1, tries + 1) if wanted.again else ():
+    for number in range(1, tries + 1) if wanted.again and wanted.word else ():
         path = wanted.path
         node = opened.find(path if number == 1 else path.parent / annotated(path.name, str(number)))
         if node is None:
             break
-        if (node.size, node.modified_ns, node.is_collection) == (wanted.size, wanted.modified_ns, False):
+        if node.extras.get(WORD_EXTRA) == wanted.word:
             return node.name
     return ""
 

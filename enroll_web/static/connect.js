@@ -21,12 +21,12 @@ async function look() {
   if (ended || document.hidden) return;
   if (Date.now() > until) return end();
   try {
-    // A session that is over leads to another page: that is not followed.
+    // A session that is over leads to another page: that is not followed, and its status counts as 0.
     const answer = await fetch(watched.dataset.health, { redirect: "manual" });
-    if (!answer.ok) return end();
-    show(await answer.json());
+    if (answer.ok) show(await answer.json());
+    else if (answer.status < 500) return end();
   } catch {
-    // The server is away, or the network: the next time is another chance.
+    // The server is away, or the network, as it is for a proxy that answers 502: the next time is another chance.
   }
   clearTimeout(waiting);
   waiting = setTimeout(look, EVERY);

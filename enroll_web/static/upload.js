@@ -1,35 +1,31 @@
 // Uploads with progress: files and folders, chosen or dropped, two at a time. A large file goes in parts, which the
 // server keeps until all are there: so it goes on after a lost connection, a reload or a closed laptop. Without this
-// script the form sends the same files, without progress. It has no texts: they are in the page.
+// script the form sends the same files, without progress. It has no texts: they are in the page. What is shown is in
+// upload-shown.js, which is loaded before this and shares its names.
 
 "use strict";
 
 const AT_ONCE = 2;
 const LONGEST_WAIT = 30_000; // milliseconds, as all times here
 const SIGN_IN_EVERY = 3_000;
-const SHOWN_EVERY = 500;
-const SAID_EVERY = 10_000;
-const SPEED_OVER = 8_000;
-const MOST_ROWS = 50;
 const MOST_BESIDE = 6_000; // characters of what is announced in the head of a request
+const PASSING = [408, 425, 429]; // what is answered between here and our server, and may be otherwise in a moment
+const REFUSED_BETWEEN = 413;
 
-const panel = document.getElementById("uploads");
 const form = document.querySelector("form[data-upload]");
-const words = panel.dataset;
-const part = (name) => panel.querySelector(`[data-${name}]`);
 const PART = Number(words.part);
 const WHOLE = Number(words.whole);
 const here = JSON.parse(words.folder);
-const language = document.documentElement.lang;
-const digits = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 
 let token = words.token;
-let unfinished = []; // what an earlier page has begun and nobody goes on with
+let unfinished = []; // what an earlier page, or another window, has begun
 const uploads = []; // all that was chosen on this page
 const waiting = [];
 let running = 0;
+let walking = 0; // how many drops are still being looked through
 
-// Why something did not go through: stopped by whoever looks, worth another try, or refused with a sentence.
+// Why something did not go through: stopped by whoever looks, worth another try (with a sentence if our server has said
+// why; else nobody knows what became of it), or refused with a sentence.
 class Stopped extends Error {}
 class Lost extends Error {}
 class Refused extends Error {
@@ -39,77 +35,70 @@ class Refused extends Error {
   }
 }
 
-class Meter {
-  seen = [];
-
-  note(bytes) {
-    const now = performance.now();
-    this.seen.push([now, bytes]);
-    while (now - this.seen[0][0] > SPEED_OVER) this.seen.shift();
-  }
-
-  get speed() {
-    const [since, before] = this.seen[0];
-    const [now, bytes] = this.seen.at(-1);
-    return now > since ? Math.max(0, ((bytes - before) / (now - since)) * 1000) : 0;
-  }
-}
+const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 class Upload {
   id = ""; // what the server calls it, if it goes in parts
+  word = hex(crypto.getRandomValues(new Uint8Array(16))); // by which the server knows it again
   state = "waiting"; // going, paused, done, out (left out), failed, cancelled
   sent = 0; // bytes that are there for good
   flying = 0; // bytes of the request that is on its way
   stored = 0; // bytes of the finished file, while it is put together
   busy = false; // whether it is being worked on, perhaps only to stop
   lost = false; // whether an answer got lost: what was asked for may be done
+  taken = "ask"; // what to do if the name is taken
+  there = undefined; // the tag of what a question has shown, if it was answered for that alone
+  asked = false; // whether the answer is to be given at the end
   why = ""; // what to say of it
   meter = new Meter();
   halt = () => {}; // ends whatever it waits for
 
-  constructor(file, path, batch) {
-    this.file = file; // null: an empty folder
-    this.folder = here;
-    this.path = path; // from there on
+  constructor({ file, path, unreadable = false }, batch) {
+    this.file = file; // null: an empty folder, or nothing that can be read
+    this.path = path; // from the folder of this page on
+    this.unreadable = unreadable;
     this.batch = batch;
     this.size = file?.size ?? 0;
-    this.taken = "ask";
-    this.answer = null; // to a question that came at the end
-    const found = unfinished.findIndex(
-      (one) => file && one.name === file.name && one.size === file.size && one.modified === file.lastModified,
-    );
-    if (found >= 0) this.takeOver(unfinished.splice(found, 1)[0]);
+    if (unreadable) Object.assign(this, { state: "failed", why: words.unreadable });
   }
 
-  takeOver({ id, folder, name, received }) {
-    Object.assign(this, { folder: folder ? folder.split("/") : [], path: [name], sent: received });
-    this.keep(id);
-  }
-
-  // Other windows see that somebody goes on with it.
+  // Other windows see that somebody goes on with it, until it is released; false if one of them does already.
   keep(id) {
-    this.id = id;
-    const kept = new Promise((release) => (this.release = release));
-    navigator.locks?.request(`upload-${id}`, () => kept);
+    return new Promise((known) => {
+      if (!navigator.locks) return known(true);
+      const held = navigator.locks.request(`upload-${id}`, { ifAvailable: true }, (lock) => {
+        known(lock !== null);
+        return lock && new Promise((release) => (this.release = () => (release(), held)));
+      });
+    });
   }
 
-  release() {}
+  async release() {}
 
   get name() {
     return this.path.at(-1);
   }
 
   get where() {
-    return [...this.folder, ...this.path.slice(0, -1)].join("/");
+    return [...here, ...this.path.slice(0, -1)].join("/");
+  }
+
+  get canGoOn() {
+    return this.state === "paused" || (this.state === "failed" && !this.unreadable);
   }
 
   get announced() {
-    const { folder, path, size, taken, lost } = this;
-    return { folder, path, size, modified: this.file?.lastModified ?? 0, taken, again: lost };
+    const { path, size, taken, there, word, lost } = this;
+    return { folder: here, path, size, modified: this.file?.lastModified ?? 0, taken, there, word, again: lost };
   }
 
   get beside() {
     return encodeURIComponent(JSON.stringify(this.announced));
+  }
+
+  wasBegunAs({ folder, name, size, modified }) {
+    const place = this.where.normalize() === folder && this.name.normalize() === name;
+    return place && this.size === size && this.file.lastModified === modified;
   }
 
   async content(from, to) {
@@ -149,11 +138,34 @@ function send(one, method, address, body = null, fields = {}) {
 const ask = (one, method, address, given) =>
   send(one, method, address, JSON.stringify(given), { "Content-Type": "application/json" });
 
-function outcome(call, resolve, reject) {
-  const told = lastLine(`${call.responseText}\n`);
-  if (!told) return [reject, call.status >= 500 ? new Lost() : new Refused({ text: words.failed })];
-  if (told.again === "later" || told.stored !== undefined) return [reject, new Lost()];
-  return told.text === undefined ? [resolve, told] : [reject, new Refused(told)];
+// The same for what is not to be done twice: if nobody answers, the next request asks whether it is done.
+async function once(one, ...request) {
+  if (one.state !== "going") throw new Stopped();
+  try {
+    const told = await send(one, ...request);
+    one.lost = false;
+    return told;
+  } catch (error) {
+    one.lost ||= !error.message;
+    throw error;
+  }
+}
+
+// Our server refuses with a sentence, and with 200 it says yes. Anything else is somebody between here and there.
+function outcome({ status, responseText }, resolve, reject) {
+  const told = lastLine(`${responseText}\n`);
+  if (typeof told?.text === "string" && typeof told.again === "string") {
+    return [reject, told.again === "later" ? new Lost(told.text) : new Refused(told)];
+  }
+  const isCut = told?.stored !== undefined;
+  if (status === 200 && told instanceof Object && !isCut) return [resolve, told];
+  if (isCut || status >= 500 || PASSING.includes(status)) return [reject, new Lost()];
+  return [reject, new Refused({ text: status === REFUSED_BETWEEN ? words.between : words.failed })];
+}
+
+function received(told) {
+  if (typeof told.received !== "number") throw new Refused({ text: words.failed });
+  return told.received;
 }
 
 function lastLine(text) {
@@ -172,13 +184,20 @@ async function steadily(one, attempt) {
       one.why = "";
       return told;
     } catch (error) {
-      const unknown = error.again === "sign-in" || error.again === "token";
+      const unknown = isUnknown(error);
       if (!unknown && !(error instanceof Lost)) throw error;
-      Object.assign(one, { lost: true, why: unknown ? words.signIn : words.lost });
-      if (unknown) await signedIn();
+      one.why = unknown ? words.signIn : error.message || words.lost;
+      if (unknown) await stoppable(one, signedIn());
       await pause(one, Math.min(1000 * 2 ** failures, LONGEST_WAIT));
     }
   }
+}
+
+function stoppable(one, waited) {
+  return new Promise((resolve, reject) => {
+    one.halt = () => reject(new Stopped());
+    waited.then(resolve, reject);
+  });
 }
 
 function pause(one, milliseconds) {
@@ -195,6 +214,7 @@ function pause(one, milliseconds) {
 }
 
 // Waits until somebody has signed in again, in another tab; all uploads wait for the same.
+const isUnknown = ({ again }) => again === "sign-in" || again === "token";
 let signing = null;
 const signedIn = () => (signing ??= untilSignedIn().finally(() => (signing = null)));
 
@@ -203,6 +223,7 @@ async function untilSignedIn() {
     const me = { state: "going" };
     try {
       const told = await send(me, "GET", words.address);
+      if (typeof told.who !== "string") throw new Lost();
       if (told.who !== words.who) throw new Refused({ text: words.somebody });
       token = told.token;
       part("signed-out").hidden = true;
@@ -227,12 +248,12 @@ async function run(one) {
     else if (!one.id && one.size <= WHOLE && one.beside.length <= MOST_BESIDE) await whole(one);
     else await inParts(one);
   } catch (error) {
-    one.lost = true;
     if (!(error instanceof Stopped)) Object.assign(one, { state: "failed", why: error.message || words.failed });
   }
-  if (one.state !== "paused") one.release();
   one.busy = false;
   running--;
+  if (one.state === "waiting") waiting.unshift(one); // somebody wants it to go on again
+  else if (!one.canGoOn) one.release();
   next();
 }
 
@@ -243,64 +264,104 @@ async function folder(one) {
 
 async function whole(one) {
   for (;;) {
-    const told = await steadily(one, async () =>
-      send(one, "PUT", words.address, await one.content(0, one.size), { "X-File": one.beside }),
-    );
+    const told = await steadily(one, async () => {
+      const content = await one.content(0, one.size);
+      return once(one, "PUT", words.address, content, { "X-File": one.beside });
+    });
     if (await settled(one, told)) return;
   }
 }
 
 async function inParts(one) {
   let sure = !one.id; // whether it is known how much of it is there
+  if (!one.id && !one.lost) await resume(one);
   for (;;) {
     try {
-      if (!one.id) {
-        const told = await steadily(one, () => ask(one, "POST", words.address, one.announced));
-        if (!told.id) {
-          if (await settled(one, told)) return;
-          continue;
-        }
-        one.keep(told.id);
-        one.sent = told.received;
-      }
+      if (!one.id && (await begun(one))) return;
+      if (!one.id) continue;
       await allParts(one, sure);
-      const answer = one.answer;
-      const told = await steadily(one, () => ask(one, "POST", `${words.address}/${one.id}/finish`, { taken: answer }));
-      one.answer = null;
-      if (told.received !== undefined) one.sent = told.received;
+      const given = one.asked ? { taken: one.taken, there: one.there } : { taken: null };
+      const told = await steadily(one, () => ask(one, "POST", `${words.address}/${one.id}/finish`, given));
+      one.asked = false;
+      if (told.received !== undefined) one.sent = received(told);
       else if (await settled(one, told)) return;
-      else one.answer = one.taken;
+      else one.asked = true;
     } catch (error) {
-      if (error.again !== "gone") throw error;
+      if (error.again !== "gone" || !one.id) throw error;
       one.release(); // finished, if an answer got lost; or given up
-      Object.assign(one, { id: "", sent: 0, stored: 0 });
+      Object.assign(one, { id: "", sent: 0, stored: 0, asked: false, lost: true });
     }
     sure = true;
   }
 }
 
+// Whether announcing it was all: it may be there already.
+async function begun(one) {
+  const json = { "Content-Type": "application/json" };
+  const told = await steadily(one, () => once(one, "POST", words.address, JSON.stringify(one.announced), json));
+  if (typeof told.id !== "string") return settled(one, told);
+  Object.assign(one, { id: told.id, sent: received(told) });
+  await one.keep(one.id);
+  return false;
+}
+
+// Goes on with what an earlier page has begun, if no window does, and if that is how this very file begins.
+async function resume(one) {
+  const earlier = unfinished.find((other) => one.wasBegunAs(other));
+  if (!earlier || !crypto.subtle || !(await one.keep(earlier.id))) return;
+  const forget = () => (unfinished = unfinished.filter((other) => other !== earlier));
+  try {
+    const told = await steadily(one, () => send(one, "GET", `${words.address}/${earlier.id}`));
+    one.why = words.comparing;
+    if (await isBeginning(one, received(told), told.digests)) {
+      // What was decided then about a name that is taken holds, unless something was chosen beforehand now.
+      Object.assign(one, { id: earlier.id, sent: told.received, asked: Boolean(one.batch.answer) });
+      forget();
+    }
+  } catch (error) {
+    if (error.again !== "gone") throw error;
+    forget();
+  } finally {
+    one.why = "";
+    if (!one.id) await one.release();
+    offer();
+  }
+}
+
+async function isBeginning(one, length, digests) {
+  if (digests?.length !== Math.ceil(length / PART)) return false;
+  for (let from = 0; from < length; from += PART) {
+    const content = await one.content(from, Math.min(from + PART, length));
+    if (one.state !== "going") throw new Stopped();
+    if (hex(await crypto.subtle.digest("SHA-1", content)) !== digests[from / PART]) return false;
+  }
+  return true;
+}
+
 async function allParts(one, sure) {
   const place = `${words.address}/${one.id}`;
-  if (!sure) one.sent = (await steadily(one, () => send(one, "GET", place))).received;
+  if (!sure) one.sent = received(await steadily(one, () => send(one, "GET", place)));
   while (one.sent < one.size) {
     const told = await steadily(one, async (failures) => {
-      const now = failures ? (await send(one, "GET", place)).received : one.sent;
+      const now = failures ? received(await send(one, "GET", place)) : one.sent;
       if (now !== one.sent) return { received: now };
       return send(one, "PUT", `${place}/${now}`, await one.content(now, Math.min(now + PART, one.size)));
     });
-    one.sent = told.received;
+    one.sent = received(told);
   }
 }
 
 // Whether that is all; if the name is taken, it is not, unless the file is left out.
 async function settled(one, told) {
   if (told.taken) {
-    one.taken = await decided(one, told.taken);
+    Object.assign(one, await decided(one, told.taken));
     if (one.taken !== "skip") return false;
-    if (one.id) await send(one, "DELETE", `${words.address}/${one.id}`);
+    if (one.id) await steadily(one, () => send(one, "DELETE", `${words.address}/${one.id}`));
     Object.assign(one, { state: "out", why: words.out });
-  } else {
+  } else if (typeof told.name === "string") {
     Object.assign(one, { state: "done", sent: one.size });
+  } else {
+    throw new Refused({ text: words.failed });
   }
   return true;
 }
@@ -315,7 +376,7 @@ function decided(one, there) {
 
 async function answered(one, there) {
   const known = one.batch.answer;
-  if (known && !(there.folder && known === "replace")) return known;
+  if (known && !(there.folder && known === "replace")) return { taken: known, there: undefined };
   if (one.state !== "going") throw new Stopped();
   const dialog = document.querySelector("[data-question]");
   const piece = (name) => dialog.querySelector(`[data-${name}]`);
@@ -326,17 +387,18 @@ async function answered(one, there) {
   piece("for-all").checked = false;
   dialog.showModal();
   await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  const answer = dialog.returnValue || "skip";
-  if (piece("for-all").checked) one.batch.answer = answer;
-  return answer;
+  const taken = dialog.returnValue || "skip";
+  const forAll = piece("for-all").checked;
+  if (forAll) one.batch.answer = taken;
+  return { taken, there: taken === "replace" && !forAll ? there.there : undefined };
 }
 
 // ── all of them ──
 function add(found, batch) {
-  for (const { file, path } of found) {
-    const one = new Upload(file, path, batch);
+  for (const what of found) {
+    const one = new Upload(what, batch);
     uploads.push(one);
-    waiting.push(one);
+    if (!one.unreadable) waiting.push(one);
   }
   offer();
   next();
@@ -345,27 +407,27 @@ function add(found, batch) {
 function next() {
   while (running < AT_ONCE && waiting.length) run(waiting.shift());
   if (!running || performance.now() - shownAt > SHOWN_EVERY) show();
-  if (!running && !waiting.length) ended();
+  if (!running && !waiting.length && !walking) ended();
 }
 
 async function ended() {
   const count = (state) => uploads.filter((one) => one.state === state).length;
-  const stored = count("done");
-  if (!stored || count("paused")) return;
+  if (!count("done") || count("paused")) return;
   part("anew").hidden = false;
   if (count("failed") || count("out")) return say(part("total").textContent);
+  const stored = uploads.filter((one) => one.file && one.state === "done").length;
   try {
-    await ask({ state: "going" }, "POST", `${words.address}-told`, { stored });
+    if (stored) await ask({ state: "going" }, "POST", `${words.address}-told`, { stored });
   } finally {
-    location.reload();
+    if (!isActive()) location.reload();
   }
 }
 
 function stop(one, state) {
   const was = one.state;
   if (!["waiting", "going", "paused", "failed"].includes(was)) return;
-  one.state = state;
-  if (was === "waiting") waiting.splice(waiting.indexOf(one), 1);
+  Object.assign(one, { state, why: "" });
+  if (was === "waiting" && !one.busy) waiting.splice(waiting.indexOf(one), 1);
   if (was === "going") one.halt();
   if (state === "cancelled" && one.id) {
     send({ state: "going" }, "DELETE", `${words.address}/${one.id}`).catch(() => {}); // else it goes by itself
@@ -374,9 +436,9 @@ function stop(one, state) {
 }
 
 function goOn(one) {
-  if (one.busy || (one.state !== "paused" && one.state !== "failed")) return;
+  if (!one.canGoOn) return;
   Object.assign(one, { state: "waiting", why: "" });
-  waiting.unshift(one);
+  if (!one.busy) waiting.unshift(one); // else as soon as it has stopped
 }
 
 const acts = {
@@ -391,145 +453,35 @@ function act(name, chosen) {
   show();
 }
 
-const isActive = () => running > 0 || waiting.length > 0 || uploads.some((one) => one.state === "paused");
-
-// ── what is shown ──
-const overall = new Meter();
-const rows = new Map();
-let [saidAt, shownAt] = [0, 0];
-
-function show() {
-  shownAt = performance.now();
-  const counted = uploads.filter((one) => one.state !== "cancelled" && one.state !== "out");
-  const sum = (of) => counted.reduce((all, one) => all + of(one), 0);
-  const [size, sent] = [sum((one) => one.size), sum((one) => one.sent + one.flying)];
-  overall.note(sent);
-  const done = counted.filter((one) => one.state === "done").length;
-  const text = filled(words.sum, { done, count: counted.length, sent: bytes(sent), size: bytes(size) });
-  part("total").textContent = running ? `${text} ${pace(overall.speed, size - sent)}`.trim() : text;
-  part("all").value = size ? sent / size : Number(done > 0);
-  part("pause").hidden = !running && !waiting.length;
-  part("go").hidden = !uploads.some((one) => one.state === "paused" || one.state === "failed");
-  part("cancel").hidden = !isActive();
-  part("progress").hidden = !uploads.length;
-  drawRows();
-  if (running && performance.now() - saidAt > SAID_EVERY) say(part("total").textContent);
-}
-
-function drawRows() {
-  const drawn = uploads.filter((one) => ["going", "paused", "failed", "out"].includes(one.state)).slice(0, MOST_ROWS);
-  for (const [one, row] of rows) {
-    if (!drawn.includes(one)) {
-      row.remove();
-      rows.delete(one);
-    }
-  }
-  for (const one of drawn) {
-    if (!rows.has(one)) rows.set(one, newRow(one));
-    draw(one, rows.get(one));
-  }
-}
-
-function newRow(one) {
-  const row = part("row").content.firstElementChild.cloneNode(true);
-  row.querySelector("[data-name]").textContent = one.name;
-  row.querySelector("[data-where]").textContent = one.where ? filled(words.where, { folder: one.where }) : "";
-  row.querySelector("progress").setAttribute("aria-label", one.name);
-  for (const button of row.querySelectorAll("[data-act]")) {
-    button.setAttribute("aria-label", filled(button.dataset.label, { name: one.name }));
-    button.addEventListener("click", () => {
-      act(button.dataset.act, [one]);
-      if (button.hidden) row.querySelector("[data-act]:not([hidden])")?.focus();
-    });
-  }
-  part("list").append(row);
-  return row;
-}
-
-function draw(one, row) {
-  const sent = one.sent + one.flying;
-  one.meter.note(sent);
-  row.className = one.state;
-  row.querySelector("progress").value = one.size ? sent / one.size : 0;
-  let text = filled(words.one, { sent: bytes(sent), size: bytes(one.size) });
-  if (one.state === "going") text = `${text} ${pace(one.meter.speed, one.size - sent)}`.trim();
-  if (one.state === "going" && one.stored) text = filled(words.joining, { share: share(one.stored / one.size) });
-  if (one.state === "paused") text = `${text} ${words.paused}`;
-  tell(row.querySelector("[data-words]"), one.why || text);
-  const can = { pause: one.state === "going", go: one.state === "paused" || one.state === "failed" };
-  for (const button of row.querySelectorAll("[data-act]")) button.hidden = !(can[button.dataset.act] ?? one.state !== "out");
-}
-
-// Uploads of before, if nobody goes on with them in another window.
-async function offer() {
-  panel.hidden = !unfinished.length && !uploads.length;
-  part("offer").hidden = !unfinished.length;
-  part("offered").textContent = filled(words.offer, { count: unfinished.length });
-  part("open").replaceChildren(
-    ...unfinished.map((one) => {
-      const row = part("left").content.firstElementChild.cloneNode(true);
-      row.querySelector("[data-name]").textContent = one.folder ? `${one.folder}/${one.name}` : one.name;
-      row.querySelector("[data-words]").textContent = filled(words.one, { sent: bytes(one.received), size: bytes(one.size) });
-      const button = row.querySelector("button");
-      button.setAttribute("aria-label", filled(button.dataset.label, { name: one.name }));
-      button.addEventListener("click", async () => {
-        await send({ state: "going" }, "DELETE", `${words.address}/${one.id}`);
-        unfinished = unfinished.filter((other) => other !== one);
-        offer();
-      });
-      return row;
-    }),
-  );
-}
-
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const share = (part) => new Intl.NumberFormat(language, { style: "percent" }).format(part);
-
-function bytes(count) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const power = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), units.length - 1);
-  return `${digits.format(count / 1024 ** power)} ${units[power]}`;
-}
-
-function pace(speed, left) {
-  if (!speed || left <= 0) return "";
-  return filled(words.pace, { speed: bytes(Math.round(speed)), left: duration(left / speed) });
-}
-
-function duration(seconds) {
-  const [unit, length] = seconds < 90 ? ["second", 1] : seconds < 5400 ? ["minute", 60] : ["hour", 3600];
-  const style = { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 };
-  return new Intl.NumberFormat(language, style).format(Math.max(1, Math.round(seconds / length)));
-}
-
-function say(text) {
-  saidAt = performance.now();
-  part("said").textContent = text;
-}
-
-function tell(place, text) {
-  if (place.textContent !== text) place.textContent = text;
-}
+const isActive = () => running + waiting.length + walking > 0 || uploads.some((one) => one.state === "paused");
 
 // ── what was chosen ──
 const ofFile = (file) => ({ file, path: (file.webkitRelativePath || file.name).split("/") });
 
 // Everything in a folder that was dropped; of a folder with nothing in it, that.
-async function walk(entry, above = []) {
+async function walk(entry, above, found) {
   const path = [...above, entry.name];
-  if (entry.isFile) return [{ file: await new Promise((found, failed) => entry.file(found, failed)), path }];
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    const some = await new Promise((read, failed) => reader.readEntries(read, failed));
-    if (!some.length) return found.length ? found : [{ file: null, path }];
-    for (const one of some) found.push(...(await walk(one, path)));
+  try {
+    if (entry.isFile) {
+      found.push({ file: await new Promise((read, failed) => entry.file(read, failed)), path });
+      return;
+    }
+    const reader = entry.createReader();
+    const before = found.length;
+    for (;;) {
+      const some = await new Promise((read, failed) => reader.readEntries(read, failed));
+      if (!some.length) break;
+      for (const one of some) await walk(one, path, found);
+    }
+    if (found.length === before) found.push({ file: null, path });
+  } catch {
+    found.push({ file: null, path, unreadable: true });
   }
 }
 
 const newBatch = () => ({ answer: form.taken.value === "ask" ? null : form.taken.value });
 
-async function begin() {
+function begin() {
   form.taken.prepend(part("ask").content.firstElementChild);
   form.taken.value = "ask";
   form.querySelector("button").before(part("more").content);
@@ -553,8 +505,7 @@ async function begin() {
   addEventListener("online", () => say(words.back));
   addEventListener("offline", () => say(words.lost));
   takeDrops();
-  const held = (await navigator.locks?.query())?.held.map(({ name }) => name) ?? [];
-  unfinished = JSON.parse(words.unfinished).filter(({ id }) => !held.includes(`upload-${id}`));
+  unfinished = JSON.parse(words.unfinished);
   offer();
 }
 
@@ -574,13 +525,11 @@ function takeDrops() {
     const batch = newBatch();
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     if (!entries.length) return add([...event.dataTransfer.files].map(ofFile), batch);
-    for (const entry of entries) {
-      try {
-        add(await walk(entry), batch);
-      } catch {
-        say(words.unreadable);
-      }
-    }
+    const found = [];
+    walking++;
+    for (const entry of entries) await walk(entry, [], found);
+    walking--;
+    add(found, batch);
   });
 }
 

@@ -169,7 +169,7 @@ def test_propfind_ignores_if_none_match(dav: Client, value: str) -> None:
     ("date", "status"),
     [
         pytest.param("same", 304, marks=fault("finds the file newer than its own date")),
-        (LATER, 304),
+        pytest.param(LATER, 200, marks=fault("answers 304, also if an older file took the place")),
         (EARLIER, 200),
         ("Friday, 31-Dec-99 23:59:59 GMT", 200),
         ("yesterday", 200),
@@ -178,7 +178,10 @@ def test_propfind_ignores_if_none_match(dav: Client, value: str) -> None:
     ],
 )
 def test_if_modified_since(dav: Client, method: str, date: str, status: int) -> None:
-    """RFC 9110, 13.1.3: not newer than the date, or equal to it: 304; what is no date is ignored."""
+    """RFC 9110, 13.1.3: the very date that was handed out: 304; what is no date is ignored.
+
+    The RFC lets a server compare for equality, and times go backwards here: by a restore, by MOVE, by a client.
+    """
     dav.made("file", b"x")
     value = dav.head("file")["Last-Modified"] if date == "same" else date
     assert dav.ask(method, "file", {"If-Modified-Since": value}).status == status

@@ -6,6 +6,7 @@ page within five seconds of its first request, and so is the reason if it is ref
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import time
@@ -16,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from davserver.accounts.health import Sign
 from davserver.accounts.programs.rclone import TEST_FILE
@@ -31,7 +32,7 @@ from tests.e2e import davfs2
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import COMMAND_SECONDS, Device, Drive, clean_environment
 from tests.e2e.file_pages import SEEN_SECONDS, connect, expect_signs
-from tests.e2e.site import Person, at, first_administrator, follow, go_on, opening_link, press
+from tests.e2e.site import Person, at, first_administrator, follow, go_on, opening_link, press, told
 from tests.factories import make_principal
 from tests.services import clients
 from tests.services.browser import chromium
@@ -226,6 +227,54 @@ def test_the_unit_for_systemd_is_one(drive: SecureDrive, alice: Person, tmp_path
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def start_unit(unit: list[str], terminal: Terminal) -> subprocess.Popen[bytes]:
+    """As systemd does it: what comes first one after the other, `-` may fail; then the program itself."""
+    for line in unit:
+        name, _, command = line.partition("=")
+        if name == "ExecStartPre":
+            done = terminal.run(command.removeprefix("-"))
+            assert command.startswith("-") or done.returncode == 0, done.stderr
+    start = next(line.partition("=")[2] for line in unit if line.startswith("ExecStart="))
+    return subprocess.Popen(["/bin/sh", "-c", f"exec {start}"], env=terminal.environment)
+
+
+def test_the_unit_mounts_again_after_rclone_was_killed(
+    drive: SecureDrive, alice: Person, tmp_path: Path
+) -> None:
+    """With its own lines, and although a program still uses the folder, which answers nothing any more."""
+    clients.require_fuse()
+    page = alice.page
+    connect(page, "rclone")
+    terminal = terminal_for(page, drive, tmp_path / "laptop")
+    unit = download(page, "sealdav.service", tmp_path).read_text().replace("%h", str(tmp_path)).splitlines()
+    terminal.does("echo content | rclone rcat sealdav:file")
+    file = tmp_path / "drive" / "file"
+    running = start_unit(unit, terminal)
+    try:
+        until_there(file)
+        with file.open():
+            running.kill()
+            running.wait()
+            assert not file.exists()
+            running = start_unit(unit, terminal)
+            until_there(file)
+        terminal.does(next(line.partition("=")[2] for line in unit if line.startswith("ExecStop=")))
+        running.wait(COMMAND_SECONDS)
+    finally:
+        running.kill()
+        running.wait()
+        terminal.run(f"fusermount3 -uz '{file.parent}'")
+
+
+def until_there(file: Path) -> None:
+    """Wait for a mount, and read what is on it."""
+    deadline = time.monotonic() + COMMAND_SECONDS
+    while not file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # It tells systemd, and nobody else.
+    assert file.read_text() == "content\n"
+
+
 @pytest.fixture
 def trusted(drive: SecureDrive) -> Iterator[Path]:
     """The server's certificate where davfs2 looks for some."""
@@ -379,6 +428,7 @@ def test_an_app_password_that_was_revoked(drive: SecureDrive, alice: Person, tmp
     tab = page.context.new_page()
     tab.goto("/app-passwords")
     press(tab, "Revoke Laptop")
+    expect(told(tab)).to_contain_text("Revoked.")
     tab.close()
     terminal.configuration.write_text(right)
     begun = time.monotonic()
@@ -409,11 +459,31 @@ def test_nobody_is_asked_while_nobody_looks(drive: SecureDrive, alice: Person) -
     tab = page.context.new_page()
     tab.goto(f"{drive.site}/sign-out")
     press(tab, "Sign out")
+    at(tab, "You are signed out")
     tab.close()
     expect(page.get_by_text("This page does not look any more.")).to_be_visible(timeout=SEEN_SECONDS * 1000)
     asked.clear()
     page.wait_for_timeout(3000)
     assert asked == []
+
+
+@pytest.mark.usefixtures("drive")
+def test_a_server_that_is_away_for_a_moment_ends_nothing(alice: Person) -> None:
+    """While it restarts a proxy answers 502 or 503, and the page asks again; what was refused ends it."""
+    page = alice.page
+    connect(page, "rclone")
+    coming: list[int] = [502, 503, 404, 404]
+    given: list[int] = []
+
+    def answer(route: Route) -> None:
+        given.append(coming.pop(0))
+        route.fulfill(status=given[-1])
+
+    page.route(re.compile("/health$"), answer)
+    expect(page.get_by_text("This page does not look any more.")).to_be_visible(
+        timeout=COMMAND_SECONDS * 1000
+    )
+    assert given == [502, 503, 404]
 
 
 def hide(page: Page, *, hidden: bool) -> None:

@@ -50,7 +50,7 @@ def test_a_client_made_in_the_console(
         page = visitor.page
         enter_by_keycloak(page, "alice")
         alice = go_on(set_up(Person("alice", page)))
-        expect(page.locator(".lead")).to_contain_text("0 B stored of 1 GiB")
+        expect(page.get_by_text("0 B of 1 GiB stored.")).to_be_visible()
         Rclone(drive, alice.device)("lsf", "drive:")
         realm.log_out(subject)
         page.goto("/start")

@@ -9,7 +9,7 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Dialog, Page, expect
@@ -20,7 +20,7 @@ from tests.e2e.file_pages import downloaded, file, names, tick, upload
 from tests.e2e.site import Person, at, first_administrator, go_on, opening_link, press, told
 from tests.services.browser import Visitor
 from tests.services.file_walk import picture, sound
-from tests.services.hostile import HTML, PDF, SVG, pdf
+from tests.services.hostile import HIDDEN, HTML, PDF, SVG, packed_pdf, pdf
 
 pytestmark = pytest.mark.e2e
 
@@ -219,11 +219,12 @@ def test_hostile_files_run_nowhere(drive: Drive, visitor: Visitor, alice: Person
         "e.png": HTML,
         "f.txt": HTML,
         "g.mp4": HTML,
+        **{f"{where}.pdf": content for where, content in HIDDEN.items()},
     }
     upload(page, "", *(file(name, content) for name, content in kinds.items()))
-    expect(told(page)).to_contain_text("7 files are stored.")
+    expect(told(page)).to_contain_text(f"{len(kinds)} files are stored.")
     for name in kinds:
-        page.goto(f"/files/{name}")
+        page.goto(f"/files/{quote(name)}")
         at(page, name)
         page.wait_for_load_state("networkidle")
         assert page.title() == f"{name} · Sealdav"
@@ -234,9 +235,10 @@ def test_hostile_files_run_nowhere(drive: Drive, visitor: Visitor, alice: Person
         assert origin == "null", "it could read what belongs to the site"
         with pytest.raises(Exception, match="sandboxed"):
             page.evaluate("document.cookie")
-    with visitor.refused(404):
-        page.goto("/preview/c.pdf")
-    at(page, "There is no such page")
+    for name in ("c.pdf", *(f"{where}.pdf" for where in HIDDEN)):
+        with visitor.refused(404):
+            page.goto(f"/preview/{quote(name)}")
+        at(page, "There is no such page")
     assert dialogs == []
     asked = [answer.url for answer in visitor.answers if "stolen" in answer.url]
     assert asked == []
@@ -244,10 +246,11 @@ def test_hostile_files_run_nowhere(drive: Drive, visitor: Visitor, alice: Person
     assert drive.request("GET", "a.html", alice.device)[0] == 200
 
 
-def test_a_paper(visitor: Visitor, alice: Person) -> None:
+@pytest.mark.parametrize("paper", [pdf(), packed_pdf()], ids=["plain", "packed"])
+def test_a_paper(visitor: Visitor, alice: Person, paper: bytes) -> None:
     """A PDF in which nothing could run is handed to the viewer of the browser, and nothing complains."""
     page = alice.page
-    upload(page, "", file("paper.pdf", pdf()))
+    upload(page, "", file("paper.pdf", paper))
     page.get_by_role("link", name="paper.pdf").click()
     with page.expect_response("**/preview/paper.pdf") as answer:
         page.get_by_role("link", name="Show it").click()

@@ -33,6 +33,7 @@ MOST_MEMORY = 150 * MIB
 def many(tmp_path: Path) -> Iterator[Drive]:
     """A drive that two processes serve."""
     drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES))
+    assert drive.run("init").returncode == 0
     drive.start()
     yield drive
     drive.close()

@@ -121,7 +121,8 @@ def test_a_code_gets_old(alice: Person, clock: MovedClock) -> None:
     """What makes a new device asks for a code once more, and goes on where it was asked for."""
     page = go_on(set_up(alice)).page
     clock.ahead += STALE
-    follow(page, "Connect a device")
+    follow(page, "App passwords")
+    follow(page, "New app password")
     at(page, "Confirm it is you")
     send_code(page, alice.phone.code())
     at(page, "New app password")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
+import os
 import random
 import re
 import shutil
@@ -14,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Device, Drive, Rclone
@@ -36,6 +38,34 @@ LARGE_MILLISECONDS = 1_500_000
 
 EXPECTED = ("net::ERR_", "a status of 403")
 """What the browser says of a line that was cut, and of a session that has ended."""
+
+CHANGED = (1_700_000_000, 1_700_000_000)
+"""When two files were read and changed that are not the same."""
+
+SLOW_FOLDERS = """
+    const take = DataTransferItem.prototype.webkitGetAsEntry;
+    DataTransferItem.prototype.webkitGetAsEntry = function () {
+      const entry = take.call(this);
+      if (entry.isFile) return entry;
+      const reader = entry.createReader();
+      const readEntries = (found, failed) => setTimeout(() => reader.readEntries(found, failed), 2000);
+      return { name: entry.name, createReader: () => ({ readEntries }) };
+    };
+"""
+"""A browser whose folders lie on a slow disk."""
+
+UNREADABLE = """
+    const take = DataTransferItem.prototype.webkitGetAsEntry;
+    const file = (_, failed) => failed(new DOMException("", "NotReadableError"));
+    const shut = (one) => (one.name === "secret" ? Object.assign(one, { file }) : one);
+    DataTransferItem.prototype.webkitGetAsEntry = function () {
+      const entry = take.call(this);
+      const reader = entry.createReader();
+      const readEntries = (found, failed) => reader.readEntries((some) => found(some.map(shut)), failed);
+      return { name: entry.name, createReader: () => ({ readEntries }) };
+    };
+"""
+"""A browser that may not read what is called `secret`."""
 
 
 @pytest.fixture
@@ -148,6 +178,29 @@ def sparse(path: Path, size: int) -> Path:
     return path
 
 
+def drop(page: Page, *paths: Path) -> None:
+    """Drop files and folders on the page that is there."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    session.detach()
+
+
+def intercept(page: Page, request: str, status: int, told: dict[str, str], *, times: int = 1) -> None:
+    """Have the next requests that match answered by something between the browser and the server."""
+    method, address = request.split()
+    used: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if len(used) == times or route.request.method != method:
+            return route.fallback()
+        used.append(route)
+        return route.fulfill(status=status, content_type="application/json", body=json.dumps(told))
+
+    page.route(re.compile(address), answer)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
@@ -218,7 +271,7 @@ def test_a_server_that_is_started_anew_in_the_middle(
 
 
 def test_a_page_that_is_loaded_again(drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path) -> None:
-    """It offers to go on; the same file, chosen again, is recognised, even on the page of another folder."""
+    """It offers to go on; the same file, chosen again in its folder, is recognised, and in no other one."""
     page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
     drive.request("MKCOL", "folder", alice.device)
     with slowly(page):
@@ -229,23 +282,79 @@ def test_a_page_that_is_loaded_again(drive: Drive, visitor: Visitor, alice: Pers
     page.goto("/files/")
     expect(page.locator("#uploads")).to_contain_text("Uploads that were not finished: 1.")
     expect(page.locator("#uploads [data-open]")).to_contain_text("folder/middle.bin")
-    other = make(tmp_path / "other" / "middle.bin", MIDDLE - 1)
+    choose_here(page, path)
+    stored(page, 1)
+    assert drive.request("GET", "folder/middle.bin", alice.device)[0] == 404
+    assert stored_digest(drive, alice.device, "middle.bin") == digest(path)
+    page.goto("/files/folder")
+    expect(page.locator("#uploads [data-open]")).to_contain_text("folder/middle.bin")
+    other = make(tmp_path / "other" / "more.bin", MIDDLE - 1)
     choose_here(page, other, path)
     stored(page, 2)
     assert before >= 1
-    assert parts_sent(visitor) <= 2 * MIDDLE // PART + 1
+    assert parts_sent(visitor) <= 3 * MIDDLE // PART + 1
     assert stored_digest(drive, alice.device, "folder/middle.bin") == digest(path)
-    assert stored_digest(drive, alice.device, "middle.bin") == digest(other)
+    assert stored_digest(drive, alice.device, "folder/more.bin") == digest(other)
     expect(page.locator("#uploads")).to_be_hidden()
 
 
-def test_an_upload_that_nobody_wants_any_more(drive: Drive, alice: Person, tmp_path: Path) -> None:
+def test_another_file_that_looks_the_same(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """Same place, length and time, other bytes: it goes up by itself; the first one can be gone on with."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    other = make(tmp_path / "other" / "middle.bin", MIDDLE, 2)
+    with other.open("r+b") as file, path.open("rb") as first:
+        file.write(first.read(PART))
+    for one in (path, other):
+        os.utime(one, CHANGED)
+    with slowly(page):
+        choose(page, path)
+        until(page, 0.5)
+        page.reload()
+    expect(page.locator("#uploads [data-open]")).to_contain_text("middle.bin")
+    choose_here(page, other)
+    stored(page, 1)
+    assert stored_digest(drive, alice.device, "middle.bin") == digest(other)
+    expect(page.locator("#uploads [data-open]")).to_contain_text("middle.bin")
+    page.goto("/files/")
+    choose_here(page, path, taken="both")
+    stored(page, 1)
+    assert stored_digest(drive, alice.device, "middle (2).bin") == digest(path)
+    expect(page.locator("#uploads")).to_be_hidden()
+
+
+def test_two_windows(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """What one of them goes on with is not taken out of its hands by the other, nor offered there."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    with slowly(page):
+        choose(page, path)
+        until(page, 0.3)
+        page.reload()
+        other = page.context.new_page()
+        other.goto("/files/")
+        expect(other.locator("#uploads [data-open]")).to_contain_text("middle.bin")
+        choose_here(page, path, taken="both")
+        until(page, 0.4)
+        choose_here(other, path, taken="both")
+        expect(other.locator("#uploads [data-offer]")).to_be_hidden()
+        stored(other, 1)
+    stored(page, 1)
+    for name in ("middle.bin", "middle (2).bin"):
+        assert stored_digest(drive, alice.device, name) == digest(path)
+
+
+def test_an_upload_that_nobody_wants_any_more(
+    drive: Drive, line: Relay, alice: Person, tmp_path: Path
+) -> None:
     """Given up on another page, or cancelled while it runs: its room is free again, and there is no file."""
     page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
     with slowly(page):
         choose(page, path)
         until(page, 0.3)
         page.goto("/files/")
+        line.close()
+        press(page, "Give middle.bin up")
+        expect(page.locator("#uploads [data-open]")).to_contain_text("The server cannot be reached.")
+        line.open()
         press(page, "Give middle.bin up")
         expect(page.locator("#uploads [data-open] li")).to_have_count(0)
         choose_here(page, path)
@@ -259,7 +368,7 @@ def test_an_upload_that_nobody_wants_any_more(drive: Drive, alice: Person, tmp_p
 
 
 def test_somebody_is_signed_out_in_the_middle(drive: Drive, alice: Person, tmp_path: Path) -> None:
-    """The page says so; after the sign-in, in another tab, the upload goes on by itself."""
+    """The page says so, and buttons work; after the sign-in, in another tab, the upload goes on by itself."""
     page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
     with slowly(page):
         choose(page, path)
@@ -267,6 +376,10 @@ def test_somebody_is_signed_out_in_the_middle(drive: Drive, alice: Person, tmp_p
         assert drive.run("user", "sign-out", "alice").returncode == 0
         link = page.get_by_role("link", name="Sign in again")
         expect(link).to_be_visible()
+        page.get_by_role("button", name="Pause middle.bin").click()
+        expect(row(page, "middle.bin")).to_contain_text("Paused.")
+        page.get_by_role("button", name="Go on with middle.bin").click()
+        expect(row(page, "middle.bin")).to_contain_text("Sign in again")
     with page.context.expect_page() as opened:
         link.click()
     tab = opened.value
@@ -389,11 +502,68 @@ def test_files_and_folders_are_dropped(drive: Drive, alice: Person, tmp_path: Pa
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
     expect(page.get_by_text("Drop them: they go into this folder.")).to_be_visible()
     session.send("Input.dispatchDragEvent", {"type": "drop", "x": 300, "y": 300, "data": data})
-    stored(page, 154)
+    stored(page, 153)  # a folder with nothing in it is no file
     rclone = Rclone(drive, alice.device)
     rclone("check", local, "drive:dropped", "--download")
     assert "empty/" in rclone("lsf", "drive:dropped").decode()
     assert stored_digest(drive, alice.device, "file.bin") == digest(file)
+
+
+def test_what_is_dropped_from_a_slow_disk(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """The page stays until all of it has been looked through, and says how much that was."""
+    page = alice.page
+    page.add_init_script(SLOW_FOLDERS)
+    page.goto("/files/")
+    drop(page, make(tmp_path / "first", 10), make(tmp_path / "folder" / "second", 10).parent)
+    stored(page, 2)
+    assert drive.request("GET", "folder/second", alice.device)[0] == 200
+
+
+def test_what_cannot_be_read_is_said(drive: Drive, alice: Person, tmp_path: Path) -> None:
+    """A row for it, with the reason; the rest of its folder is stored; it is no folder with nothing in it."""
+    page, local = alice.page, tmp_path / "dropped"
+    for name in ("a", "secret", "z"):
+        make(local / name, 10)
+    page.add_init_script(UNREADABLE)
+    page.goto("/files/")
+    drop(page, local)
+    expect(row(page, "secret")).to_contain_text("This cannot be read")
+    expect(page.locator("#uploads [data-total]")).to_contain_text("2 of 3", timeout=LONG_MILLISECONDS)
+    expect(page.locator("#uploads [data-total]")).to_contain_text("Failed: 1.")
+    expect(row(page, "secret").get_by_role("button", name="Go on")).to_be_hidden()
+    listed = drive.request("PROPFIND", "dropped", alice.device, headers={"Depth": "1"})[1]
+    assert [name in listed for name in (b"/dropped/a<", b"/dropped/z<", b"secret")] == [True, True, False]
+
+
+def test_an_answer_of_somebody_else_is_no_yes(
+    drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """A gateway in between answers in JSON: it is tried again, or refused, and never counts as stored."""
+    page, small = alice.page, make(tmp_path / "small", 10)
+    middle = make(tmp_path / "middle.bin", PART + 1)
+    for request, status, path in (
+        ("PUT /uploads$", 429, small),
+        ("POST /uploads$", 502, middle),
+        ("PUT /0$", 503, middle),
+        ("POST /finish$", 504, middle),
+    ):
+        intercept(page, request, status, {"message": "upstream"})
+        choose(page, path, taken="both")
+        stored(page, 1)
+    for name in ("small", "middle.bin", "middle%20(2).bin", "middle%20(3).bin"):
+        assert drive.request("HEAD", name, alice.device)[0] == 200
+    page.goto("/files/")
+    for status, words in ((413, "does not let this much through"), (200, "Something went wrong.")):
+        intercept(page, "PUT /uploads$", status, {"message": "upstream"})
+        choose_here(page, make(tmp_path / f"not {status}", 10))
+        expect(row(page, f"not {status}")).to_contain_text(words)
+        assert drive.request("GET", f"not%20{status}", alice.device)[0] == 404
+    expect(page.locator("#uploads [data-total]")).to_contain_text("Files: 0 of 2,")
+    intercept(page, "PUT /uploads$", 503, {"text": "The disk is busy.", "again": "later"}, times=3)
+    choose(page, make(tmp_path / "later", 10))
+    expect(row(page, "later")).to_contain_text("The disk is busy.")
+    stored(page, 1)
+    visitor.complaints[:] = [one for one in visitor.complaints if "responded with a status of" not in one]
 
 
 def test_for_everybody(visitor: Visitor, alice: Person, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ what can be done is asked of it, save for the quota: a request that does not fit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 DAY = 24 * 3600
@@ -121,23 +121,36 @@ class Model:
         else:
             what[0].versions.remove(what[1])
 
-    def _make_room(self, missing: int) -> None:
-        """The oldest goes until so many bytes are free; what takes none stays."""
+    def _make_room(self, missing: int, until: int | None = None) -> None:
+        """The oldest goes until so many bytes are free; what takes none or came after `until` stays."""
         while missing > 0:
             before = self.kept
-            self._give_up(next(what for _, size, what in self._kept() if size))
+            old = [what for at, size, what in self._kept() if size and (until is None or at <= until)]
+            if not old:
+                return
+            self._give_up(old[0])
             missing -= before - self.kept
 
-    def _fits(self, more: int, instead: Entry | None = None) -> bool:
-        """Whether so many bytes more can be stored in place of something; room is made for them."""
-        if self.live + more - (live_bytes(instead) if instead else 0) > self.quota:
+    def _fits(self, more: int, instead: int = 0, going: Callable[[], int] = lambda: 0) -> bool:
+        """Whether so many bytes more can be stored in place of others; room is made for them.
+
+        Args:
+            more: bytes.
+            instead: bytes that paths lead to now, and that go.
+            going: all bytes that go in the same moment.
+        """
+        if self.live + more - instead > self.quota:
             return False
         while True:  # what is given up may have been a version of what goes anyway
-            more_now = more - (_all_bytes(instead) if instead else 0)
-            missing = self.live + self.kept + more_now - self.quota
+            missing = self.live + self.kept + more - going() - self.quota
             if missing <= 0:
                 return True
             self._make_room(missing)
+
+    def _surplus(self, versions: list[Version], most: int) -> list[Version]:
+        """Those that are more than `most`, but the latest from before yesterday."""
+        spared = next((one for one in versions if one.at <= self.now - DAY), None)
+        return [one for one in versions[most:] if one is not spared]
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────
     def put(self, path: str, content: bytes) -> bool:
@@ -180,7 +193,14 @@ class Model:
         assert entry is not None
         more, old = live_bytes(entry), self.find(target)
         keeps = self.live + more <= self.quota
-        if not self._fits(more, None if keeps else old):
+
+        def going() -> int:
+            if isinstance(old, File) and isinstance(entry, File):
+                surplus = self._surplus(old.versions, self.most - bool(keeps and old.content))
+                return sum(len(one.content) for one in surplus) + (0 if keeps else len(old.content))
+            return 0 if keeps or old is None else _all_bytes(old)
+
+        if not self._fits(more, 0 if keeps or old is None else live_bytes(old), going):
             return False
         made = _copied(entry)
         self._replace(target, made, keeps=keeps)
@@ -222,27 +242,31 @@ class Model:
         return True
 
     def collect(self) -> None:
-        """What is too old, too many or too much goes, in this order."""
+        """What is too old, too many or too much goes, in this order; what is too much, after a day."""
         for at, _, what in self._kept():
             if at <= self.now - self.days * DAY and what in [one for _, _, one in self._kept()]:
                 self._give_up(what)
         for top in (self.root, *(one.entry for one in self.trash)):
             for _, one in walk(top):
                 if isinstance(one, File):
-                    del one.versions[self.most :]
-        self._make_room(self.kept - min(int(self.quota * self.share), self.quota - self.live))
+                    surplus = self._surplus(one.versions, self.most)
+                    one.versions = [old for old in one.versions if old not in surplus]
+        most = min(int(self.quota * self.share), self.quota - self.live)
+        self._make_room(self.kept - most, until=self.now - DAY)
 
     def _replace(self, target: str, successor: Entry, *, keeps: bool) -> None:
-        """What has the name becomes a version of its successor, or goes to the trash, or is gone."""
+        """What has the name becomes a version of its successor, or goes to the trash, or is gone.
+
+        What a file was before is its successor's in any case.
+        """
         above, name = self.folder(target), parts_of(target)[-1]
         old = above.entries.pop(name, None)
-        if old is None or not keeps:
-            return
         if isinstance(old, File) and isinstance(successor, File):
-            own = [Version(old.content, self.now)] if old.content else []
-            handed = sorted([*own, *old.versions], key=lambda one: -one.at)[: self.most]
+            own = [Version(old.content, self.now)] if old.content and keeps else []
+            surplus = self._surplus(old.versions, self.most - len(own))
+            handed = [*own, *(one for one in old.versions if one not in surplus)]
             successor.versions = sorted([*handed, *successor.versions], key=lambda one: -one.at)
-        else:
+        elif old is not None and keeps:
             self.trash.append(Thrown(old, target, above, self.now))
 
 

@@ -47,7 +47,7 @@ class Kept:
 
     Attributes:
         contents: by path as the reader writes it; None for collections.
-        metadata: size, times, SHA-1 and MD5 by path.
+        metadata: size, times, SHA-1, MD5 and the sender's word by path.
         owners: owners of locks by path and the id of the lock.
         before: contents that files had before, latest first, by the name that the files had.
         trash: what was deleted, by the path where it was.
@@ -124,6 +124,7 @@ def found_in(vault: ReadVault) -> Kept:
             found["created"],
             sha1,
             found["extras"].get("md5"),
+            found["extras"].get("word"),
         )
         if found["properties"]:
             kept.properties[path] = found["properties"]
@@ -200,11 +201,11 @@ class Filler:
             self._put(f"/docs/deep/{size}", content(self._name, size)[::-1])
         for name in (NFC, "\u65e5\u672c\u8a9e", "a&b <c> 100%", "goes", "moves"):
             self._put(f"/docs/deep/{name}", name.encode())
-        self._put(f"/{NFD}", b"decomposed")
+        self._put(f"/{NFD}", b"decomposed", word=bytes(range(16)))
         self._put("/thrown/away", b"thrown away")
 
-    def _put(self, path: str, data: bytes) -> None:
-        with self._vault.write(VaultPath.parse(path)) as upload:
+    def _put(self, path: str, data: bytes, word: bytes = b"") -> None:
+        with self._vault.write(VaultPath.parse(path), word=word) as upload:
             upload.write(data)
             upload.commit()
 
@@ -221,7 +222,14 @@ class Filler:
             with self._vault.read(node) as download:
                 data = b"".join(map(bytes, download.blocks()))
         self.kept.contents[path] = data
-        self.kept.metadata[path] = node.size, node.modified_ns, node.created_ns, node.sha1, node.md5
+        self.kept.metadata[path] = (
+            node.size,
+            node.modified_ns,
+            node.created_ns,
+            node.sha1,
+            node.md5,
+            node.extras.get("word"),
+        )
         for member in self._vault.listing(node) if node.is_collection else ():
             self._note(f"{path.rstrip('/')}/{member.name}")
 

@@ -13,16 +13,20 @@ posix = shlex.quote
 
 _PLAIN_IN_WINDOWS = re.compile(r"[A-Za-z0-9:/.=_+~-]+")
 _NEVER_IN_WINDOWS = re.compile(r'["\x00-\x1f]')
+_ACTED_ON_BY_POWERSHELL = re.compile("[$`\N{LEFT DOUBLE QUOTATION MARK}-\N{DOUBLE LOW-9 QUOTATION MARK}]")
 _BACKSLASHES_AT_THE_END = re.compile(r"(\\+)$")
 
 
 def windows(text: str) -> str:
     """For a line that is pasted into cmd or PowerShell.
 
-    Between double quotes both leave everything that an address or a file's name may hold as it is. A double
-    quote itself cannot be written for both; in no such value there is one, so it is left out.
+    Between double quotes cmd acts on variables (`%NAME%`) only, PowerShell on `$`, backticks and double
+    quotes of every form. None of these can be written for both. What PowerShell acts on is left out: there is
+    none in an address or an app password, and a file of such a name is not found.
     """
-    return text if _PLAIN_IN_WINDOWS.fullmatch(text) else f'"{_inside(text)}"'
+    if _PLAIN_IN_WINDOWS.fullmatch(text):
+        return text
+    return f'"{_inside(_ACTED_ON_BY_POWERSHELL.sub("", text))}"'
 
 
 def batch(text: str) -> str:

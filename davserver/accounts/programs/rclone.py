@@ -35,7 +35,11 @@ def configuration(drive: Drive) -> bytes:
 
 
 def unit(drive: Drive) -> bytes:
-    """A unit of systemd's user manager that mounts the drive (systemd.service(5))."""
+    """A unit of systemd's user manager that mounts the drive (systemd.service(5)).
+
+    Where rclone has died its folder is still mounted, and answers nothing: before each start it is taken off,
+    even from under a program that uses it. That fails where nothing is mounted, and may.
+    """
     trust = f" --ca-cert {quoting.systemd(drive.certificate)}" if drive.certificate else ""
     lines = (
         "[Unit]",
@@ -44,9 +48,10 @@ def unit(drive: Drive) -> bytes:
         "",
         "[Service]",
         "Type=notify",
+        'ExecStartPre=-fusermount3 -uz "%h/drive"',
         'ExecStartPre=mkdir -p "%h/drive"',
         f'ExecStart=rclone mount {REMOTE}: "%h/drive" --vfs-cache-mode writes{trust}',
-        'ExecStop=fusermount3 -u "%h/drive"',
+        'ExecStop=fusermount3 -uz "%h/drive"',
         "Restart=on-failure",
         "RestartSec=10",
         "",
@@ -60,6 +65,13 @@ def _steps(drive: Drive) -> list[Step]:
     trust = f" --ca-cert {quoting.posix(drive.certificate)}" if drive.certificate else ""
     config = " ".join(quoting.posix(one) for one in options(drive))
     return [
+        Step(
+            marked(
+                "On Windows choose Windows among the programs: the lines below are for the shells of Linux "
+                "and macOS."
+            ),
+            limits=True,
+        ),
         Step(
             marked("Tell rclone about the drive:"),
             commands=(Command(f"rclone config create {REMOTE} webdav {config} --obscure", "config"),),

@@ -156,6 +156,35 @@ def test_labels_that_are_refused(world: World, principal: Principal, label: str)
         make_app_passwords(world).issue(principal, label)
 
 
+def test_what_would_be_refused_can_be_asked_for_before(world: World, principal: Principal) -> None:
+    """By the same rules, and nothing is made: neither of what would be allowed."""
+    service = make_app_passwords(world, Policy(max_live=1))
+    service.judge(principal, "laptop", expires_at=world.clock() + timedelta(days=1))
+    assert service.list(principal.account) == []
+    for wrong in ({"scopes": Scope(0)}, {"expires_at": world.clock()}, {"label": ""}):
+        with pytest.raises(InvalidValue):
+            service.judge(principal, **{"label": "laptop", **wrong})  # type: ignore[arg-type]  # as they come
+    service.issue(principal, "laptop")
+    with pytest.raises(LimitExceeded):
+        service.judge(principal, "laptop")
+
+
+def test_one_is_found_whatever_became_of_it(world: World, principal: Principal) -> None:
+    """Expired and revoked ones too, which no list shows; nobody else's, and none that was altered."""
+    service = make_app_passwords(world)
+    issued = service.issue(principal, "laptop").app_password
+    assert service.find(principal.account, issued.id) == issued
+    service.revoke(principal.account, issued.id)
+    assert service.list(principal.account) == []
+    assert service.find(principal.account, issued.id).label == "laptop"
+    for account, app_id in ((world.accounts.create("bob"), issued.id), (principal.account, "0" * 10)):
+        with pytest.raises(NotFound):
+            service.find(account, app_id)
+    tamper.write_column(world.database, "app_password", "label", "other")
+    with pytest.raises(CorruptRow):
+        service.find(principal.account, issued.id)
+
+
 def test_labels_that_are_allowed(world: World, principal: Principal) -> None:
     """Any printable text up to the limit."""
     label = "Zoë's phone 📱 " + "x" * (MAX_LABEL_CHARS - 14)

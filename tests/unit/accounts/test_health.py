@@ -6,7 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from davserver.accounts.health import ENDS, TOKENS, Health, HealthRecords, Seen, Sign, Trouble
+from davserver.accounts.health import (
+    ENDS,
+    OF_ONE_FILE,
+    TOKENS,
+    Health,
+    HealthRecords,
+    Seen,
+    Sign,
+    Trouble,
+)
 from davserver.accounts.health_notes import NoteWriter
 from davserver.clock import from_seconds
 from davserver.db.schema import device_sign
@@ -38,9 +47,12 @@ def write(world: World, account: Account, device: str, *notes: tuple[Sign | Trou
 # ── what stands
 @pytest.mark.parametrize("trouble", Trouble)
 def test_a_trouble_is_over_once_the_device_does_what_it_could_not(trouble: Trouble) -> None:
-    """Each stands by itself, and after whatever does not end it; what ends it may come in the same second."""
+    """Each stands by itself, and after whatever does not end it; what ends it may come in the same second.
+
+    Unless the trouble is one of one file, and another one is written in the same second.
+    """
     for sign in Sign:
-        health = Health({sign: at(10)}, {trouble: at(10)})
+        health = Health({sign: at(11 if trouble in OF_ONE_FILE else 10)}, {trouble: at(10)})
         assert (health.standing == []) == (sign in ENDS[trouble])
     before = Health(dict.fromkeys(Sign, at(9)), {trouble: at(10)})
     assert before.standing == [trouble]
@@ -65,6 +77,38 @@ def test_the_latest_trouble_comes_first_and_the_worst_of_one_moment() -> None:
     health = Health({}, troubles)
     assert health.standing == [Trouble.CLOCK, Trouble.NO_ROOM, Trouble.NO_DELETE]
     assert health.last_trouble is Trouble.CLOCK
+
+
+@pytest.mark.parametrize("trouble", sorted(OF_ONE_FILE))
+def test_another_file_of_the_same_second_ends_nothing(trouble: Trouble) -> None:
+    """Finder writes an empty file that fits, and in the same second the real one, which does not."""
+    assert Health(dict.fromkeys(Sign, at(10)), {trouble: at(10)}).standing == [trouble]
+
+
+def test_what_somebody_takes_along_is_everything() -> None:
+    """When each thing was first and last, also of a trouble that is over, and whether it is."""
+    start, later = at(0).first, at(9).first
+    health = Health(
+        {Sign.WROTE: Seen(start, later)},
+        {Trouble.NO_ROOM: Seen(start, at(5).first), Trouble.READ_ONLY: at(10)},
+    )
+    assert health.words() == {
+        "done": {"wrote": later.isoformat()},
+        "troubles": {"read-only": at(10).last.isoformat()},
+        "noted": {
+            "wrote": {"first": start.isoformat(), "last": later.isoformat()},
+            "no-room": {
+                "first": start.isoformat(),
+                "last": at(5).last.isoformat(),
+                "stands": False,
+            },
+            "read-only": {
+                "first": at(10).first.isoformat(),
+                "last": at(10).last.isoformat(),
+                "stands": True,
+            },
+        },
+    }
 
 
 def test_a_device_that_was_never_here_has_nothing() -> None:

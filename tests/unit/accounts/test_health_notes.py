@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from davserver.accounts import health_notes
-from davserver.accounts.health import HealthRecords, Sign, Trouble
+from davserver.accounts.health import ENDS, HealthRecords, Sign, Trouble
 from davserver.accounts.health_notes import (
     NOTE_EVERY_S,
     REMEMBERED,
@@ -144,6 +144,42 @@ def test_what_ends_a_trouble_is_noted_at_once(notes: BackgroundHealth, writer: K
     assert notes.note(ALICE, "one", Sign.CONNECTED, 102)
     assert not notes.note(ALICE, "one", Sign.CONNECTED, 103)
     assert ("one", "connected", 102) in finish(notes, writer)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "end"), [(trouble, sign) for trouble in Trouble for sign in sorted(ENDS[trouble])]
+)
+def test_a_trouble_that_comes_back_is_noted_at_once_unless_a_stranger_can_cause_it(
+    notes: BackgroundHealth, trouble: Trouble, end: Sign
+) -> None:
+    """What fits in between does not silence the next "no room"; a wrong secret keeps its minute."""
+    assert notes.note(ALICE, "one", trouble, 100)
+    assert notes.note(ALICE, "one", end, 105)
+    assert notes.note(ALICE, "one", trouble, 110) == (end is not Sign.CONNECTED)
+    assert not notes.note(ALICE, "one", trouble, 111)
+
+
+def test_what_comes_and_goes_all_the_time_is_written_once_a_second(
+    notes: BackgroundHealth, writer: Kept
+) -> None:
+    """A device that is in trouble and out of it with every request still makes two rows each time."""
+    notes.note(ALICE, "with the writer", Sign.READ, 100)
+    assert writer.begun.wait(SECONDS)
+    for now in range(100, 200):
+        assert notes.note(ALICE, "one", Sign.WROTE, now)
+        assert notes.note(ALICE, "one", Trouble.NO_ROOM, now)
+    finish(notes, writer)
+    assert [len(batch) for batch in writer.written] == [1, 2]
+
+
+def test_the_latest_of_what_waits_is_written(notes: BackgroundHealth, writer: Kept) -> None:
+    """Requests overtake one another: the one that came first may be noted last."""
+    notes.note(ALICE, "with the writer", Sign.READ, 100)
+    assert writer.begun.wait(SECONDS)
+    notes.note(ALICE, "one", Trouble.NO_ROOM, 110)
+    notes.note(ALICE, "one", Sign.WROTE, 110)
+    notes.note(ALICE, "one", Trouble.NO_ROOM, 109)
+    assert ("one", "no-room", 110) in finish(notes, writer)
 
 
 def test_a_clock_that_was_set_back_does_not_silence_a_device(notes: BackgroundHealth) -> None:

@@ -173,6 +173,13 @@ def test_the_terminal_shows_what_the_site_shows() -> None:
         assert way.program in IN_TERMINAL
 
 
+def test_whoever_has_windows_is_sent_to_its_own_page() -> None:
+    """The commands of the other one are for other shells."""
+    first = RCLONE.steps(PLAIN)[0]
+    assert first.limits
+    assert first.text.startswith(f"On Windows choose {WINDOWS.name} among the programs")
+
+
 def test_the_limits_of_windows_are_said() -> None:
     """Its own client is given up, has two limits, and sends no password over plain http."""
     (limits,) = [step.text for step in WINDOWS.steps(PLAIN) if step.limits]
@@ -301,9 +308,20 @@ def test_lines_for_windows(drive: Drive) -> None:
         assert len(words) >= 3
         outside = re.sub(r'"[^"]*"', "", text)
         assert not re.search(r"[;&|`$()<>']", outside), text
+        assert not re.search("[`$\u201c-\u201e]", text), "PowerShell acts on it inside of quotes, too"
     assert windows_words(named(WINDOWS, PLAIN, "windows_net_use"), batch=False) == [
         *("net", "use", "X:", PLAIN.url, TOKEN, "/user:alice")
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["own $(touch owned).crt", "own `touch owned.crt", "own $HOME", "a\u201d; touch owned", "a\u201eb c"],
+)
+def test_powershell_finds_nothing_to_do_in_a_word(text: str) -> None:
+    """Between its double quotes it would run what is after a dollar sign; any such quote ends them."""
+    written = quoting.windows(text)
+    assert re.fullmatch('"[^"$`\u201c-\u201e]*"', written)
 
 
 @pytest.mark.parametrize("text", ["a b\\", "a b\\\\", "\\", 'a"b', "a\nb c", "a&b", "%x%", "x"])
@@ -349,6 +367,18 @@ def test_a_unit_for_systemd(drive: Drive) -> None:
         assert words[-1] == drive.certificate
 
 
+def test_the_unit_comes_back_after_rclone_was_killed() -> None:
+    """What is left of its mount is taken off before each start, even from under a program that uses it.
+
+    In vain where there is none, and before the folder is made: that of a dead mount cannot be looked at.
+    """
+    lines = files(RCLONE, PLAIN)[UNIT_NAME].decode().splitlines()
+    before = [line.partition("=")[2] for line in lines if line.startswith("ExecStartPre=")]
+    assert before == ['-fusermount3 -uz "%h/drive"', 'mkdir -p "%h/drive"']
+    assert 'ExecStop=fusermount3 -uz "%h/drive"' in lines
+    assert "Restart=on-failure" in lines
+
+
 def systemd_words(line: str) -> list[str]:
     """As systemd.service(5) and systemd.unit(5) say that a command line is read."""
     line = re.sub(r"%(.)", lambda found: {"h": "HOME", "%": "%"}[found[1]], line)
@@ -382,8 +412,35 @@ def test_our_own_certificate_comes_first(tmp_path: Path) -> None:
     assert connecting.trust(PLAIN) == []
 
 
+@pytest.mark.parametrize(
+    ("public_url", "is_offered"),
+    [
+        ("", True),
+        ("https://localhost:8443", True),
+        ("https://127.0.0.1", True),
+        ("https://drive.example.org", False),
+        ("https://127.0.0.2", False),
+    ],
+)
+def test_a_certificate_that_only_a_proxy_sees_is_offered_to_nobody(
+    tmp_path: Path, public_url: str, *, is_offered: bool
+) -> None:
+    """Clients of a proxy are shown that one's; ours is not for the host that they ask for."""
+    path = tmp_path / "own.pem"
+    path.write_bytes(one_pair().certificate)
+    drive = Connecting(str(path), public_url).drive("https://drive.example.org/dav/", "alice", TOKEN)
+    assert (drive.certificate, drive.certificate_pem) == (
+        (str(path), path.read_bytes()) if is_offered else ("", b"")
+    )
+
+
 def test_a_command_that_tells_whether_the_drive_is_reached() -> None:
-    """The same for every shell: one word after the option."""
+    """The same for every shell: one word after the option; Windows has another name for it.
+
+    In Windows PowerShell `curl` is a command of its own that knows no such option.
+    """
+    assert Connecting.reach_from_windows(PLAIN.url) == "curl.exe -I https://drive.example/dav/"
+    assert Connecting.reach_from_windows(NUMBER.url) == 'curl.exe -I "https://[2001:db8::1]:8443/dav/"'
     assert Connecting.reach(PLAIN.url) == "curl -I https://drive.example/dav/"
     assert Connecting.reach(NUMBER.url) == 'curl -I "https://[2001:db8::1]:8443/dav/"'
 

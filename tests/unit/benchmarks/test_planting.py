@@ -9,13 +9,14 @@ from benchmarks import store
 from benchmarks.planting import BATCH, CONTENT, plant
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
+from tests.logs import restored_logging
 
 NAMES = [str(number) for number in range(BATCH + 1)]
 
 
 def test_planted_files_are_whole(tmp_path: Path) -> None:
     """They are listed, read back, counted against the quota, and `verify` has nothing to say against them."""
-    with store.services(tmp_path) as built:
+    with restored_logging(), store.services(tmp_path) as built:
         store.enrol(built)
         access = store.access(built)
         plant(access, VaultPath(("folder",)), NAMES)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,6 +125,42 @@ def test_it_comes_back_by_the_path_where_it_was(alice: Cli, ask: Ask) -> None:
     )
     assert ask("trash", "restore", "alice", "/gone").code == ExitCode.FAILED
     assert ask("trash", "restore", "alice", "/photos", "--to", "/gone").code == ExitCode.FAILED
+
+
+def test_it_is_found_as_it_is_listed(alice: Cli, ask: Ask) -> None:
+    """A folder with its stroke, a name as a Mac spells it; in brackets of one second the latest is meant."""
+    name = "/caf\u00e9"
+    with alice.services() as services:
+        vault = opened(services, alice)
+        for number in range(6):
+            put(vault, name, bytes(number))
+            vault.delete(VaultPath.parse(name))
+            alice.clock.now += timedelta(milliseconds=100)
+    for number in (5, 4, 3, 2, 1, 0):
+        (told,) = objects(ask("trash", "purge", "alice", unicodedata.normalize("NFD", name)))
+        assert told == {"removed": 1, "bytes": number}
+    done = alice("trash", "list", "alice", "--password-stdin", answers=[PASSWORD, alice.next_code("alice")])
+    listed = done.out.splitlines()[0].split()[-1]
+    assert listed == "/photos/"
+    (restored,) = objects(ask("trash", "restore", "alice", listed))
+    assert restored["path"] == "/photos"
+    assert ask("trash", "restore", "alice", "/").code == ExitCode.FAILED
+
+
+def test_one_that_was_altered_hides_no_other(alice: Cli, ask: Ask) -> None:
+    """It is left out, and that is told; nothing removes it."""
+    with alice.services() as services:
+        (photos, _) = opened(services, alice).trash()
+        with services.database.write() as tx:
+            tx._connection.exec_driver_sql("UPDATE kept SET kept_at = 1 WHERE node_id = ?", (photos.id,))  # noqa: SLF001
+            tx.commit()
+    done = ask("trash", "list", "alice")
+    assert [one["path"] for one in objects(done)] == ["/gone"]
+    assert "left out, since the database was altered: 1" in done.err
+    assert ask("trash", "purge", "alice", photos.id.hex()).code == ExitCode.FAILED
+    done = ask("trash", "purge", "alice", "--all")
+    assert objects(done) == [{"removed": 1, "bytes": 4}]
+    assert "left out, since the database was altered: 1" in done.err
 
 
 def test_something_is_removed_for_good(alice: Cli, ask: Ask) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from davserver.crypto.certificates import fingerprint, is_self_signed, make_self_signed
+from davserver.crypto.certificates import covers, fingerprint, is_self_signed, make_self_signed
 from tests.fakes import START
 
 ISSUED = b"""\
@@ -49,6 +49,38 @@ def test_no_two_are_alike() -> None:
     assert len(serials) == 2
     assert first.key != second.key
     assert first.key.decode().splitlines()[1] not in repr(first)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_covered"),
+    [
+        ("dav.example.org", True),
+        ("DAV.Example.org", True),
+        ("a.drives.example.org", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("0:0:0:0:0:0:0:1", True),
+        ("example.org", False),
+        ("drives.example.org", False),
+        ("a.b.drives.example.org", False),
+        ("127.0.0.2", False),
+        ("localhost", False),
+        ("müller.example", False),
+        ("", False),
+    ],
+)
+def test_which_hosts_a_certificate_is_for(host: str, *, is_covered: bool) -> None:
+    """As clients judge it: an asterisk stands for one part of a name, and names in capitals are the same."""
+    names = ("dav.example.org", "*.drives.example.org", "127.0.0.1", "::1")
+    made = make_self_signed(names, START, timedelta(days=7)).certificate
+    assert covers(made, host) == is_covered
+
+
+def test_a_certificate_without_such_names_is_for_nobody() -> None:
+    """Clients do not look at its subject any more; what is no certificate is told as such."""
+    assert not covers(ISSUED, "leaf")
+    with pytest.raises(ValueError, match="PEM"):
+        covers(b"damaged", "leaf")
 
 
 def test_the_fingerprint_is_what_other_programs_show() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from davserver.accounts.health import TOKENS, Sign, Trouble
+from davserver.accounts.health import TOKENS, Health, HealthRecords, Sign, Trouble
+from davserver.accounts.health_notes import BackgroundHealth, NoteWriter
 from davserver.crypto import tokens
 from davserver.dav.app import DavApp
 from davserver.dav.put import Digests
@@ -95,6 +97,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
         (("HEAD", "/file", {}, b""), set()),
         (("GET", "/file", {}, b""), {"read"}),
         (("GET", "/file", {"Range": "bytes=1-2"}, b""), {"read"}),
+        (("GET", "/", {}, b""), set()),
         (("PROPFIND", "/", {"Depth": "0"}, NAMED), set()),
         (("PROPFIND", "/", {"Depth": "1"}, NAMED), {"listed"}),
         (("PROPFIND", "/", {"Depth": "1"}, b""), {"listed"}),
@@ -110,6 +113,15 @@ def test_what_a_device_has_done(stand: Stand, request_: Request, noted: set[str]
     status, told = stand.told(*request_)
     assert status < 300
     assert told == noted
+
+
+def test_nothing_was_read_where_no_byte_of_a_file_was_given(stand: Stand) -> None:
+    """The client has it already, or asked for what is behind its end; an empty file was read."""
+    etag = stand.door.call("GET", "/dav/file").headers["etag"]
+    assert stand.told("GET", "/file", {"If-None-Match": etag}) == (304, set())
+    assert stand.told("GET", "/file", {"Range": "bytes=100-200"}) == (416, set())
+    stand.door.call("PUT", "/dav/empty", None, b"")
+    assert stand.told("GET", "/empty") == (200, {"read"})
 
 
 @pytest.mark.parametrize(
@@ -201,6 +213,7 @@ def test_a_device_that_looks_outside_of_its_folder(stand: Stand) -> None:
     """It writes as if the whole drive were there. Without a limit the same is the program's own affair."""
     stand.use(root_id=stand.folder.id)
     assert stand.told("PUT", "/folder/new", None, b"1") == (409, {"outside-folder"})
+    assert stand.told("LOCK", "/folder/new", {"Depth": "0"}, LOCKINFO) == (409, {"outside-folder"})
     assert stand.told("GET", "/folder/new") == (404, set())
     stand.use()
     assert stand.told("PUT", "/missing/new", None, b"1") == (409, set())
@@ -211,7 +224,7 @@ def test_a_device_that_looks_outside_of_its_folder(stand: Stand) -> None:
     ("ahead", "noted"),
     [
         (timedelta(days=1), {"wrote", "kept-times"}),
-        (timedelta(days=1, seconds=1), {"wrote", "clock"}),
+        (timedelta(days=1, seconds=1), {"wrote", "file-time"}),
         (timedelta(days=-20_000), {"wrote", "kept-times"}),
     ],
 )
@@ -223,7 +236,14 @@ def test_a_file_of_the_future(stand: Stand, ahead: timedelta, noted: set[str]) -
 
 
 @pytest.mark.parametrize(
-    ("ahead", "noted"), [(300, set()), (-300, set()), (301, {"clock"}), (-301, {"clock"}), (None, set())]
+    ("ahead", "noted"),
+    [
+        (300, {"clock-right"}),
+        (-300, {"clock-right"}),
+        (301, {"clock"}),
+        (-301, {"clock"}),
+        (None, set()),
+    ],
 )
 def test_a_client_that_tells_its_own_time(stand: Stand, ahead: int | None, noted: set[str]) -> None:
     """Five minutes are within the leeway; what is no date is no clock."""
@@ -237,6 +257,69 @@ def test_a_clock_is_looked_at_as_often_as_a_connection_is_noted(stand: Stand) ->
     stand.door.call("HEAD", "/dav/file")
     stand.door.call("HEAD", "/dav/file", {"Date": OLD})
     assert [what for _, _, what in stand.noted.notes] == [Sign.CONNECTED]
+
+
+# ── as its owner sees it
+def health(stand: Stand, *requests: tuple[int, Request]) -> Health:
+    """What is known of a device after some requests, each so many seconds after the one before."""
+    with closing(BackgroundHealth(NoteWriter(stand.world.database))) as notes:
+        authenticator = make_authenticator(stand.world)
+        stand.door.app = DavApp(authenticator, stand.vaults, stand.world.audit, Digests(), health=notes)
+        for pause, (method, path, fields, body) in requests:
+            stand.world.clock.advance(seconds=pause)
+            stand.door.call(method, f"/dav{path}", fields, body)
+    return HealthRecords(stand.world.database).of(stand.account, stand.device)
+
+
+LARGE: Request = ("PUT", "/large", {}, bytes(100_001))
+
+
+def test_no_room_stands_although_an_empty_file_went_before(stand: Stand) -> None:
+    """Finder and Windows write one first, in the same second: it fits on a full drive."""
+    empty: Request = ("PUT", "/large", {}, b"")
+    assert health(stand, (0, empty), (0, LARGE)).standing == [Trouble.NO_ROOM]
+    assert health(stand, (5, empty), (0, LARGE)).standing == [Trouble.NO_ROOM]
+
+
+def test_no_room_stands_until_something_was_written_since(stand: Stand) -> None:
+    """A small file between two large ones ends it, and the second of those begins it anew, seconds later."""
+    small: Request = ("PUT", "/small", {}, b"1")
+    assert health(stand, (0, LARGE), (5, small)).standing == []
+    assert health(stand, (60, LARGE), (5, small), (5, LARGE)).standing == [Trouble.NO_ROOM]
+
+
+def test_folders_that_rclone_makes_from_the_deepest_one_on_are_no_trouble(stand: Stand) -> None:
+    """It is refused, makes the one above, and then what it wanted."""
+    stand.use(root_id=stand.folder.id)
+    made: list[Request] = [("MKCOL", path, {}, b"") for path in ("/a/b", "/a", "/a/b")]
+    assert health(stand, *((0, one) for one in made)).troubles == {}
+
+
+def date(stand: Stand, ahead: timedelta) -> dict[str, str]:
+    """The Date of a client whose clock is so far ahead."""
+    return {"Date": format_datetime(stand.world.clock() + ahead, usegmt=True)}
+
+
+def test_a_clock_that_was_put_right(stand: Stand) -> None:
+    """By the next Date that is looked at; not by a request without one."""
+    off = date(stand, timedelta(hours=1))
+    assert health(stand, (0, ("GET", "/file", off, b""))).standing == [Trouble.CLOCK]
+    assert health(stand, (3600, ("GET", "/file", {}, b""))).standing == [Trouble.CLOCK]
+    assert health(stand, (3600, ("GET", "/file", date(stand, timedelta(hours=1)), b""))).standing == []
+
+
+def test_a_clock_that_is_wrong_is_not_hidden_by_the_time_of_a_file(stand: Stand) -> None:
+    """Which may be as old as it likes."""
+    fields = {**date(stand, timedelta(hours=20)), "X-OC-Mtime": str(stand.now)}
+    assert health(stand, (0, ("PUT", "/new", fields, b"1"))).standing == [Trouble.CLOCK]
+
+
+def test_a_file_of_the_future_is_not_hidden_by_another_file(stand: Stand) -> None:
+    """Not by one of the same second; a later one says that files have times again."""
+    future = ("PUT", "/future", {"X-OC-Mtime": str(stand.now + 10**6)}, b"1")
+    other = ("PUT", "/other", {"X-OC-Mtime": str(stand.now)}, b"1")
+    assert health(stand, (0, future), (0, other)).standing == [Trouble.FILE_TIME]
+    assert health(stand, (1, other)).standing == []
 
 
 # ── tokens

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from davserver.db.engine import Transaction
-from davserver.db.kept import KeptRow, Pair
+from davserver.db.kept import Kept, KeptRow, Pair
 from davserver.errors import CorruptRow
 from davserver.model import ROOT_ID, TRASH_ID, KeptKind, NodeId
 from tests.unit.db.conftest import ALICE, BOB
@@ -58,6 +61,49 @@ def test_the_oldest_of_both_kinds(kept: Transaction) -> None:
     assert ids(kept.kept.oldest(ALICE, until=10, limit=9)) == ["v1", "t1"]
     assert ids(kept.kept.oldest(ALICE, fewest=1, limit=9)) == ["v1", "v2"]
     assert kept.kept.oldest(BOB, limit=9) == []
+
+
+def test_the_oldest_are_gone_through_once(kept: Transaction) -> None:
+    """A page at a time, those of one second too."""
+    found: list[str] = []
+    after = None
+    while page := kept.kept.oldest(ALICE, after=after, until=20, limit=2):
+        found += ids(page)
+        after = page[-1][0].position
+    assert found == ["v1", "t1", "v2", "t2", "t3"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "begins"),
+    [
+        (
+            lambda table: table.versions(ALICE, node_id("f")),
+            "node USING PRIMARY KEY (account_id=? AND parent_id=?)",
+        ),
+        (
+            lambda table: table.oldest(ALICE, until=9, limit=1),
+            "kept USING INDEX ix_kept_order (account_id=? AND (kept_at,node_id)>(?,?)",
+        ),
+        (
+            lambda table: table.trash(ALICE, after=(9, node_id("t")), limit=1),
+            "kept USING INDEX ix_kept_order (account_id=? AND (kept_at,node_id)<(?,?)",
+        ),
+    ],
+    ids=["versions", "oldest", "trash"],
+)
+def test_nothing_goes_through_all_that_an_account_keeps(
+    kept: Transaction, ask: Callable[[Kept], object], begins: str
+) -> None:
+    """As SQLite plans it: versions by their file, the others by their age, without sorting."""
+    asked: list[tuple[str, Any]] = []
+    driver: Any = kept.kept._driver  # noqa: SLF001
+    driver._hearing += (lambda *args: asked.append(args[2:4]),)  # noqa: SLF001
+    ask(kept.kept)
+    ((sql, values),) = asked
+    found = kept._connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", tuple(values)).all()  # noqa: SLF001
+    plan = [step[3] for step in found]
+    assert plan[0].startswith(f"SEARCH {begins}")
+    assert not any("TEMP B-TREE" in step for step in plan)
 
 
 def test_accounts_with_something_that_is_due(kept: Transaction) -> None:
@@ -118,6 +164,30 @@ def test_a_column_of_another_type_is_refused(kept: Transaction, column: str) -> 
     kept._connection.exec_driver_sql(f"UPDATE kept SET {column} = x'00' WHERE node_id = ?", (node_id("t1"),))  # noqa: S608, SLF001
     with pytest.raises(CorruptRow):
         kept.kept.find(ALICE, node_id("t1"))
+
+
+@pytest.mark.parametrize("column", ["kept_at", "bytes"])
+def test_such_a_column_hides_no_other_row(kept: Transaction, column: str) -> None:
+    """Where many are gone through: it is handed out, and says of itself that it is none of ours."""
+    kept._connection.exec_driver_sql(f"UPDATE kept SET {column} = x'00' WHERE node_id = ?", (node_id("t2"),))  # noqa: S608, SLF001
+    trash, after = [], None
+    while page := kept.kept.trash(ALICE, after=after, limit=1):
+        trash += page
+        after = page[-1][0].position
+    assert sorted(ids(trash)) == ["t1", "t2", "t3"]
+    assert [pair[0].is_sound for pair in sorted(trash, key=lambda pair: pair[0].node_id)] == [
+        True,
+        False,
+        True,
+    ]
+    assert {"v1", "t1", "v2", "t3"} <= set(ids(kept.kept.oldest(ALICE, limit=9)))
+
+
+def test_an_altered_version_is_refused(kept: Transaction) -> None:
+    """What a file was is asked for as a whole."""
+    kept._connection.exec_driver_sql("UPDATE kept SET bytes = x'00' WHERE node_id = ?", (node_id("v1"),))  # noqa: SLF001
+    with pytest.raises(CorruptRow):
+        kept.kept.versions(ALICE, node_id("f"))
 
 
 def test_no_node_has_the_id_of_the_trash(kept: Transaction) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +14,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from davserver.db import migrate
 from davserver.db.engine import Database
-from davserver.db.migrate import upgrade
+from davserver.db.migrate import revisions, upgrade
 from davserver.db.schema import metadata
 from davserver.errors import ConfigError, StorageUnavailable
 
@@ -56,6 +59,27 @@ def test_alembic_sees_no_difference(database: Database) -> None:
     with database.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+def test_the_revisions_are_those_of_alembic() -> None:
+    """Their order is that of the files' names, so that a current database is known without Alembic."""
+    walked = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    assert revisions() == [one.revision for one in walked][::-1]
+
+
+def test_a_server_that_starts_again_does_without_alembic(tmp_path: Path) -> None:
+    """It would keep the memory of what it needs once in its life."""
+    program = """if True:
+        import sys
+        from davserver.cli.processes import application
+        from davserver.db.engine import Database
+        from davserver.db.migrate import upgrade
+        upgrade(Database(sys.argv[1], durability="relaxed"))
+        print("alembic" in sys.modules)
+    """
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    said = [subprocess.check_output([sys.executable, "-c", program, url], text=True) for _ in range(2)]
+    assert said == ["True\n", "False\n"]
 
 
 def test_a_current_database_is_not_written(database: Database, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from davserver.errors import AuthenticationError
 from davserver.model import ROOT_ID, Scope
 from davserver.vault.paths import VaultPath
 from enroll_web import health as words
-from tests.certificates import one_pair
+from tests.certificates import one_pair, write_pair
 from tests.factories import make_principal
 from tests.unit.enroll_web.conftest import Browser, Site, made_site
 
@@ -118,6 +118,30 @@ def test_a_wrong_choice_is_explained(site: Site, alice: Browser) -> None:
     assert len(site.services.app_passwords.list(site.services.accounts.find("alice"))) == 1
 
 
+@pytest.mark.parametrize(
+    "fields", [{"label": ""}, {"days": "0"}, {"days": "9999"}, {"networks": "x"}, {"scope": "all"}]
+)
+def test_who_is_refused_leaves_no_folder_behind(site: Site, alice: Browser, fields: dict[str, str]) -> None:
+    """It is made last, and found by the next attempt all the same."""
+    assert alice.post("/connect/rclone", {**USUAL, "folder": "Laptop", **fields}).status_code == 422
+    account = site.services.accounts.find("alice")
+    vault = site.services.vaults.open(make_principal(account, site.clock))
+    assert vault.find(VaultPath.parse("Laptop")) is None
+    connect(alice, folder="Laptop")
+    assert vault.find(VaultPath.parse("Laptop")) is not None
+
+
+def test_one_app_password_too_many_leaves_no_folder_behind(site: Site, alice: Browser) -> None:
+    """That is known before, too."""
+    account = site.services.accounts.find("alice")
+    principal = make_principal(account, site.clock)
+    for _ in range(site.services.settings.login.app_passwords_per_account - 1):
+        site.services.app_passwords.issue(principal, "another")
+    answer = alice.post("/connect/rclone", {**USUAL, "folder": "Laptop"})
+    assert (answer.status_code, "revoke one" in answer.text) == (422, True)
+    assert site.services.vaults.open(principal).find(VaultPath.parse("Laptop")) is None
+
+
 def test_it_is_shown_once(site: Site, alice: Browser) -> None:
     """Loaded again, the page leads to the list of devices; another program's page does not show it either."""
     token = connect(alice) and alice.app_password
@@ -199,13 +223,19 @@ def test_every_trouble_has_its_words_and_its_advice(site: Site, alice: Browser, 
 
 
 def test_a_trouble_that_is_over_is_told_as_such(site: Site, alice: Browser) -> None:
-    """No more by whoever watches; in the list it has its date."""
+    """No more as a trouble by whoever watches; there and in the list it has its date."""
     connect(alice)
     device = device_of(alice)
     note(site, device, Trouble.WRONG_SECRET)
     site.clock.advance(minutes=1)
     note(site, device, Sign.CONNECTED)
-    assert health(alice, device)["troubles"] == []
+    told = health(alice, device)
+    assert told["troubles"] == []
+    assert told["status"] == (
+        "This device has: connected. It was in trouble, and is not any more: "
+        "The password is wrong for this device, 2030-01-02 03:04 UTC."
+    )
+    assert told["status"] in html.unescape(alice.get(f"/devices/{device}").text)
     page = alice.get("/app-passwords").text
     assert "<dt>Was in trouble</dt><dd>The password is wrong for this device, " in page
     assert "<dt>Trouble</dt>" not in page
@@ -221,6 +251,21 @@ def test_somebody_elses_device_tells_nothing(site: Site, alice: Browser) -> None
     assert health(bob, device)["seen"] == {}
     assert bob.get(f"/devices/{device}").status_code == 404
     assert alice.get("/devices/0000000000").status_code == 404
+
+
+def test_a_device_that_was_revoked_can_still_be_watched(site: Site, alice: Browser) -> None:
+    """So that its owner sees who still comes with it; no list leads there, and nobody else gets there."""
+    connect(alice)
+    device = device_of(alice)
+    alice.post("/app-passwords/revoke", {"id": device}, page="/app-passwords")
+    with pytest.raises(AuthenticationError):
+        site.services.authenticator.authenticate("alice", alice.app_password, "192.0.2.1")
+    wait_for_notes(site)
+    page = alice.get(f"/devices/{device}")
+    assert (page.status_code, "<h1>Laptop</h1>" in page.text) == (200, True)
+    assert "This app password was revoked" in page.text
+    assert device not in alice.get("/app-passwords").text
+    assert site.invited("bob").get(f"/devices/{device}").status_code == 404
 
 
 def test_nobody_watches_without_both_factors(site: Site, alice: Browser) -> None:
@@ -257,6 +302,8 @@ def test_it_is_part_of_what_somebody_takes_along(site: Site, alice: Browser) -> 
     known = {one["id"]: one for one in json.loads(archive.read("account.json"))["app_passwords"]}
     assert known[device]["done"] == {"read": site.clock().isoformat()}
     assert known[device]["troubles"] == {"clock": site.clock().isoformat()}
+    once = dict.fromkeys(("first", "last"), site.clock().isoformat())
+    assert known[device]["noted"] == {"read": once, "clock": {**once, "stands": True}}
 
 
 # ── watching
@@ -286,6 +333,7 @@ def test_the_pages_that_watch_say_what_cannot_be_seen(alice: Browser) -> None:
         assert "certificate not trusted" in text
         assert "the address has to begin with https" in text
         assert "curl -I https://drive.example/dav/" in text
+        assert "curl.exe -I https://drive.example/dav/" in text
         assert "/static/connect.js" in text
         assert f'data-health="/devices/{device_of(alice)}/health"' in text
 
@@ -369,3 +417,18 @@ def test_a_certificate_that_nobody_vouches_for_comes_along(tmp_path: Path) -> No
         name, content = FILE.findall(page)[0]
         assert (name, b64decode(html.unescape(content))) == ("own.crt", pair.certificate)
         assert f"--ca-cert &#39;{certificate}&#39;" in page
+
+
+def test_a_certificate_that_only_a_proxy_sees_does_not(tmp_path: Path) -> None:
+    """Devices are shown the proxy's: nothing is said of ours."""
+    certificate, key = write_pair(tmp_path, one_pair())
+    server = {
+        "tls_certificate": str(certificate),
+        "tls_key": str(key),
+        "public_url": "https://drive.example",
+    }
+    for site in made_site(tmp_path / "site", server=server):
+        page = connect(site.first())
+        assert "rclone.conf" in page
+        assert str(certificate) not in page
+        assert "tls.crt" not in page

@@ -78,6 +78,19 @@ def test_pages_hold_everything_once(files: Files, monkeypatch: pytest.MonkeyPatc
     assert files.shown("/files/?page=99999999") == seen[0]
 
 
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_folder_in_which_a_name_was_only_locked(files: Files, *, looked_before: bool) -> None:
+    """When the lock is over it is empty, and the page says that, not that there is no such page."""
+    files.folder("new")
+    files.lock("new/paper.docx")
+    if looked_before:
+        assert files.shown("/files/new") == ["paper.docx"]
+    files.site.clock.advance(seconds=601)
+    page = files.get("/files/new").text
+    assert "Nothing is in here yet." in page
+    assert "There is no such page" not in page
+
+
 def test_changes_are_seen_at_once(files: Files) -> None:
     """An order that was worked out before is not believed after anything came, went or changed."""
     files.put("a", b"1")

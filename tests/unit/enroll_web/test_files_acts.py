@@ -6,8 +6,11 @@ import html
 
 import pytest
 
-from davserver.model import ROOT_ID
+from davserver.errors import StorageUnavailable
+from davserver.model import ID_BYTES, ROOT_ID, NodeId
+from davserver.vault.moment import Demands
 from davserver.vault.paths import VaultPath
+from davserver.vault.service import Vault
 from tests.unit.enroll_web.conftest import Browser, Site, form_token, made_site
 from tests.unit.enroll_web.filed import OWN, Files, address
 
@@ -101,6 +104,13 @@ def test_a_folder_is_not_offered_to_itself(files: Files) -> None:
     assert files.names() == {"a", "b", "docs"}
 
 
+def test_a_way_that_is_typed_may_end_with_a_slash(files: Files) -> None:
+    """As people type the way to a folder; what was ticked is not lost for that."""
+    assert 'value="/docs/old"' in files.press("/move/", "a", at="docs/").text
+    assert "1 entry is moved." in files.press("/move/", "a", to="/docs/old/").text
+    assert files.names("docs/old") == {"a", "x"}
+
+
 def test_copies(files: Files) -> None:
     """Into another folder, with all that is in it; into the same one under another name, unasked."""
     files.folder("there")
@@ -167,6 +177,26 @@ def test_deleting_and_undoing(files: Files) -> None:
     assert again.status_code == 404
 
 
+def test_a_deletion_that_ends_in_the_middle_can_be_undone(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the trash by then is said on the next page of the folder, with the way back."""
+    delete = Vault.delete
+
+    def failing(vault: Vault, path: VaultPath, demands: Demands) -> NodeId | None:
+        if path.name == "docs":
+            raise StorageUnavailable("the disk is away")
+        return delete(vault, path, demands=demands)
+
+    monkeypatch.setattr(Vault, "delete", failing)
+    gone = [files.id_of(path) for path in ("a", "b")]
+    assert files.press("/delete/", "a", "b", "docs").status_code == 503
+    page = files.get("/files/").text
+    assert "2 entries are deleted." in page
+    assert "Undo" in page
+    assert all(f'name="id" value="{one.hex()}"' in page for one in gone)
+
+
 def test_undo_is_offered_where_it_was_deleted(files: Files) -> None:
     """Not in another folder that happens to be looked at first."""
     files.press("/delete/docs", "docs/letter", follow=False)
@@ -185,6 +215,11 @@ def test_deleting_for_good_is_asked_first(
         assert "Delete for good?" in page.text
         assert "<bdi>&lt;a&gt;</bdi>" in page.text
         assert files.names() == {"<a>"}
+        gone = b"\1" * ID_BYTES
+        page = files.press_ids("/delete/", [files.id_of("<a>"), NodeId(gone)])
+        assert f'name="id" value="{gone.hex()}"' in page.text
+        assert "Delete for good?" in page.text
+        assert files.press_ids("/delete/", [NodeId(gone)]).status_code == 409
         page = files.press("/delete/", "<a>", sure="1")
         assert files.names() == set()
         assert "Undo" not in page.text
@@ -201,12 +236,45 @@ def test_nothing_is_ticked(files: Files, word: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "zz", "f" * 32, ROOT_ID.hex(), "A" * 32, "../../etc", "0" * 31 + "é"])
 def test_ticks_that_are_none(files: Files, value: str) -> None:
-    """An id that is none, of another folder, or of the root, does nothing."""
+    """An id that is none, of another folder, or of the root, does nothing, and that is said."""
     data = {"csrf": form_token(files.get("/files/").text), "id": [value, files.id_of("docs/letter").hex()]}
     response = files.browser.client.post("/delete/", data=data, base_url=files.browser.origin, headers=OWN)
-    assert response.status_code == 303
+    assert response.status_code == 409
+    assert "moved or deleted meanwhile" in response.text
     assert files.names() == {"a", "b", "docs"}
     assert files.names("docs") == {"letter", "old"}
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+@pytest.mark.parametrize("word", ["delete", "move", "copy"])
+def test_what_is_gone_meanwhile_is_said(files: Files, word: str, *, all_of_them: bool) -> None:
+    """What is still there is done, and the page says that something is not: never that all went well."""
+    ids = [files.id_of(path) for path in ("a", "b")]
+    for path in ("a", "b") if all_of_them else ("a",):
+        files.vault.delete(VaultPath.parse(path))
+    page = files.press_ids(f"/{word}/", ids, to="/docs")
+    assert page.status_code == 409
+    assert page.text.count("moved or deleted meanwhile") == len(ids) - (not all_of_them)
+    assert ("1 entry is" in page.text) == (not all_of_them)
+    assert "0 entries" not in page.text
+
+
+@pytest.mark.parametrize(("word", "step"), [("move", {}), ("copy", {}), ("copy", {"to": "/docs"})])
+def test_what_is_gone_is_said_at_the_last_step(files: Files, word: str, step: dict[str, str]) -> None:
+    """The steps before carry on all that was ticked, so that none forgets what is not there."""
+    files.put("docs/b", b"old")
+    ids = [files.id_of(path) for path in ("a", "b")]
+    files.vault.delete(VaultPath.parse("a"))
+    page = files.press_ids(f"/{word}/", ids, follow=True, **step).text
+    assert all(f'name="id" value="{one.hex()}"' in page for one in ids)
+
+
+def test_another_name_is_not_asked_for_in_place_of_what_is_gone(files: Files) -> None:
+    """Of two that were ticked one is left: that is no reason to rename it."""
+    ids = [files.id_of(path) for path in ("a", "b")]
+    files.vault.delete(VaultPath.parse("a"))
+    page = files.press_ids("/rename-ticked/", ids)
+    assert (page.status_code, "Something changed meanwhile" in page.text) == (409, True)
 
 
 def test_what_changed_meanwhile_is_left_alone(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

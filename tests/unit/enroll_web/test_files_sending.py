@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from davserver.audit import AuditEvent
-from davserver.errors import AuthenticationError, CorruptBlob
+from davserver.errors import AuthenticationError, CorruptBlob, PathError
+from davserver.vault.paths import VaultPath
 from enroll_web.previews import FILMS, PICTURES, SOUNDS
 from tests.services.hostile import PDF, pdf
 from tests.unit.enroll_web.conftest import Browser, Site
@@ -202,6 +203,36 @@ def test_what_is_ticked_as_an_archive(files: Files) -> None:
     single = files.press("/zip/", "b")
     assert (single.data, single.headers["Content-Disposition"]) == (b"b", "attachment; filename*=UTF-8''b")
     assert zipped(files.press("/zip/", "docs")).namelist() == ["docs/", "docs/x"]
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_an_archive_is_whole_or_none(files: Files, left: int) -> None:
+    """If something that was ticked is gone, nothing is sent that looks as if that were all."""
+    names = ("a", "b", "c")
+    for name in names:
+        files.put(name)
+    ids = [files.id_of(name) for name in names]
+    for name in names[left:]:
+        files.vault.delete(VaultPath.parse(name))
+    response = files.press_ids("/zip/", ids)
+    assert (response.status_code, response.mimetype) == (409, "text/html")
+    assert "Something changed meanwhile" in response.text
+
+
+def test_a_path_too_long_for_an_archive(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
+    """MOVE makes folders deeper than a path may be: the archive breaks off; that is noted, without names."""
+    name = "n" * 255
+    tops = [VaultPath((f"{top}{name[1:]}",)) for top in "ab"]
+    for top, depth in zip(tops, (200, 60), strict=True):
+        for below in range(depth):
+            files.vault.make_collection(VaultPath((*top.parts, *[name] * below)))
+    files.vault.move(tops[1], VaultPath((*tops[0].parts, *[name] * 200)), overwrite=False)
+    capsys.readouterr()
+    with pytest.raises(PathError):
+        _ = files.get("/download/").data
+    said = capsys.readouterr().out
+    assert "longer than an archive can hold" in said
+    assert name not in said
 
 
 def test_names_in_an_archive(files: Files) -> None:

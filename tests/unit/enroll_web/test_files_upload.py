@@ -14,6 +14,7 @@ from davserver.errors import AuthenticationError, UploadRefused
 from davserver.serving.exchange import TURN_KEY
 from davserver.vault.paths import VaultPath
 from enroll_web.multipart import BUFFER_BYTES
+from enroll_web.pages import files_upload
 from tests.unit.enroll_web.conftest import Browser, Site, form_token, made_site
 from tests.unit.enroll_web.filed import BOUNDARY, OWN, Files, form_of
 
@@ -112,6 +113,17 @@ def test_nothing_was_chosen(files: Files, sent: list[tuple[str, bytes]]) -> None
     assert files.names() == set()
 
 
+def test_more_files_than_a_form_may_hold(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as may be are stored, and the page says so, and which rule kept the rest out."""
+    monkeypatch.setattr(files_upload, "MAX_FILES", 2)
+    assert "2 files are stored." in files.upload("/upload/", [("a", b"1"), ("b", b"2")]).text
+    page = files.upload("/upload/", [("c", b"3"), ("d", b"4"), ("e", LARGE), ("f", b"6")])
+    assert page.status_code == 409
+    assert "2 files are stored." in page.text
+    assert "must not hold more than 2 files" in page.text
+    assert files.names() == {"a", "b", "c", "d"}
+
+
 # ── whose form it is
 def test_the_token_comes_first_or_nothing_is_read(files: Files) -> None:
     """T35: not at the end, not in another field, not of another browser; and then nothing was stored."""
@@ -194,6 +206,8 @@ def test_a_browser_that_goes_away(files: Files) -> None:
     )
     response = files.stream(Cut(body[:-1_000_000]), len(body))
     assert response.status_code == 400
+    assert "1 file is stored." in response.text
+    assert "got lost on the way" in response.text
     assert files.content("first") == b"1"
     assert files.content("second") == b"old"
     assert files.vault.usage().used == len(b"1") + len(b"old")

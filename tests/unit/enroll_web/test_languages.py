@@ -142,6 +142,9 @@ def test_a_language_that_is_not_there_cannot_be_chosen(site: Site) -> None:
         ("/files/.config/a%20b%28%C3%A4%29", "/files/.config/a%20b%28%C3%A4%29"),
         ("/files/../welcome", "/"),
         ("/files/..", "/"),
+        ("/files/%2E%2E/privacy", "/"),
+        ("/%2F%2Fevil.example", "/"),
+        ("/files/%5Cevil.example", "/"),
         ("/no-such-page", "/"),
         ("/app-passwords/revoke", "/"),
         ("/static/site.css", "/"),
@@ -365,6 +368,11 @@ def test_a_region_has_its_tag_as_browsers_write_it(tmp_path: Path) -> None:
         ("de", b'msgid "a"\nmsgstr "100 %"\n', "a percent sign has no meaning"),
         ("de", b'msgid "a"\nmsgstr "%(a"\n', "a percent sign has no meaning"),
         ("de", b'msgid "a"\nmsgid_plural "b"\nmsgstr[2] "c"\n', "cannot be"),
+        ("de", b'msgid "yyyy-MM-dd"\nmsgstr "d mmmm yyyy"\n', "Invalid length for field"),
+        ("de", b'msgid "yyyy-MM-dd"\nmsgstr "d.m.yyyy"\n', "M, m for 'yyyy-MM-dd'"),
+        ("de", b'msgid "yyyy-MM-dd HH:mm"\nmsgstr "d.M.yyyy HH"\n', "m for 'yyyy-MM-dd HH:mm'"),
+        ("de", b'msgid "yyyy-MM-dd HH:mm:ss"\nmsgstr "d.M.yyyy HH:mm:ss zzz"\n', "z for "),
+        ("de", b'msgid "HH:mm"\nmsgstr "nie"\n', "cannot be used"),
     ],
 )
 def test_a_file_that_would_break_a_page_is_refused(tmp_path: Path, name: str, body: bytes, why: str) -> None:
@@ -374,6 +382,36 @@ def test_a_file_that_would_break_a_page_is_refused(tmp_path: Path, name: str, bo
         read_catalogues(tmp_path)
     assert str(refused.value).startswith(f"the texts in {name}.po cannot be ")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("Content-Type: text/plain; charset=utf-99", "unknown encoding"),
+        ("Content-Type: text/plain; charset=hex", "not a text encoding"),
+        ("Plural-Forms: nplurals=2; plural=(n !=;", "unexpected end"),
+        ("Plural-Forms: nplurals=two; plural=n", "invalid literal"),
+        ("Plural-Forms: nplurals=2; plural=n/0;", "zero"),
+        ("Plural-Forms: nplurals=2; plural=1%(n-7);", "zero"),
+        ("PO-Revision-Date: yesterday", "does not match"),
+    ],
+)
+def test_a_head_that_would_break_the_start_or_a_page_is_refused(tmp_path: Path, head: str, why: str) -> None:
+    """In the same way: what a file says of itself is as good as the rest of it."""
+    texts = f'msgid ""\nmsgstr "Language: de\\n"\n"{head}\\n"\n\nmsgid "a"\nmsgstr "b"\n'
+    (tmp_path / "de.po").write_text(texts, encoding="utf-8")
+    with pytest.raises(ConfigError, match=why) as refused:
+        read_catalogues(tmp_path)
+    assert str(refused.value).startswith("the texts in de.po cannot be read: ")
+
+
+def test_a_date_is_written_as_a_language_has_it(tmp_path: Path) -> None:
+    """In another order, with names of months, with words between: what has the same letters is no error."""
+    written = 'msgid "yyyy-MM-dd"\nmsgstr "\'am\' d. MMMM yyyy"\n'
+    (tmp_path / "de.po").write_text(f"{HEADER.format('de')}\n{written}", encoding="utf-8")
+    for site in made_site(tmp_path / "site", catalogues=read_catalogues(tmp_path)):
+        with site.app.test_request_context("/", headers={"Accept-Language": "de"}):
+            assert words.day(datetime(2030, 1, 31, tzinfo=UTC)) == "am 31. Januar 2030"
 
 
 def test_a_guess_is_not_shown(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from werkzeug.test import Client
@@ -14,7 +15,7 @@ from enroll_web.app import PAGES
 from enroll_web.entrance import ASKED_FOR_MORE, RETURNABLE
 from enroll_web.security import READ_AS_IT_ARRIVES, WITHOUT_TOKEN
 from enroll_web.visit import HTTP_COOKIE, HTTPS_COOKIE
-from tests.unit.enroll_web.conftest import ORIGIN, Browser, Site, form_token, made_site
+from tests.unit.enroll_web.conftest import ORIGIN, PASSWORD, Browser, Site, form_token, made_site
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -197,6 +198,28 @@ ELSEWHERE = [
     "/dav/secret.html",
     "/no-such-page",
     "/sign-out",
+    "/files/%2F%2Fevil.example",
+    "/%2F%2Fevil.example",
+    "/%2Fevil.example/files/",
+    "/%5Cevil.example",
+    "/files/%5C%5Cevil.example",
+    "/files/a%0D%0ASet-Cookie:x",
+    "/files/a%0d%0aX",
+    "/files/%00",
+    "/files/%C2%85",
+    "/files/%2E%2E/sign-out",
+    "/files/%2E./start",
+    "/files/../start",
+    "/files/./start",
+    "/files/..",
+    "/files/a%2F..%2Fb",
+    "/files/a%2",
+    "/files/a%zz",
+    "/files/a b",
+    "/files/ä",
+    "/files/(1)",
+    "/files//a",
+    "/files/" + "a" * 2000,
     "start",
     " /start",
     "",
@@ -243,6 +266,29 @@ def test_t37_a_search_is_returned_to(site: Site, alice: Browser, target: str) ->
     other.post("/sign-in", {"name": "alice", "password": "a password of a test account", "next": target})
     done = other.prove()
     assert f"{done.request.path}?{done.request.query_string.decode()}" == target
+
+
+NAMES = ["My Documents", "Übung (1)", "a,b;c'd!", ".config", "100% #?&+~@", "…", "日本" * 40]
+"""Of folders and files; all of them can be stored."""
+
+
+@pytest.mark.parametrize("page", ["/files/", "/versions/", "/search/"])
+@pytest.mark.parametrize("name", NAMES)
+def test_t37_a_folder_is_returned_to(site: Site, alice: Browser, page: str, name: str) -> None:
+    """Whatever it is called: through the sign-in, and where a form leads back to its folder."""
+    other, where = site.browser(), f"{page}{quote(f'docs/{name}')}"
+    other.secret = alice.secret
+    asked = other.get(where)
+    assert asked.request.path == "/sign-in"
+    assert asked.request.args["next"] == where
+    form = {"name": "alice", "password": PASSWORD, "next": where}
+    other.post("/sign-in", form, page=asked.request.full_path)
+    proved = other.post("/second-factor", {"code": other.code()}, follow=False)
+    assert proved.headers["Location"] == where
+    stranger = site.browser()
+    form = {"csrf": form_token(stranger.get("/sign-in").text)}
+    led = stranger.send(f"/delete/{quote(name)}", form, follow=False)
+    assert parse_qs(urlsplit(led.headers["Location"]).query)["next"] == [f"/files/{quote(name)}"]
 
 
 def test_every_page_that_is_returned_to_exists(site: Site) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import time
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enroll_web import still_pdf
+from enroll_web import pdf_values, still_pdf
 from enroll_web.still_pdf import is_still
-from tests.services.hostile import PDF, pdf
+from tests.services.hostile import HIDDEN, PDF, RUNS, in_digits, packed_pdf, pdf
 
 
 def packed(content: bytes, *, described: bytes = b"/Type/ObjStm/N 1/First 4/Filter/FlateDecode") -> bytes:
@@ -39,6 +40,48 @@ def packed(content: bytes, *, described: bytes = b"/Type/ObjStm/N 1/First 4/Filt
 def test_papers_are_shown(paper: bytes) -> None:
     """Pages, links, fonts, pictures, a place to begin at, and objects packed as programs pack them."""
     assert is_still(paper)
+
+
+ONE_BYTE = b"stream\nx\nendstream"
+
+PAPERS = {
+    "packed": packed_pdf(),
+    "packed, keywords in a text": packed_pdf(
+        described=b"/Type/ObjStm%b /Filter [/FlateDecode]/X(endobj stream )"
+    ),
+    "packed, lines": packed_pdf(described=b"/X(stream)\n/Type /ObjStm\n%b\n/Filter /FlateDecode"),
+    "opened at a place": packed_pdf(b"[3 0 R /XYZ null null 0]"),
+    "opened at a place elsewhere": packed_pdf(b" 5 0 R").replace(
+        b"/Type/Font/Subtype/Type1/BaseFont/Helvetica", b"/S /GoTo /D [3 0 R /Fit ]".ljust(43)
+    ),
+    "opened at a named place": pdf(action=b"<< /Type /Action /S /GoTo /D (section.1) >>"),
+    "a length elsewhere": pdf(
+        further=(
+            b"<</Length 8 0 R/Filter/FlateDecode>>\nstream\r\n%b\r\nendstream" % zlib.compress(b"q Q"),
+            b"11",
+        )
+    ),
+    "a packed table": pdf(
+        further=(
+            b"<</Type/XRef/Length 1/Filter/FlateDecode/DecodeParms<</Columns 4/Predictor 12>>>>%b" % ONE_BYTE,
+        )
+    ),
+    "all kinds of words": pdf(
+        further=(b"<</URI(https://a.example/JS/#top\\)\\( \\050 (and) x)/T<feFF 0a>/N -.5/B true/#45 null>>",)
+    ),
+    "names in a stream": pdf(
+        further=(b"<</Type/Metadata/Length 31>>stream\n<x>/JS an object, a trailer</x>\nendstream",)
+    ),
+    "added to": pdf()
+    + b"8 0 obj\r(new)\rendobj\rxref\r0 1\r0000000000 65535 f\r\ntrailer\r<</Size 9/Prev 300>>"
+    + b"\rstartxref\r600\r%%EOF",
+}
+
+
+@pytest.mark.parametrize("how", PAPERS)
+def test_programs_write_them_in_many_ways(how: str) -> None:
+    """Old and new programs, what was added to later, and words that mean nothing where they stand."""
+    assert is_still(PAPERS[how])
 
 
 HOSTILE = {
@@ -104,6 +147,52 @@ HOSTILE = {
     "sent": pdf(further=(b"<</S/SubmitForm/F(https://evil.example)>>",)),
     "started": pdf(further=(b"<</S/Launch/F(cmd.exe)>>",)),
     "form": pdf(catalog=b"/AcroForm<</XFA 7 0 R>>"),
+    **{f"hidden {where}": content for where, content in HIDDEN.items()},
+    "packed by now": packed_pdf(RUNS),
+    "packed with words before": packed_pdf(
+        RUNS, described=b"/Type/ObjStm%b/X(>>stream\nendstream endobj )/Filter/FlateDecode"
+    ),
+    "packed in digits": packed_pdf(described=b"/Type/ObjStm%b/Filter/ASCIIHexDecode", pack=in_digits),
+    "packed in an unknown way": packed_pdf(described=b"/Type/ObjStm%b/Filter/FlateDecode/DP<<>>"),
+    "packed elsewhere": packed_pdf(described=b"/Type/ObjStm%b/Filter/FlateDecode/F(x)"),
+    "packed, not at all": packed_pdf(described=b"/Type/ObjStm%b", pack=bytes),
+    "packed, more behind": packed_pdf(pack=lambda text: zlib.compress(text) + zlib.compress(RUNS)),
+    "packed, a table too short": packed_pdf().replace(b"/N 1/", b"/N 2/"),
+    "packed, named without a stream": pdf(further=(b"<</Type/ObjStm>>",)),
+    "packed, named elsewhere": pdf(further=(b"[/Obj#53tm]",)),
+    "packed, within a text": pdf(further=(packed(b"8 1 (<</S/JavaScript/JS(x)>>)"),)),
+    "a table packed in digits": pdf(further=(b"<</Type/XRef/Filter/AHx/Length 1>>stream\n>\nendstream",)),
+    "a table packed strangely": pdf(
+        further=(b"<</Type/XRef/Filter/FlateDecode/DecodeParms 8 0 R/Length 1>>stream\n>\nendstream",)
+    ),
+    "an object in a comment": pdf() + b"% 8 0 obj<</JS(x)>>",
+    "an object in a text": pdf(further=(b"( 8 0 obj<</JS(x)>>)",)),
+    "an object in a picture": pdf(further=(b"<</Length 19>>stream\n 8 0 obj<</JS(x)>> \nendstream",)),
+    "an object behind odd bytes": pdf(further=(b"(8\xff0\x80obj\xff<</JS(x)>>)",)),
+    "a trailer in a text": pdf(further=(b"(trailer<</Root<</JS(x)>>>>)",)),
+    "half an escape": pdf(further=(b"<</J#4J(x)>>",)),
+    "an end of text in a name": pdf(further=(b"<</JS#00(x)>>",)),
+    "an odd byte behind a name": pdf(further=(b"<</JS\xff(x)>>",)),
+    "too deep for viewers": pdf(further=(b"[" * 33 + b"(/JS x)" + b"]" * 33,)),
+    "a name twice": pdf(further=(b"<</Length 1/Length 2>>stream\nx\nendstream",)),
+    "packed, without its checksum": packed_pdf(pack=lambda text: zlib.compress(text)[:-4]),
+    "packed, a table of words": pdf(further=(packed(b"8 x 1"),)),
+    "packed, a number of words": packed_pdf().replace(b"/N 1/", b"/N(1)/"),
+    "a stream of nothing": pdf(further=(b"5 stream\nx\nendstream",)),
+    "a key that is no name": pdf(further=(b"<<1 2>>",)),
+    "a wrong length": pdf(further=(b"<</Length 9>>stream\nx\nendstream",)),
+    "a length that is none": pdf(further=(b"<</Length(1)>>stream\nx\nendstream",)),
+    "a comment within an object": pdf(further=(b"<</A%\n1>>",)),
+    "a stream within an object": pdf(further=(b"[<</Length 1>>stream\nx\nendstream]",)),
+    "what is open stays open": pdf(further=(b"<</A[1>>",)),
+    "what is closed was not open": pdf(further=(b"]",)),
+    "a text without an end": pdf(further=(b"(\\)",)),
+    "opened, an address": packed_pdf(b"<</S/URI/URI(https://evil.example)>>"),
+    "opened, an address elsewhere": packed_pdf(b" 5 0 R").replace(
+        b"/Type/Font/Subtype/Type1/BaseFont/Helvetica", b"/S/URI/URI(https://evil.example)".ljust(43)
+    ),
+    "opened, one of two": pdf(action=b"<</S/GoTo/D[3 0 R/Fit]>>") + b"6 0 obj<</S/URI/URI(x)>>endobj",
+    "opened, and then": pdf(action=b"<</S/GoTo/D[3 0 R/Fit]/Next 7 0 R>>"),
     "at the end": pdf() + b"\n/JS",
     "not one": b"<html><script>alert(1)</script>",
     "later": b"\n" + pdf(),
@@ -128,7 +217,7 @@ def test_nothing_is_too_strange(noise: bytes, at: int) -> None:
 
 def test_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither longer than is looked through, nor packed so that it would be."""
-    long = pdf(further=(packed(bytes(100_000)),))
+    long = pdf(further=(packed(b"8 0 1" + bytes(100_000)),))
     assert is_still(long)
     monkeypatch.setattr(still_pdf, "MAX_INFLATED_BYTES", 50_000)
     assert not is_still(long)
@@ -151,3 +240,85 @@ def test_it_takes_no_time(kind: str) -> None:
     began = time.thread_time()
     is_still(pdf() + filling)
     assert time.thread_time() - began < 5
+
+
+# ── how long it takes
+LONG: dict[str, Callable[[int], bytes]] = {
+    "beginnings of streams": lambda size: b"%PDF-1.7\n" + b"stream" * (size // 6),
+    "streams far from their end": lambda size: (
+        b"%PDF-1.7\n" + b"endobj stream\nZZ " * (size // 34) + bytes(size // 2) + b"endstream"
+    ),
+    "lengths elsewhere": lambda size: (
+        b"%PDF-1.7\n" + b"1 0 obj<</Length 2 0 R>>stream\nendstream endobj\n" * (size // 49)
+    ),
+    "lengths elsewhere, no end": lambda size: (
+        b"%PDF-1.7\n" + b"1 0 obj<</Length 2 0 R>>stream\n" * (size // 31)
+    ),
+    "objects": lambda size: b"%PDF-1.7\n" + b"1 0 obj 1 endobj " * (size // 17),
+    "objects in a comment": lambda size: b"%PDF-1.7\n%" + b" obj" * (size // 4),
+    "trailers in a comment": lambda size: b"%PDF-1.7\n%" + b"trailer " * (size // 8),
+    "arrays": lambda size: within(b"[]" * (size // 2)),
+    "deep": lambda size: within(b"[" * size),
+    "names": lambda size: within(b"/#41#" * (size // 5)),
+    "escaped names": lambda size: within(b"/#41#42" * (size // 7)),
+    "one name": lambda size: within(b"/" + b"A" * size + b"\xff"),
+    "numbers": lambda size: within(b"1 " * (size // 2)),
+    "almost references": lambda size: within(b"1 0 " * (size // 4)),
+    "one number": lambda size: within(b"1" * size),
+    "digits": lambda size: within(b"<" + b"0 " * (size // 2)),
+    "parentheses": lambda size: within(b"(" * size),
+    "backslashes": lambda size: within(b"(" + b"\\" * size),
+    "white space": lambda size: within(b"1" + b" " * (size // 2) + b"0" + b" " * (size // 2)),
+    "packed": lambda size: b"%PDF-1.7\n" + (b"1 0 obj" + packed(b"8 0 1") + b"endobj\n") * (size // 128),
+    "packed much": lambda size: pdf(further=(packed(b"8 0 [" + b"[]" * size + b"]"),)),
+    "packed tables": lambda size: pdf(
+        further=(packed(b"8 0 " * size, described=b"/First %d/N 1/Filter/FlateDecode" % (size * 4)),)
+    ),
+}
+"""Files of about so many bytes, made to keep a look busy."""
+
+
+def within(content: bytes) -> bytes:
+    """A PDF with this in an array."""
+    return b"%PDF-1.7\n1 0 obj[" + content + b"]endobj"
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_twice_as_much_takes_twice_as_long(kind: str) -> None:
+    """T36: no content makes the look long for its length, and none keeps all others waiting meanwhile."""
+    seconds = []
+    for size in (2**20, 2**21):
+        data, began = LONG[kind](size), time.thread_time()
+        is_still(data)
+        seconds.append(time.thread_time() - began)
+    assert seconds[1] < 4 * seconds[0] + 0.2
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "content"),
+    [
+        ("MAX_WORDS", 100, within(b"1 " * 100)),
+        ("MAX_WORDS", 100, pdf(further=(packed(b"8 0 [" + b"1 " * 60 + b"]"),))),
+        ("MAX_WORDS", 100, within(b"(" + b"()" * 60 + b")")),
+        ("MAX_OUTSIDE_BYTES", 1000, within(b"(" + b"x" * 1000 + b")")),
+        ("MAX_OUTSIDE_BYTES", 1000, pdf() + b"%" * 1000),
+        ("MAX_TABLE_BYTES", 3, packed_pdf()),
+    ],
+)
+def test_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, content: bytes) -> None:
+    """What is longer than is looked through is not shown, wherever it is that there is so much."""
+    assert is_still(content)
+    monkeypatch.setattr(still_pdf, limit, value)
+    assert not is_still(content)
+
+
+def test_limits_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As deep and with as many entries as is allowed, and one more."""
+    for limit, content in (
+        ("MAX_DEPTH", b"[" * 4 + b"]" * 4),
+        ("MAX_ENTRIES", b"<</A 1/B 1/C 1/D 1/E 1/F 1>>"),
+    ):
+        monkeypatch.setattr(pdf_values, limit, 100)
+        assert is_still(pdf(further=(content,)))
+        monkeypatch.setattr(pdf_values, limit, 3)
+        assert not is_still(pdf(further=(content,)))

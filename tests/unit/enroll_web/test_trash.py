@@ -13,6 +13,8 @@ from itertools import chain
 import pytest
 from werkzeug.test import TestResponse
 
+from davserver.accounts.audit_trail import Search
+from davserver.audit import AuditEvent
 from davserver.model import NodeId
 from davserver.vault.paths import VaultPath
 from enroll_web import filing
@@ -135,6 +137,44 @@ def test_it_says_how_long_and_how_much(files: Files) -> None:
     privacy = " ".join(files.get("/privacy").text.split())
     assert "is kept for 30 days, unless you remove it" in privacy
     assert "previous versions count as space that you use" in privacy
+
+
+def test_until_when_it_is_kept_if_it_is_too_much(files: Files) -> None:
+    """A day at most, as the collection does it; the page and the one about privacy say that there is an end."""
+    files.site.clock.now = files.site.clock.now.replace(year=2026, month=5, day=3, hour=10)
+    files.put("large", bytes(3000))
+    entry_id = deleted(files, "large")
+    for quota, until in (
+        (None, "2026-06-02"),
+        (8192, "2026-06-02"),
+        (4096, "2026-05-04"),
+        (2000, "2026-05-04"),
+    ):
+        files.site.services.accounts.set_quota("alice", quota)
+        assert f">{until}</time>" in files.get("/trash").text
+        assert f">{until}</time>" in files.get(f"/trash/entry/{entry_id.hex()}").text
+    files.site.clock.advance(days=1)
+    page = files.get("/trash").text
+    assert "any time now" in page
+    assert "it takes 2.9 KiB of at most 1000 B now. If it is more, the oldest goes after a day" in page
+    assert "if they are more, the oldest goes after a day" in " ".join(files.get("/privacy").text.split())
+
+
+def test_what_was_altered_is_left_out(files: Files) -> None:
+    """The others are shown and go; the page says how many are left out, and it is recorded."""
+    first, *_ = (deleted(files, path) for path in ("a", "b", "docs"))
+    with files.site.services.database.write() as tx:
+        tx._connection.exec_driver_sql("UPDATE kept SET kept_at = 7 WHERE node_id = ?", (first,))  # noqa: SLF001
+        tx.commit()
+    assert files.shown("/trash") == ["docs", "b"]
+    page = files.get("/trash").text
+    assert "1 entry is left out: it was altered on the server" in page
+    wanted = Search(event=AuditEvent.INTEGRITY_FAILED)
+    assert len(files.site.services.audit_trail.latest(wanted, limit=9, by="test")) == 2, "once a page"
+    assert "2 entries are gone for good" in said(send(files, "/trash/empty"))
+    page = files.get("/trash").text
+    assert "1 entry is left out" in page
+    assert "The trash is empty" not in page
 
 
 def test_where_nothing_is_kept_it_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -10,12 +10,25 @@ import pytest
 from davserver.errors import TooBusy
 from davserver.serving.exchange import TURN_KEY
 from davserver.vault import browsing
+from davserver.vault.paths import VaultPath
 from tests.unit.enroll_web.conftest import Site, form_token
 from tests.unit.enroll_web.filed import OWN, Files
 
 READ = {"/files/large", "/search/?name=a", "/download/a.txt", "/download/folder", "/preview/a.txt"}
-SENT = {"/zip/": "/files/", "/my-data/download": "/my-data", "/trash/empty": "/trash/empty"}
+SENT = {
+    **{f"/{word}/": "/files/" for word in ("zip", "move", "copy", "delete")},
+    "/my-data/download": "/my-data",
+    "/versions-purge/a.txt": "/versions/a.txt",
+}
 """Forms, and the pages that they are on."""
+
+ABOUT_TRASH = {
+    "/undelete/": "/trash",
+    "/trash/restore": "/trash",
+    "/trash/purge": "/trash",
+    "/trash/empty": "/trash/empty",
+}
+"""The same, of those that are about what was deleted."""
 
 
 @pytest.fixture
@@ -23,7 +36,8 @@ def files(site: Site, monkeypatch: pytest.MonkeyPatch) -> Files:
     """Alice, with a file and two folders, one of which counts as large."""
     monkeypatch.setattr(browsing, "LARGE", 2)
     files = Files(site, site.first())
-    files.put("a.txt")
+    for content in (b"before", b"now"):
+        files.put("a.txt", content)
     files.put("folder/b.txt")
     for name in "abc":
         files.put(f"large/{name}")
@@ -52,12 +66,14 @@ def test_a_folder_is_there_while_programs_are_busy(files: Files) -> None:
         assert page.status_code == 200
 
 
-@pytest.mark.parametrize("address", SENT)
+@pytest.mark.parametrize("address", [*SENT, *ABOUT_TRASH])
 def test_a_form_is_read_when_it_is_its_turn(files: Files, address: str) -> None:
     """Else it could not wait for it: the server begins a request again, and what was read is gone."""
-    browser = files.browser
-    page = browser.get(SENT[address])
-    form = urlencode({"csrf": form_token(page.text), "id": files.id_of("folder").hex()}).encode()
+    browser, ticked = files.browser, files.id_of("folder")
+    if address in ABOUT_TRASH:
+        files.vault.delete(VaultPath.parse("folder"))
+    page = browser.get({**SENT, **ABOUT_TRASH}[address])
+    form = urlencode({"csrf": form_token(page.text), "id": ticked.hex()}).encode()
 
     def send(turn: object) -> tuple[int, int]:
         """The status, and how much was read."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -30,6 +32,9 @@ from tests.unit.vault.arriving import CONTENT, PART, shorten_parts
 WHOLE = 50_000
 MODIFIED = 1_600_000_000_123
 """As browsers tell it: milliseconds."""
+
+WORD, ANOTHER = "0f" * 16, "f0" * 16
+"""By these the script calls its files."""
 
 MINE = {**OWN, "Origin": "https://drive.example"}
 
@@ -76,7 +81,7 @@ class Script:
             environ_overrides={**given, **(environ or {})},
         )
 
-    def ask(self, method: str, address: str, body: object = None) -> dict[str, object]:
+    def ask(self, method: str, address: str, body: object = None) -> dict[str, Any]:
         """The answer to one that is not refused."""
         response = self.call(method, address, body)
         assert response.status_code == 200, response.text
@@ -160,7 +165,7 @@ def test_a_small_file_comes_whole(files: Files, script: Script, size: int) -> No
 def test_a_larger_file_comes_in_parts(files: Files, script: Script) -> None:
     """Each part is told how much is there; the end is told step by step."""
     upload_id = script.begin("sub/f")
-    assert script.ask("GET", f"/uploads/{upload_id}") == {"received": 0}
+    assert script.ask("GET", f"/uploads/{upload_id}") == {"received": 0, "digests": []}
     script.send_all(upload_id)
     assert files.names("sub") == set()
     told = script.finish(upload_id)
@@ -181,6 +186,18 @@ def test_a_part_is_told_where_to_go_on(files: Files, script: Script) -> None:
         assert (answer.status_code, answer.json) == (200, {"received": PART})
     assert script.finish(upload_id) == [{"received": PART}]
     assert files.vault.usage().used == PART
+
+
+def test_whose_parts_they_are_can_be_seen(script: Script) -> None:
+    """A script that goes on with what an earlier page began compares them: nothing comes of two files."""
+    upload_id = script.begin("f")
+    sha1s = [hashlib.sha1(CONTENT[at : at + PART]).hexdigest() for at in range(0, len(CONTENT), PART)]
+    script.part(upload_id, 0)
+    script.part(upload_id, PART)
+    assert script.ask("GET", f"/uploads/{upload_id}") == {"received": 2 * PART, "digests": sha1s[:2]}
+    script.part(upload_id, 2 * PART)
+    script.part(upload_id, 3 * PART)
+    assert script.ask("GET", f"/uploads/{upload_id}") == {"received": len(CONTENT), "digests": sha1s}
 
 
 def test_digests_are_kept_as_the_settings_say(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -230,13 +247,29 @@ def test_what_is_unfinished_is_listed(files: Files, script: Script) -> None:
 def test_an_altered_upload_keeps_no_folder_from_being_shown(
     files: Files, script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not listed, and whoever looks after the server hears of it."""
+    """It is not listed, the others are, and whoever looks after the server hears of it."""
     script.begin("f")
     with files.site.services.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE node SET version = 9 WHERE parent_id = ?", (b"\xfe" * 16,))
     assert files.get("/files/").status_code == 200
     assert script.ask("GET", "/uploads")["uploads"] == []
     assert AuditEvent.INTEGRITY_FAILED.value in capsys.readouterr().out
+    other = script.begin("g")
+    assert other in files.get("/files/").text
+    assert [one["id"] for one in script.ask("GET", "/uploads")["uploads"]] == [other]
+
+
+def test_an_upload_whose_folder_lies_too_deep_keeps_no_page_from_being_shown(
+    files: Files, script: Script
+) -> None:
+    """It was moved to where no path leads: it is listed as it was begun."""
+    deep = "/".join(["d"] * 200)
+    files.put(f"{deep}/x")
+    upload_id = script.begin(f"{deep}/f")
+    files.put("/".join(["e"] * 100) + "/x")
+    files.vault.move(VaultPath(("d",)), VaultPath((*["e"] * 100, "d")), overwrite=False)
+    assert upload_id in files.get("/files/").text
+    assert [one["folder"] for one in script.ask("GET", "/uploads")["uploads"]] == [deep]
 
 
 def test_what_was_given_up(script: Script) -> None:
@@ -265,12 +298,13 @@ def test_a_taken_name_is_a_question(files: Files, script: Script) -> None:
     """With what is there, in words; it is no error, and nothing was stored. Each answer does what it says."""
     files.put("f", b"old", modified_ns=0)
     files.folder("d")
-    question = {"taken": {"folder": False, "size": "3 B", "changed": "1970-01-01 00:00 UTC"}}
+    there = files.vault.stat(VaultPath(("f",))).etag
+    question = {"taken": {"folder": False, "size": "3 B", "changed": "1970-01-01 00:00 UTC", "there": there}}
     assert script.whole("f", b"new").json == question
     assert script.ask("POST", "/uploads", announcement("f", len(CONTENT))) == question
     for if_taken in ("ask", "replace"):
         folder = script.whole("d", b"new", taken=if_taken).json or {}
-        assert folder["taken"]["folder"] is True
+        assert (folder["taken"]["folder"], folder["taken"]["there"]) == (True, "")
         begun = script.ask("POST", "/uploads", announcement("d", len(CONTENT), taken=if_taken))
         assert begun["taken"] == folder["taken"]
     assert (files.content("f"), files.vault.usage().used) == (b"old", 3)
@@ -281,6 +315,62 @@ def test_a_taken_name_is_a_question(files: Files, script: Script) -> None:
     assert script.whole("d", b"both", taken="both").json == {"name": "d (2)"}
     assert files.content("f") == CONTENT[::-1]
     assert files.names() == {"f", "f (2)", "f (3)", "d", "d (2)"}
+
+
+def test_what_is_replaced_is_what_was_shown(files: Files, script: Script) -> None:
+    """A colleague saves while the question stands: it is asked anew, with what is there by then."""
+    for name in ("small", "large", "end"):
+        files.put(name, b"1")
+    large = announcement("large", len(CONTENT))
+    upload_id = script.begin("end", taken="both")
+    script.send_all(upload_id)
+    small = script.whole("small", b"mine").json or {}
+    shown: dict[str, Any] = {"small": small, "large": script.ask("POST", "/uploads", large)}
+    shown["end"] = script.finish(upload_id, taken="ask")[-1]
+    for name in shown:
+        files.put(name, b"22")
+
+    def answered(name: str) -> dict[str, Any]:
+        answer = {"taken": "replace", "there": shown[name]["taken"]["there"]}
+        match name:
+            case "small":
+                return script.whole("small", b"mine", **answer).json or {}
+            case "large":
+                return script.ask("POST", "/uploads", {**large, **answer})
+        return script.finish(upload_id, **answer)[-1]
+
+    for name, question in shown.items():
+        again = answered(name)
+        assert (again["taken"]["size"], question["taken"]["size"]) == ("2 B", "1 B")
+        assert files.content(name) == b"22"
+        shown[name] = again
+    for name in shown:
+        assert "taken" not in answered(name)
+    assert (files.content("small"), files.content("end")) == (b"mine", CONTENT)
+
+
+def test_what_was_shown_has_gone(files: Files, script: Script) -> None:
+    """Then nobody is asked; and what comes in its place while the body arrives is asked about."""
+    files.put("f", b"1")
+    there = (script.whole("f", b"2").json or {})["taken"]["there"]
+    files.vault.delete(VaultPath(("f",)))
+    assert script.whole("f", b"2", taken="replace", there=there).json == {"name": "f"}
+    there = files.vault.stat(VaultPath(("f",))).etag
+    body = Meanwhile(b"3", lambda: files.put("f", b"theirs"))
+    beside = {FILE_FIELD: quote(json.dumps(announcement("f", 1, taken="replace", there=there)))}
+    given = {"wsgi.input": body, "CONTENT_LENGTH": "1"}
+    answer = script.call("PUT", "/uploads", headers=beside, environ=given).json or {}
+    assert answer["taken"]["size"] == "6 B"
+    assert files.content("f") == b"theirs"
+
+
+def test_without_what_was_shown_any_file_is_replaced(files: Files, script: Script) -> None:
+    """Chosen beforehand, or for all: also what comes while the body arrives."""
+    body = Meanwhile(b"3", lambda: files.put("f", b"theirs"))
+    beside = {FILE_FIELD: quote(json.dumps(announcement("f", 1, taken="replace")))}
+    given = {"wsgi.input": body, "CONTENT_LENGTH": "1"}
+    assert script.call("PUT", "/uploads", headers=beside, environ=given).json == {"name": "f"}
+    assert files.content("f") == b"3"
 
 
 def test_a_name_that_is_taken_at_the_end(files: Files, script: Script) -> None:
@@ -317,22 +407,75 @@ def test_a_name_that_is_taken_in_the_last_moment(
 
 
 def test_an_answer_that_was_lost(files: Files, script: Script) -> None:
-    """Asked again, what has come is found by name, length and time; and only if it is asked again."""
-    script.whole("small", b"1")
-    script.put("large")
-    assert script.whole("small", b"1", again=True).json == {"name": "small"}
-    assert script.ask("POST", "/uploads", announcement("large", len(CONTENT), again=True)) == {
-        "name": "large"
-    }
-    script.whole("small", b"2", taken="both", modified=5)
-    assert script.whole("small", b"2", taken="both", modified=5, again=True).json == {"name": "small (2)"}
-    assert script.whole("small", b"2", taken="both", modified=5).json == {"name": "small (3)"}
-    assert "taken" in (script.whole("small", b"12", again=True).json or {})
-    assert "taken" in (script.whole("small", b"1", again=True, modified=7).json or {})
+    """Asked again, what has come is found by its word, also beside what has its name; only if so asked."""
+    script.whole("small", b"1", word=WORD)
+    script.put("large", word=WORD)
+    for name, size in (("small", 1), ("large", len(CONTENT))):
+        known = announcement(name, size, word=WORD, again=True)
+        assert script.ask("POST", "/uploads", known) == {"name": name}
+        for foreign in ({"word": ANOTHER}, {"word": ""}, {"again": False}):
+            assert "taken" in script.ask("POST", "/uploads", {**known, **foreign})
+    assert script.whole("small", b"1", word=WORD, again=True).json == {"name": "small"}
+    script.whole("small", b"1", taken="both", word=ANOTHER)
+    beside = script.whole("small", b"1", taken="both", word=ANOTHER, again=True)
+    assert beside.json == {"name": "small (2)"}
+    assert script.whole("small", b"1", taken="both", word=ANOTHER).json == {"name": "small (3)"}
     files.folder("folder")
-    assert "taken" in (script.whole("folder", b"", again=True).json or {})
-    assert script.whole("new", b"1", again=True).json == {"name": "new"}
+    assert "taken" in (script.whole("folder", b"", word=WORD, again=True).json or {})
+    assert script.whole("new", b"1", word=WORD, again=True).json == {"name": "new"}
     assert files.names() == {"small", "small (2)", "small (3)", "large", "folder", "new"}
+
+
+def test_another_file_of_the_same_length_and_time(files: Files, script: Script) -> None:
+    """A container is written to in its place: refused by a lock, then asked again, the new one is stored."""
+    script.whole("f", b"old!", word=WORD)
+    files.lock("f")
+    assert script.whole("f", b"new!", taken="replace", word=ANOTHER).status_code == 423
+    files.vault.unlock(VaultPath(("f",)), files.vault.locks(VaultPath(("f",))).covering[0].lock.token)
+    answer = script.whole("f", b"new!", taken="replace", word=ANOTHER, again=True)
+    assert (answer.json, files.content("f")) == ({"name": "f"}, b"new!")
+
+
+def test_a_lost_request_that_is_still_at_work(files: Files, script: Script) -> None:
+    """It comes to its end while the second one arrives: no question about one's own file."""
+    options = {"word": WORD, "taken": "ask"}
+    body = Meanwhile(b"x", lambda: script.whole("f", b"x", **options))
+    beside = {FILE_FIELD: quote(json.dumps(announcement("f", 1, again=True, **options)))}
+    given = {"wsgi.input": body, "CONTENT_LENGTH": "1"}
+    assert script.call("PUT", "/uploads", headers=beside, environ=given).json == {"name": "f"}
+    assert files.vault.versions(VaultPath(("f",))) == []
+
+
+def test_a_lost_answer_to_the_beginning(files: Files, script: Script) -> None:
+    """However often: one upload, of which as much is there as has come."""
+    upload_id = script.begin("f", word=WORD)
+    script.part(upload_id, 0)
+    for _ in range(25):
+        again = script.ask("POST", "/uploads", announcement("f", len(CONTENT), word=WORD, again=True))
+        assert again == {"id": upload_id, "received": PART}
+    assert len(files.vault.parts.all()) == 1
+
+
+def test_a_lost_answer_to_the_end(files: Files, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again while the first still works: that one stops, and is told that the same request may help."""
+    upload_id = script.begin("f", word=WORD)
+    script.send_all(upload_id)
+    write = Upload.write
+
+    def overtaken(upload: Upload, data: memoryview) -> None:
+        monkeypatch.setattr(Upload, "write", write)
+        files.vault.parts.join(files.vault.parts.all()[0].id)
+        write(upload, data)
+
+    monkeypatch.setattr(Upload, "write", overtaken)
+    told = script.finish(upload_id)
+    assert told[0] == {"stored": PART}
+    assert told[1:] == [{"text": str(told[-1]["text"]), "again": "later"}]
+    assert "was faster" in str(told[-1]["text"])
+    assert script.finish(upload_id)[-1] == {"name": "f"}
+    assert script.call("POST", f"/uploads/{upload_id}/finish", {}).status_code == 404
+    again = announcement("f", len(CONTENT), word=WORD, again=True)
+    assert script.ask("POST", "/uploads", again) == {"name": "f"}
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────
@@ -424,6 +567,11 @@ def test_so_many_at_once(script: Script) -> None:
         {"modified": "x"},
         {"taken": 1},
         {"again": "yes"},
+        {"word": 1},
+        {"word": "0f" * 15},
+        {"word": "0F" * 16},
+        {"there": 1},
+        {"there": []},
     ],
 )
 def test_what_no_script_of_ours_sends(script: Script, given: object) -> None:
@@ -433,6 +581,20 @@ def test_what_no_script_of_ours_sends(script: Script, given: object) -> None:
     assert script.call("POST", "/uploads-folder", told).status_code == 400
     beside = {FILE_FIELD: quote(json.dumps(told))}
     assert script.call("PUT", "/uploads", b"x", beside).status_code == 400
+
+
+def test_lists_within_lists(files: Files, script: Script) -> None:
+    """More than can be read: that is no JSON of ours, and no fault of the server's."""
+    upload_id = script.begin("f")
+    deep, fields = b"[" * 30_000, {"Content-Type": "application/json"}
+    for address in ("/uploads", "/uploads-folder"):
+        assert script.call("POST", address, deep, fields).status_code == 400
+    beside = {FILE_FIELD: "[" * 50_000}
+    assert script.call("PUT", "/uploads", b"x", beside).status_code == 400
+    assert script.call("POST", f"/uploads/{upload_id}/finish", deep, fields).json == {"received": 0}
+    assert script.call("POST", f"/uploads/{upload_id}/finish", {"there": 1}).status_code == 400
+    assert script.call("POST", "/uploads-told", deep, fields).json == {}
+    assert files.names() == set()
 
 
 @pytest.mark.parametrize("modified", [2**63, -(2**63), 10**30])
@@ -520,7 +682,10 @@ def test_t35_nothing_is_done_without_the_token(files: Files, script: Script) -> 
     form = f"csrf={script.token}".encode()
     as_form = {TOKEN_FIELD: "", "Content-Type": "application/x-www-form-urlencoded"}
     assert script.call("POST", "/uploads", form, as_form).status_code == 403
-    assert (files.names(), script.ask("GET", f"/uploads/{upload_id}")) == (set(), {"received": 0})
+    assert (files.names(), script.ask("GET", f"/uploads/{upload_id}")) == (
+        set(),
+        {"received": 0, "digests": []},
+    )
 
 
 def test_t35_nothing_is_done_by_another_site(files: Files, script: Script) -> None:
@@ -569,7 +734,7 @@ def test_somebody_else_signs_in(files: Files, script: Script) -> None:
     assert other.ask("GET", "/uploads")["uploads"] == []
     assert other.call("GET", f"/uploads/{upload_id}").status_code == 404
     assert other.ask("DELETE", f"/uploads/{upload_id}") == {}
-    assert script.ask("GET", f"/uploads/{upload_id}") == {"received": 0}
+    assert script.ask("GET", f"/uploads/{upload_id}")["received"] == 0
 
 
 def test_parts_keep_a_session_alive(files: Files, script: Script) -> None:
@@ -649,6 +814,20 @@ class Slow(io.RawIOBase):
         return int(count)
 
 
+class Meanwhile(Slow):
+    """Before the first of it is read, something else happens."""
+
+    def __init__(self, body: bytes, happens: Callable[[], object]) -> None:
+        super().__init__(body)
+        self._happens = [happens]
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """The same, and meanwhile..."""
+        while self._happens:
+            self._happens.pop()()
+        return super().readinto(buffer)
+
+
 def test_a_part_that_is_cut_off(files: Files, script: Script) -> None:
     """Nothing of it is there, what came before is; so with a small file."""
     upload_id = script.begin("f")
@@ -658,7 +837,7 @@ def test_a_part_that_is_cut_off(files: Files, script: Script) -> None:
     beside = {FILE_FIELD: quote(json.dumps(announcement("small", 5000)))}
     given = {"wsgi.input": Slow(CONTENT[:1000], cut=True), "CONTENT_LENGTH": "5000"}
     assert script.call("PUT", "/uploads", headers=beside, environ=given).status_code == 400
-    assert script.ask("GET", f"/uploads/{upload_id}") == {"received": PART}
+    assert script.ask("GET", f"/uploads/{upload_id}")["received"] == PART
     assert (files.names(), files.vault.usage().used) == (set(), PART)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -37,11 +38,16 @@ class Arriving:
 
     @classmethod
     def begin(
-        cls, drive: Drive, path: str, content: bytes = CONTENT, if_taken: IfTaken = IfTaken.ASK
+        cls,
+        drive: Drive,
+        path: str,
+        content: bytes = CONTENT,
+        if_taken: IfTaken = IfTaken.ASK,
+        **options: Any,  # noqa: ANN401
     ) -> Arriving:
         """Announce it."""
         at = VaultPath.parse(path)
-        begun = drive.vault.parts.begin(at, len(content), TIME, if_taken=if_taken)
+        begun = drive.vault.parts.begin(at, len(content), TIME, if_taken=if_taken, **options)
         return cls(drive, begun.id, content)
 
     @property

@@ -18,7 +18,14 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from davserver.errors import AlreadyExists, DavserverError, LimitExceeded, NotFound, WrongOffset
+from davserver.errors import (
+    AlreadyExists,
+    DavserverError,
+    LimitExceeded,
+    NotFound,
+    VersionConflict,
+    WrongOffset,
+)
 from davserver.model import NodeId
 from davserver.vault.parts import Joining
 from davserver.vault.paths import VaultPath
@@ -32,7 +39,19 @@ HOURS = (1, 12, 25)
 GRACE = timedelta(hours=1)
 
 STEPS = (
-    *("begin", "begin", "send", "send", "send all", "send all", "send again", "join", "join", "join"),
+    *(
+        "begin",
+        "begin",
+        "begin again",
+        "send",
+        "send",
+        "send all",
+        "send all",
+        "send again",
+        "join",
+        "join",
+        "join",
+    ),
     *("step", "step", "step", "leave", "cancel", "put", "put there", "put there", "delete"),
     *("wait", "wait", "collect", "collect"),
 )
@@ -55,6 +74,7 @@ class Sent:
     if_taken: IfTaken
     instead: File | None
     touched: int
+    word: bytes
     received: int = 0
 
 
@@ -66,6 +86,7 @@ class Running:
     joining: Joining
     steps: Iterator[int]
     left: int
+    overtaken: bool = False
 
 
 @dataclass
@@ -116,6 +137,7 @@ class PartsMachine(RuleBasedStateMachine):
         self.drives: list[Drive] = [store.drive("alice") for store in self.stores]
         self.model = Model()
         self.running: list[Running] = []
+        self.words = (number.to_bytes(16) for number in count(1))
 
     @rule(data=st.data(), kind=st.sampled_from(STEPS), process=st.integers(0, 1))
     def step(self, data: st.DataObject, kind: str, process: int) -> None:
@@ -129,8 +151,9 @@ class PartsMachine(RuleBasedStateMachine):
         content = bytes([data.draw(st.integers(0, 255))]) * data.draw(st.sampled_from(SIZES))
         instead = self.model.files.get(name) if if_taken is IfTaken.REPLACE else None
         possible = self.model.aim(name, if_taken, instead) is not None
+        path, word = VaultPath((name,)), next(self.words)
         try:
-            begun = drive.vault.parts.begin(VaultPath((name,)), len(content), TIME, if_taken=if_taken)
+            begun = drive.vault.parts.begin(path, len(content), TIME, if_taken=if_taken, word=word)
         except AlreadyExists:
             assert not possible
             return "asked"
@@ -140,8 +163,16 @@ class PartsMachine(RuleBasedStateMachine):
         assert possible
         if len(self.model.uploads) == MAX_OPEN:
             self._drop_idle()
-        sent = Sent(begun.id, name, content, if_taken, instead, self.model.now)
+        sent = Sent(begun.id, name, content, if_taken, instead, self.model.now, word)
         self.model.uploads.append(sent)
+        return ""
+
+    def _begin_again(self, data: st.DataObject, drive: Drive) -> str:
+        if (sent := self._sent(data)) is None:
+            return "not tried"
+        path = VaultPath((sent.name,))
+        known = drive.vault.parts.begin(path, len(sent.content), TIME, word=sent.word)
+        assert (known.id, known.received) == (sent.id, sent.received)
         return ""
 
     def _sent(self, data: st.DataObject) -> Sent | None:
@@ -206,6 +237,8 @@ class PartsMachine(RuleBasedStateMachine):
         assert possible
         assert sent.received == len(sent.content)
         sent.if_taken, sent.instead, sent.touched = if_taken, instead, self.model.now
+        for other in self.running:
+            other.overtaken |= other.sent is sent
         parts = -(-len(sent.content) // PART)
         self.running.append(Running(sent, joining, iter(joining), parts))
         return ""
@@ -221,7 +254,7 @@ class PartsMachine(RuleBasedStateMachine):
         except StopIteration:
             self.running.remove(one)
             return self._joined(one)
-        except (NotFound, AlreadyExists) as error:
+        except (NotFound, AlreadyExists, VersionConflict) as error:
             self.running.remove(one)
             return self._not_joined(one, error)
         assert one.left > 0
@@ -231,6 +264,7 @@ class PartsMachine(RuleBasedStateMachine):
     def _joined(self, one: Running) -> str:
         sent, placed = one.sent, one.joining.placed
         assert placed is not None
+        assert not one.overtaken
         name = self.model.aim(sent.name, sent.if_taken, sent.instead)
         assert name is not None
         assert (sent in self.model.uploads, one.left, placed.node.name) == (True, 0, name)
@@ -242,6 +276,9 @@ class PartsMachine(RuleBasedStateMachine):
         if isinstance(error, NotFound):
             assert one.sent not in self.model.uploads
             return "given up meanwhile"
+        assert one.overtaken == isinstance(error, VersionConflict)
+        if one.overtaken:
+            return "overtaken"
         assert one.left == 0
         assert self.model.aim(one.sent.name, one.sent.if_taken, one.sent.instead) is None
         return "asked"

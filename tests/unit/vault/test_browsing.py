@@ -16,7 +16,7 @@ from davserver.vault import browsing
 from davserver.vault.at_once import FewAtOnce
 from davserver.vault.browsing import Part
 from davserver.vault.orders import Order
-from davserver.vault.paths import VaultPath
+from davserver.vault.paths import MAX_DEPTH, VaultPath
 from davserver.vault.rows import Brief, NodeCodec
 from davserver.vault.service import Vault, Vaults
 from tests.unit.vault.store import Drive, GuardedDatabase, Store
@@ -145,6 +145,20 @@ def test_locks(store: Store, alice: Drive) -> None:
     assert alice.vault.browse(VaultPath.parse("/d"), ALL).covering == ()
 
 
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_name_that_was_only_locked_is_no_entry(store: Store, alice: Drive, *, looked_before: bool) -> None:
+    """Once the lock is over it counts as absent, in every order, whether or not garbage was collected."""
+    alice.lock("/new", seconds=60)
+    if looked_before:
+        assert alice.vault.browse(VaultPath(), ALL).total == 1
+        alice.put("/other")
+    store.clock.advance(seconds=61)
+    alice.put("/empty")
+    for order in Order:
+        page = alice.vault.browse(VaultPath(), Part(order, descending=False, start=0, count=9))
+        assert page.total == len(page.entries) == 1 + looked_before
+
+
 def test_a_device_sees_its_folder_only(alice: Drive) -> None:
     """Paths begin at its root; ids of elsewhere are nothing to it."""
     alice.mkdir("/d")
@@ -261,6 +275,15 @@ def test_what_is_no_folder(alice: Drive) -> None:
             alice.vault.search(VaultPath.parse(path), "a")
         with pytest.raises(error):
             alice.vault.choose(VaultPath.parse(path), [])
+
+
+def test_search_says_what_it_skips(alice: Drive) -> None:
+    """What no path leads to is not found; then that was not all there is."""
+    root = VaultPath()
+    for depth, complete in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False)):
+        alice.plant_chain([f"{depth}", *["d"] * (depth - 2), "last"])
+        found = alice.vault.search(root, "last")
+        assert (len(found.hits), found.complete) == (1, complete)
 
 
 def test_search_stops_somewhere(alice: Drive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from davserver.vault import expiry
 from davserver.vault.access import Access
 from davserver.vault.expiry import Expiry
 from davserver.vault.maintenance import GcReport
+from davserver.vault.paths import VaultPath
 from tests.unit.vault.store import Drive, Store
 
 LARGE = bytes(range(251)) * 300
@@ -109,6 +111,7 @@ def test_a_share_of_the_quota_is_kept(store: Store, alice: Drive) -> None:
         alice.put(f"/{number}", bytes(100))
         alice.delete(f"/{number}")
         store.clock.advance(seconds=1)
+    store.clock.advance(days=1)
     assert store.collect() == NOTHING
     store.accounts.set_quota("alice", 500)
     assert store.collect().kept == 3
@@ -130,12 +133,38 @@ def test_no_more_is_kept_than_there_is_room_for(store: Store, alice: Drive) -> N
         alice.put(f"/{number}", bytes(10))
         alice.delete(f"/{number}")
         store.clock.advance(seconds=1)
+    store.clock.advance(days=1)
     store.accounts.set_quota("alice", 115)
     assert store.collect().kept == 2
     assert list(alice.kept()) == ["/2"]
     store.accounts.set_quota("alice", 50)
     assert store.collect().kept == 1
     assert alice.used == 100
+
+
+@pytest.mark.parametrize("quota", [1000, 400], ids=["more than the share", "over the quota"])
+def test_what_was_deleted_today_is_still_there_tomorrow(store: Store, alice: Drive, quota: int) -> None:
+    """However much it is: nobody needs the room. What is older goes; a write that needs room takes it."""
+    alice.put("/old", bytes(300))
+    alice.delete("/old")
+    store.clock.advance(days=2)
+    alice.mkdir("/photos")
+    alice.put("/photos/1", bytes(600))
+    alice.put("/live", bytes(50))
+    store.accounts.set_quota("alice", quota)
+    alice.delete("/photos")
+    store.clock.advance(hours=1)
+    assert store.collect().kept_bytes == 300
+    store.clock.advance(hours=23, seconds=-1)
+    assert store.collect() == NOTHING
+    assert list(alice.kept()) == ["/photos"]
+    if quota == 400:
+        alice.put("/new", bytes(350))
+    else:
+        store.clock.advance(seconds=1)
+        assert store.collect().kept_bytes == 600
+    assert alice.kept() == {}
+    store.assert_tidy()
 
 
 def test_so_many_versions_of_a_file_are_kept(store: Store, alice: Drive, bob: Drive) -> None:
@@ -202,6 +231,37 @@ def test_an_account_that_goes_meanwhile(store: Store, alice: Drive) -> None:
     assert (run.gone.count, run.error) == (0, None)
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+@pytest.mark.parametrize("reads", range(12))
+def test_an_account_that_is_deleted_while_garbage_is_collected(
+    store: Store, alice: Drive, bob: Drive, reads: int, *, is_gone: bool
+) -> None:
+    """After whichever look: nothing of it counts as altered, and the other account is gone through."""
+    for drive in (alice, bob):
+        drive.put("/f", b"x")
+        drive.delete("/f")
+        drive.lock("/locked")
+        drive.vault.parts.begin(VaultPath.parse("/up"), size=10, modified_ns=0)
+    store.clock.advance(days=30)
+
+    def delete_after(left: int) -> None:
+        if left:
+            store.database.after_read = partial(delete_after, left - 1)
+        else:
+            store.sql("UPDATE account SET state = 'deleted', wrapped_key = NULL WHERE username = 'alice'")
+            for table in ("kept", "lock", "node", "account") if is_gone else ():
+                store.sql(f"DELETE FROM {table} WHERE account_id = ?", alice.principal.account.id)  # noqa: S608
+            store.keyring._cached.clear()  # noqa: SLF001 - as in another process
+
+    store.database.after_read = partial(delete_after, reads)
+    store.collect()
+    assert store.database.after_read is None, "it was deleted meanwhile"
+    for table in ("kept", "lock"):
+        left = store.sql(f"SELECT count(*) FROM {table} WHERE account_id = ?", bob.principal.account.id)  # noqa: S608
+        assert left == [(0,)]
+    assert bob.vault.parts.all() == []
+
+
 @pytest.mark.parametrize("column", ["kept_at", "bytes", "kind"])
 def test_what_the_table_says_alone_is_not_believed(
     store: Store, alice: Drive, bob: Drive, column: str
@@ -222,6 +282,31 @@ def test_what_the_table_says_alone_is_not_believed(
     ]
     assert len(store.stored()) == (2 if column == "kept_at" else 1)
     assert store.sql("SELECT count(*) FROM kept WHERE account_id = ?", alice.principal.account.id) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("kind", 3), ("kind", "x'00'"), ("bytes", 3), ("bytes", "x'00'"), ("kept_at", 3)]
+)
+def test_an_altered_note_does_not_keep_the_others(
+    store: Store, alice: Drive, monkeypatch: pytest.MonkeyPatch, column: str, value: object
+) -> None:
+    """Of the same account, of the same file, and in a later step: they go, then the error is told."""
+    monkeypatch.setattr(expiry, "BATCH_KEPT", 1)
+    ids = []
+    for name in "abcd":
+        alice.put(f"/{name}", bytes(9))
+        ids.append(alice.stat(f"/{name}").id)
+        alice.delete(f"/{name}")
+        store.clock.advance(seconds=1)
+    for number in range(4):
+        alice.put("/f", b"%d" % number)
+    for node_id in (*ids[:2], alice.vault.versions(VaultPath.parse("/f"))[1].id):
+        store.sql(f"UPDATE kept SET {column} = {value} WHERE node_id = ?", node_id)  # noqa: S608
+    store.clock.advance(days=30)
+    with pytest.raises(CorruptRow):
+        store.collect()
+    assert store.sql("SELECT count(*) FROM kept") == [(3,)]
+    assert store.sql("SELECT count(*) FROM node WHERE node_id IN (?, ?)", *ids[:2]) == [(2,)]
 
 
 def test_a_note_on_a_file_that_is_there_removes_nothing(store: Store, alice: Drive) -> None:

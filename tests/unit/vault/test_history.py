@@ -10,6 +10,7 @@ import pytest
 from davserver.accounts.app_passwords import AppPasswords
 from davserver.errors import (
     AlreadyExists,
+    CorruptRow,
     DavserverError,
     FolderGone,
     LengthMismatch,
@@ -115,6 +116,72 @@ def test_the_latest_comes_first_a_page_at_a_time(store: Store, alice: Drive) -> 
         pages += [entry.node.name for entry in page]
         after = page[-1].position
     assert pages == whole
+
+
+@pytest.mark.parametrize("column", ["kept_at", "bytes"])
+@pytest.mark.parametrize("value", [3, "x'00'"])
+def test_what_was_altered_is_left_out_and_told(
+    store: Store, alice: Drive, column: str, value: object
+) -> None:
+    """The others are seen once, whatever the page; emptying takes them, and leaves what does not open."""
+    for number in range(5):
+        alice.put(f"/{number}", b"x")
+        alice.delete(f"/{number}")
+        store.clock.advance(seconds=1)
+    entries = alice.vault.trash()
+    for entry in (entries[0], entries[2]):
+        store.sql(f"UPDATE kept SET {column} = {value} WHERE node_id = ?", entry.id)  # noqa: S608
+    for limit in (1, 2, 3, 9):
+        names, after, altered = [], None, list[CorruptRow]()
+        while page := alice.vault.trash(after=after, limit=limit, altered=altered.append):
+            names += [entry.node.name for entry in page]
+            after = page[-1].position
+            if len(page) < limit:
+                break
+        assert (names, len(altered)) == (["3", "1", "0"], 2)
+    with pytest.raises(CorruptRow):
+        alice.vault.trash()
+    with pytest.raises(CorruptRow):
+        alice.vault.purge(entries[0].id)
+    gone = alice.vault.empty_trash()
+    assert (gone.count, gone.bytes, gone.altered) == (3, 3, 2)
+    assert store.sql("SELECT count(*) FROM kept") == [(2,)]
+
+
+@pytest.mark.parametrize("batch", [100, 1])
+def test_emptying_begins_with_the_latest_whatever_the_clock_shows(
+    store: Store, alice: Drive, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """What was deleted before the clock was set back is in it; what is deleted meanwhile stays."""
+    monkeypatch.setattr(history, "BATCH_KEPT", batch)
+    for name in "abc":
+        alice.put(f"/{name}", b"x")
+    for name in "ab":
+        alice.delete(f"/{name}")
+        store.clock.advance(seconds=1)
+    store.clock.advance(days=-1)
+
+    def delete() -> None:
+        store.clock.advance(days=2)
+        alice.delete("/c")
+
+    store.database.after_write = delete
+    assert alice.vault.empty_trash().count == 2
+    assert list(alice.kept()) == ["/c"]
+
+
+def test_over_the_quota_what_is_empty_comes_back(store: Store, alice: Drive) -> None:
+    """Nothing more is stored; anything else has to fit."""
+    alice.put("/live", b"12")
+    alice.mkdir("/c")
+    alice.put("/c/empty")
+    alice.put("/f", b"1")
+    alice.delete("/c")
+    alice.delete("/f")
+    store.accounts.set_quota("alice", 1)
+    assert alice.undo("/c") == "/c"
+    with pytest.raises(QuotaExceeded):
+        alice.undo("/f")
 
 
 def test_nothing_leads_to_what_is_in_the_trash(store: Store, full: Drive) -> None:

@@ -205,6 +205,47 @@ def test_room_is_made_in_steps(store: Store, limited: Drive, monkeypatch: pytest
     store.assert_tidy()
 
 
+@pytest.mark.parametrize("column", ["bytes", "kept_at"])
+@pytest.mark.parametrize("batch", [100, 1])
+def test_an_altered_note_does_not_stand_in_the_way(
+    store: Store, limited: Drive, monkeypatch: pytest.MonkeyPatch, batch: int, column: str
+) -> None:
+    """The next one gives way; what does not open stays, and is not removed by its note."""
+    monkeypatch.setattr(room, "BATCH_KEPT", batch)
+    oldest = limited.vault.trash()[-1].id
+    store.sql(f"UPDATE kept SET {column} = 1 WHERE node_id = ?", oldest)  # noqa: S608
+    limited.put("/new", bytes(20_000))
+    limited.copy("/new", "/copy")
+    assert limited.live == 80_000
+    assert store.sql("SELECT node_id FROM kept") == [(oldest,)]
+    with pytest.raises(QuotaExceeded):
+        limited.put("/more", bytes(20_000))
+    assert {one.finding.name for one in store.problems()} == {"KEPT_ALTERED"}
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_of_a_file_that_is_copied_over_the_content_alone_goes(
+    store: Store, alice: Drive, *, folder: bool
+) -> None:
+    """If there is no room for it beside the new one; what it was before fits, and stays."""
+    path = "/c/b" if folder else "/b"
+    alice.mkdir("/c")
+    alice.put("/a", bytes(35))
+    for content in (b"worth", bytes(60)):
+        alice.put(path, content)
+        store.clock.advance(minutes=1)
+    store.accounts.set_quota("alice", 100)
+    alice.copy("/a", path, overwrite=True)
+    assert (alice.get(path), alice.before(path)) == (bytes(35), [b"worth"])
+    assert (alice.live, alice.used) == (70, 75)
+    store.assert_tidy()
+    store.accounts.set_quota("alice", 70)
+    alice.copy("/a", path, overwrite=True)
+    assert alice.before(path) == []
+    assert alice.used == 70
+    store.assert_tidy()
+
+
 def test_a_collection_gives_way_as_a_whole(store: Store, limited: Drive) -> None:
     """With all that is in it, and what that was before."""
     limited.vault.empty_trash()

@@ -209,6 +209,25 @@ def test_of_very_many_the_latest_are_handed_on(store: Store, full: Drive) -> Non
     assert full.before("/empty") == [b"5", b"4", b"3"]
 
 
+def test_saving_all_day_does_not_push_out_what_a_file_was_before_that_day(store: Store, full: Drive) -> None:
+    """The number alone never takes the latest version that is older than a day, by whichever way."""
+    store.keep(max_versions=2)
+    store.clock.advance(days=1)
+    for number in range(4):
+        full.put("/tmp", b"%d" % number)
+        full.move("/tmp", "/f", overwrite=True)
+        store.clock.advance(minutes=1)
+        full.put("/f", b"%d again" % number)
+        store.clock.advance(minutes=1)
+    assert LARGE in full.before("/f")
+    store.collect()
+    assert full.before("/f") == [b"3", b"2 again", LARGE]
+    store.clock.advance(days=1)
+    store.collect()
+    assert full.before("/f") == [b"3", b"2 again"]
+    store.assert_tidy()
+
+
 def test_they_follow_their_file(store: Store, full: Drive) -> None:
     """Wherever it is moved, with its collection or alone, to the trash and back."""
     full.move("/f", "/c/f")
@@ -247,13 +266,33 @@ def test_an_empty_file_gets_its_content_back(store: Store, full: Drive) -> None:
     store.assert_tidy()
 
 
-def test_nothing_is_kept_of_the_present_one_if_the_setting_says_so(store: Store, full: Drive) -> None:
-    """It is overwritten, as by a PUT."""
-    store.keep(keep_days=0)
+@pytest.mark.parametrize("setting", [{"keep_days": 0}, {"max_versions": 0}])
+def test_the_present_one_is_kept_whatever_the_setting(
+    store: Store, full: Drive, setting: dict[str, int]
+) -> None:
+    """A restore is a swap, and can be taken back; what is too much goes with the next collection."""
+    store.keep(**setting)
     full.revert("/f")
-    assert (full.get("/f"), full.before("/f")) == (LARGE, [b"one"])
-    assert full.used == 5 + 3 + len(LARGE)
+    assert (full.get("/f"), full.before("/f")) == (LARGE, [b"three", b"one"])
+    assert full.used == 5 + 5 + 3 + len(LARGE)
+    full.revert("/f")
+    assert (full.get("/f"), full.before("/f")) == (b"three", [LARGE, b"one"])
     store.assert_tidy()
+    assert full.before("/f") == []
+
+
+def test_over_the_quota_what_is_no_larger_comes_back(store: Store, full: Drive) -> None:
+    """An administrator lowered it: nothing more is stored by going back to a smaller content."""
+    full.put("/c/g", b"1234")
+    store.clock.advance(minutes=1)
+    full.put("/c/g", b"56789")
+    store.accounts.set_quota("alice", 1)
+    full.revert("/f", 1)
+    full.revert("/c/g", 1)
+    assert (full.get("/f"), full.get("/c/g")) == (b"one", b"other")
+    with pytest.raises(QuotaExceeded):
+        full.revert("/f", 1)
+    assert full.get("/f") == b"one"
 
 
 def test_the_gates_of_a_write_hold(full: Drive) -> None:

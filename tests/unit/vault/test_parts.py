@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -20,11 +20,13 @@ from davserver.errors import (
     LengthMismatch,
     LimitExceeded,
     Locked,
+    NameTaken,
     NotFound,
     NotPermitted,
     ParentMissing,
     PathError,
     QuotaExceeded,
+    VersionConflict,
     WrongOffset,
 )
 from davserver.model import UPLOADS_ID, NodeId, Scope
@@ -34,11 +36,15 @@ from davserver.vault.export import archive, everything
 from davserver.vault.paths import VaultPath
 from davserver.vault.scrub import Finding
 from davserver.vault.unfinished import IDLE_SECONDS, MAX_OPEN, PART_BYTES, IfTaken
+from davserver.vault.upload import WORD_EXTRA
 from tests.unit.vault.arriving import CONTENT, PART, TIME, Arriving, open_uploads, shorten_parts
 from tests.unit.vault.store import Drive, Store, make_store
 
 at = VaultPath.parse
 begin = Arriving.begin
+
+WORD = bytes(range(16))
+"""By this a client calls its file."""
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +165,17 @@ def test_a_part_costs_the_same_however_many_there_are(store: Store, alice: Drive
         statements = [step for step in steps if step.startswith("sql") and not step.startswith("sql BEGIN")]
         costs.append((len(statements), steps.count("commit")))
     assert costs == [(8, 2)] * 3
+
+
+def test_whose_parts_they_are_can_be_seen(alice: Drive) -> None:
+    """Each part has its SHA-1 beside it, so that nobody goes on with an upload of another file."""
+    arriving = begin(alice, "/f")
+    for offset in range(0, len(CONTENT) + PART, PART):
+        sha1s = [hashlib.sha1(CONTENT[start : start + PART]).digest() for start in range(0, offset, PART)]
+        found, digests = alice.vault.parts.arrived(arriving.id)
+        assert (found.received, digests) == (min(offset, len(CONTENT)), sha1s)
+        if offset < len(CONTENT):
+            arriving.part(offset)
 
 
 def test_it_is_not_joined_before_all_is_there(store: Store, alice: Drive) -> None:
@@ -336,6 +353,42 @@ def test_the_second_answer_is_about_what_is_there_then(store: Store, alice: Driv
     store.assert_tidy()
 
 
+def test_what_was_shown_is_what_is_replaced(store: Store, alice: Drive) -> None:
+    """An answer names the file that it is about; another one that has come since is asked about anew."""
+    etags = [alice.put("/f", b"1").node.etag]
+
+    def asked_after(content: bytes) -> Iterator[None]:
+        etags.append(alice.put("/f", content).node.etag)
+        with pytest.raises(NameTaken) as taken:
+            yield
+        assert (taken.value.etag, taken.value.size, taken.value.is_collection) == (etags[-1], 3, False)
+
+    asked = contextmanager(asked_after)
+    with asked(b"two"):
+        begin(alice, "/f", if_taken=IfTaken.REPLACE, there=etags[0])
+    arriving = begin(alice, "/f", if_taken=IfTaken.REPLACE, there=etags[1]).send_all()
+    with asked(b"111"):
+        arriving.join()
+    with asked(b"222"):
+        alice.vault.parts.join(arriving.id, if_taken=IfTaken.REPLACE, there=etags[2])
+    joining = alice.vault.parts.join(arriving.id, if_taken=IfTaken.REPLACE, there=etags[3])
+    with asked(b"333"):
+        list(joining)
+    assert alice.get("/f") == b"333"
+    list(alice.vault.parts.join(arriving.id, if_taken=IfTaken.REPLACE, there=etags[4]))
+    assert (alice.get("/f"), len(alice.before("/f"))) == (CONTENT, 5)
+    store.assert_tidy()
+
+
+def test_what_was_shown_may_be_gone(alice: Drive) -> None:
+    """Then the name is free, and nobody is asked; what was shown as nothing is nothing that is replaced."""
+    etag = alice.put("/f", b"1").node.etag
+    alice.delete("/f")
+    begin(alice, "/f", if_taken=IfTaken.REPLACE, there=etag).send_all().join()
+    with pytest.raises(NameTaken):
+        begin(alice, "/f", if_taken=IfTaken.REPLACE, there="")
+
+
 def test_another_time_is_no_other_file(alice: Drive) -> None:
     """What was decided about a content holds as long as it is that content."""
     alice.put("/f", b"1")
@@ -380,6 +433,23 @@ def test_its_folder_is_gone(store: Store, alice: Drive) -> None:
     alice.mkdir("/d")
     second.join()
     assert alice.tree("/d") == {"/d/2": CONTENT}
+    store.assert_tidy()
+
+
+def test_its_folder_lies_too_deep_by_now(store: Store, alice: Drive) -> None:
+    """No path leads there: it is listed as going to where it was, beside the others, and waits."""
+    deep = "/".join(["d"] * 200)
+    alice.plant_chain(["d"] * 200)
+    other, arriving = begin(alice, "/other"), begin(alice, f"/{deep}/f").send_all()
+    alice.plant_chain(["e"] * 60)
+    alice.move("/d", "/" + "/".join(["e"] * 60) + "/d")
+    assert sorted(open_uploads(alice)) == [(f"/{deep}/f", len(CONTENT)), ("/other", 0)]
+    with pytest.raises(ParentMissing):
+        arriving.join()
+    assert (arriving.received, other.received) == (len(CONTENT), 0)
+    alice.move("/" + "/".join(["e"] * 60) + "/d", "/d")
+    arriving.join()
+    assert alice.get(f"/{deep}/f") == CONTENT
     store.assert_tidy()
 
 
@@ -480,6 +550,50 @@ def test_so_many_at_once(store: Store, alice: Drive, bob: Drive) -> None:
     store.assert_tidy()
 
 
+# ── by which word ───────────────────────────────────────────────────────────────────────────────────────────
+def test_what_is_begun_again_is_the_same_upload(store: Store, alice: Drive, bob: Drive) -> None:
+    """However often the answer gets lost it takes one place; as far as it has come, whatever has its name."""
+    first = begin(alice, "/f", word=WORD)
+    first.send()
+    alice.put("/f", b"theirs")
+    for _ in range(MAX_OPEN + 1):
+        again = alice.vault.parts.begin(at("/f"), len(CONTENT), TIME, word=WORD)
+        assert (again.id, again.received) == (first.id, PART)
+    others = [
+        begin(alice, "/g", word=WORD[::-1]),
+        begin(alice, "/g"),
+        begin(alice, "/g"),
+        begin(bob, "/g", word=WORD),
+    ]
+    assert len({one.id for one in (first, *others)}) == 5
+    first.cancel()
+    assert begin(alice, "/new", word=WORD).id != first.id
+    store.assert_tidy()
+
+
+def test_a_file_keeps_the_word_by_which_it_was_sent(store: Store, alice: Drive) -> None:
+    """For as long as it has that content, wherever it is; another content has none, or its own."""
+
+    def word_of(path: str) -> object:
+        return alice.stat(path).extras.get(WORD_EXTRA)
+
+    begin(alice, "/f", word=WORD).send_all().join()
+    alice.put("/g", b"whole", word=WORD)
+    for path, moved in (("/f", "/f2"), ("/g", "/g2")):
+        alice.times(path, modified_ns=1)
+        alice.move(path, moved)
+        alice.delete(moved)
+        alice.undo(moved)
+        assert word_of(moved) == WORD
+        alice.put(moved, b"by a program")
+        assert word_of(moved) is None
+        alice.put(moved, b"by the browser", word=WORD[::-1])
+        assert word_of(moved) == WORD[::-1]
+        begin(alice, moved, if_taken=IfTaken.REPLACE).send_all().join()
+        assert word_of(moved) is None
+    store.assert_tidy()
+
+
 # ── who ─────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_only_who_sees_the_whole_account_and_may_write(store: Store, alice: Drive, bob: Drive) -> None:
     """Not a device that is limited to a folder, nor one that only reads; nobody reaches another's upload."""
@@ -566,15 +680,27 @@ def test_given_up_while_a_part_arrives(store: Store, alice: Drive) -> None:
     store.assert_tidy()
 
 
-def test_joined_twice_at_once(store: Store, alice: Drive) -> None:
-    """The answer was lost and the browser asks again, while the first one still works: one file."""
-    arriving = begin(alice, "/f").send_all()
-    first, second = iter(alice.vault.parts.join(arriving.id)), iter(alice.vault.parts.join(arriving.id))
-    next(first), next(second)
-    list(first)
-    with pytest.raises(NotFound):
-        list(second)
-    assert (alice.tree(), alice.used) == ({"/f": CONTENT}, len(CONTENT))
+def test_joined_several_times_at_once(store: Store, alice: Drive) -> None:
+    """Answers got lost and the browser asks again, while the first still works: the newest makes the file.
+
+    The others stop at their next part, so that one upload never fills the disk with many copies of itself.
+    """
+    content = bytes(range(251)) * 12_000
+    staging = store.folder / "blobs" / "staging"
+    arriving = begin(alice, "/f", content).send_all()
+    running: list[Iterator[int]] = []
+    for _ in range(4):
+        running.append(iter(alice.vault.parts.join(arriving.id)))
+        for done in running[-1]:
+            if done > 2 * 1024 * 1024:
+                break
+        for older in running[-2:-1]:
+            with pytest.raises(VersionConflict):
+                next(older)
+        assert len(list(staging.iterdir())) == 1
+    assert alice.tree() == {}
+    list(running[-1])
+    assert (alice.tree(), alice.used) == ({"/f": content}, len(content))
     store.assert_tidy()
 
 
@@ -594,6 +720,22 @@ def test_the_last_step_looks_whether_the_upload_is_there(store: Store, alice: Dr
         assert list(joining) == []
     assert alice.tree() == ({} if by == "a cancel" else {"/f": CONTENT})
     assert alice.used == (0 if by == "a cancel" else len(CONTENT))
+    store.assert_tidy()
+
+
+def test_the_last_step_looks_whether_it_is_the_newest(store: Store, alice: Drive) -> None:
+    """Another one has begun after all parts were read: that one makes the file, by its own decision."""
+    alice.put("/f", b"old")
+    arriving = begin(alice, "/f", if_taken=IfTaken.REPLACE).send_all()
+    older = iter(alice.vault.parts.join(arriving.id))
+    for _ in range(0, len(CONTENT), PART):
+        next(older)
+    newest = alice.vault.parts.join(arriving.id, if_taken=IfTaken.BOTH)
+    with pytest.raises(VersionConflict):
+        next(older)
+    assert alice.tree() == {"/f": b"old"}
+    list(newest)
+    assert alice.tree() == {"/f": b"old", "/f (2)": CONTENT}
     store.assert_tidy()
 
 
@@ -756,6 +898,25 @@ def test_an_altered_row_gives_nothing_up(store: Store, alice: Drive, bob: Drive,
         with pytest.raises(CorruptRow):
             ask()
     assert Finding.NODE_ALTERED in findings(store)
+
+
+def test_an_altered_upload_is_in_nobody_elses_way(store: Store, alice: Drive) -> None:
+    """Beside it others are listed, begun, found by their word, and given up; it is told of once each time."""
+    altered = begin(alice, "/altered")
+    store.sql("UPDATE node SET version = 9 WHERE node_id = ?", altered.id)
+    others = [begin(alice, f"/{number}", word=WORD) for number in (1, 1)]
+    others += [begin(alice, f"/{number}") for number in range(2, MAX_OPEN)]
+    told: list[CorruptRow] = []
+    assert len(alice.vault.parts.all(told.append)) == len(told) * (MAX_OPEN - 1) == MAX_OPEN - 1
+    with pytest.raises(LimitExceeded):
+        begin(alice, "/one more")
+    store.clock.advance(seconds=IDLE_SECONDS)
+    begin(alice, "/one more")
+    assert [one.path for one in alice.vault.parts.all(told.append)] == [("one more",)]
+    store.clock.advance(seconds=IDLE_SECONDS)
+    with pytest.raises(CorruptRow):
+        store.collect()
+    assert alice.vault.parts.all(told.append) == []
 
 
 def test_a_collection_that_was_put_there_without_a_key(store: Store, alice: Drive) -> None:

@@ -148,6 +148,7 @@ def test_an_account_over_its_quota_may_still_shrink(store: Store, limited: Drive
     limited.move("/b", "/a", overwrite=True)
     limited.delete("/a")
     assert limited.live == 0
+    store.clock.advance(days=1)
     store.collect()
     assert limited.used <= 5
 
