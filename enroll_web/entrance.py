@@ -42,7 +42,7 @@ MAX_QUERY_CHARS = 400
 RETURNABLE = frozenset(
     {
         *("files.show", "files.search", "trash.show", "trash.entry", "trash.ask_to_empty"),
-        *("versions.show", "versions.one"),
+        *("versions.show", "versions.one", "files_new.new_folder", "files_new.rename"),
         *("home.start", "home.security", "second_factor.set_up", "second_factor.new_recovery_codes"),
         *("app_passwords.overview", "app_passwords.new", "app_passwords.stolen"),
         *("connect.overview", "connect.form", "connect.device"),

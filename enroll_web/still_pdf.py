@@ -113,8 +113,8 @@ class _Look:
         if not shows_a_place(values.data[start : values.at].strip(WHITE)):
             self._doing.add(number)
         if not values.take(_END_OF_OBJECT):
-            require(that=described is not None and values.take(_STREAM) is not None)
-            self._stream(described or {})
+            require(that=values.take(_STREAM) is not None)
+            self._stream(described or {})  # one of which nothing is said has no length
 
     def _stream(self, described: dict[bytes, bytes]) -> None:
         """From behind its beginning to the end of the object (7.3.8)."""

@@ -29,7 +29,7 @@ from davserver.accounts.upkeep import Upkeep
 from davserver.blobs.memory import MemoryBlobStore
 from davserver.clock import Clock
 from davserver.db.engine import Database
-from davserver.errors import DavserverError, Throttled, Unconfirmed, WrongOffset
+from davserver.errors import DavserverError, NameTaken, Throttled, Unconfirmed, WrongOffset
 from davserver.identity.local import LocalIdentity
 from davserver.keyring import Keyring, open_keyring
 from davserver.model import ROOT_ID, Account, AuthMethod, NodeId, Principal, Scope
@@ -173,4 +173,6 @@ def make_error(kind: type[DavserverError], text: str) -> DavserverError:
         return kind(7)
     if issubclass(kind, WrongOffset):
         return kind(text, 7)
+    if issubclass(kind, NameTaken):
+        return kind(is_collection=False, size=7, modified_ns=7, etag="7")
     return kind(text)

@@ -53,6 +53,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.NotFound: Answer(HTTPStatus.NOT_FOUND),
     ours.FolderGone: Answer(HTTPStatus.NOT_FOUND),
     ours.AlreadyExists: Answer(HTTPStatus.METHOD_NOT_ALLOWED),  # only MKCOL can meet it (RFC 4918, 9.3.1)
+    ours.NameTaken: Answer(HTTPStatus.CONFLICT),  # as `WrongOffset`
     ours.ParentMissing: Answer(HTTPStatus.CONFLICT),
     ours.WrongKind: Answer(HTTPStatus.METHOD_NOT_ALLOWED),
     ours.TargetInsideSource: Answer(HTTPStatus.FORBIDDEN),

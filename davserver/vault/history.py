@@ -13,7 +13,7 @@ from itertools import count
 
 from davserver.db.engine import Transaction
 from davserver.db.kept import Pair
-from davserver.errors import AlreadyExists, CorruptRow, NotFound, QuotaExceeded
+from davserver.errors import AlreadyExists, CorruptRow, NotFound, PathError, QuotaExceeded
 from davserver.model import TRASH_ID, FileVersion, KeptKind, Node, NodeId, Position, TrashEntry
 from davserver.vault.access import Access
 from davserver.vault.kept import (
@@ -161,7 +161,7 @@ class _Landing:
     def _folder(self) -> VaultPath:
         try:
             return self._access.tree.path_of(self._tx, self._entry.parent_id)
-        except NotFound:
+        except (NotFound, PathError):  # gone, or deeper by now than any path reaches
             folder = VaultPath()
             for name in self._entry.path[:-1]:
                 folder /= self._first(folder, name, _can_be_entered)

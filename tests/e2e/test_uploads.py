@@ -322,7 +322,7 @@ def test_another_file_that_looks_the_same(drive: Drive, alice: Person, tmp_path:
     expect(page.locator("#uploads")).to_be_hidden()
 
 
-def test_two_windows(drive: Drive, alice: Person, tmp_path: Path) -> None:
+def test_two_windows(drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path) -> None:
     """What one of them goes on with is not taken out of its hands by the other, nor offered there."""
     page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
     with slowly(page):
@@ -338,6 +338,8 @@ def test_two_windows(drive: Drive, alice: Person, tmp_path: Path) -> None:
         expect(other.locator("#uploads [data-offer]")).to_be_hidden()
         stored(other, 1)
     stored(page, 1)
+    begun = [one for one in visitor.answers if one.request.method == "POST" and one.url.endswith("/uploads")]
+    assert len(begun) == 1, "what it went on with was gone"
     for name in ("middle.bin", "middle (2).bin"):
         assert stored_digest(drive, alice.device, name) == digest(path)
 

@@ -22,7 +22,7 @@ from davserver.db.accounts import AccountRow
 from davserver.errors import AuthenticationError, DavserverError, Unconfirmed
 from davserver.keyring import Keyring, known_masters
 from davserver.master_key import load_master_keys
-from davserver.model import AuthMethod, Principal
+from davserver.model import AuthMethod, NodeId, Principal
 from davserver.vault.access import Access
 from davserver.vault.download import Download
 from davserver.vault.locks import Wanted
@@ -117,7 +117,7 @@ class Questions:
         self._ask("restore", self._back)
         self._writes()
         self._ask("collect", self._collect)
-        for path in ("/docs/small", "/copy"):
+        for path in ("/docs/large", "/copy"):  # which nothing above has changed
             self._ask(f"collected: {path}", lambda path: self._file(self._vault("alice"), path), path)
         return self._answers
 
@@ -214,12 +214,13 @@ class Questions:
         for path, inside in (("/single", "/single"), ("/thrown", "/thrown/file")):
             self._ask(f"restore: {path}", lambda path=path: vault.restore(kept[f"alice{path}"]).path)
             self._ask(f"restored: {path}", lambda inside=inside: self._content(vault, inside))
-        self._ask(
-            "restore a version",
-            lambda: vault.restore_version(at("/docs/small"), kept["alice/docs/small"]).size,
-        )
-        self._ask("version restored", lambda: self._content(vault, "/docs/small"))
+        self._ask("restore a version", self._restored_version, vault, kept["alice/docs/small"])
         self._ask("purge another's", lambda: vault.purge(kept["bob/single"]))
+
+    def _restored_version(self, vault: Vault, version: NodeId) -> tuple[int, bytes]:
+        """Its content; if it is refused nothing was restored, and nothing is to be looked at."""
+        size = vault.restore_version(at("/docs/small"), version).size
+        return size, self._content(vault, "/docs/small")
 
     def _content(self, vault: Vault, path: str) -> bytes:
         return self._read(vault.read(vault.stat(at(path))))

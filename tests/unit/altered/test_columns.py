@@ -43,7 +43,7 @@ UNAUTHENTICATED: dict[Column, tuple[str, ...]] = {
     ("instance", "issuer"): (),
     ("master_key", "created_at"): (),
     ("master_key", "retired_at"): (),
-    ("account", "used"): ("write: too much",),
+    ("account", "used"): ("write: too much", "restore"),
     ("account", "kept"): ("write: too much", "restore"),
     ("account", "structure_version"): (),
     ("app_password", "last_used_at"): ("devices: ",),
@@ -84,6 +84,7 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("node", "node_id"): ON_LOCKS,
     ("kept", "account_id"): (),
     ("kept", "node_id"): (),
+    ("kept", "bytes"): ("restore: /thrown", "restored: /thrown"),
     ("lock", "account_id"): ON_LOCKS,
     ("lock", "node_id"): ON_LOCKS,
     ("lock", "expires_at"): ON_LOCKS,
@@ -92,7 +93,8 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("confirmation", "account_id"): ("confirmed: ",),
 }
 """Columns by which rows are searched for. With another value a row is not found, as if it were deleted: a
-name is free that was taken, a lock does not hold. Beginnings of the questions that are answered otherwise."""
+name is free that was taken, a lock does not hold. And how much a deleted folder holds: there may seem to be no
+room for it. Beginnings of the questions that are answered otherwise."""
 
 
 @pytest.fixture(scope="module")

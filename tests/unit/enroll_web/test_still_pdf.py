@@ -270,7 +270,7 @@ LONG: dict[str, Callable[[int], bytes]] = {
     "backslashes": lambda size: within(b"(" + b"\\" * size),
     "white space": lambda size: within(b"1" + b" " * (size // 2) + b"0" + b" " * (size // 2)),
     "packed": lambda size: b"%PDF-1.7\n" + (b"1 0 obj" + packed(b"8 0 1") + b"endobj\n") * (size // 128),
-    "packed much": lambda size: pdf(further=(packed(b"8 0 [" + b"[]" * size + b"]"),)),
+    "packed much": lambda size: pdf(further=(packed(b"8 0 [" + b"[]" * (size // 8) + b"]"),)),
     "packed tables": lambda size: pdf(
         further=(packed(b"8 0 " * size, described=b"/First %d/N 1/Filter/FlateDecode" % (size * 4)),)
     ),

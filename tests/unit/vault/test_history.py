@@ -262,6 +262,21 @@ def test_collections_that_are_there_again_are_used(full: Drive) -> None:
     assert full.names("/c") == ["new", "sub"]
 
 
+def test_what_lay_in_a_folder_that_no_path_reaches_comes_back_to_where_it_was(
+    store: Store, alice: Drive
+) -> None:
+    """The folder was moved into others until it lies too deep: as if it were gone."""
+    deep = "/" + "/".join(["d"] * 200)
+    alice.plant_chain(["d"] * 200)
+    alice.put(f"{deep}/f", b"content")
+    alice.delete(f"{deep}/f")
+    alice.plant_chain(["e"] * 60)
+    alice.move("/d", "/" + "/".join(["e"] * 60) + "/d")
+    assert alice.undo(f"{deep}/f") == f"{deep}/f"
+    assert alice.get(f"{deep}/f") == b"content"
+    store.assert_tidy()
+
+
 def test_a_file_in_the_place_of_a_collection_stays(full: Drive) -> None:
     """What was below is put beside it; what comes later joins it there."""
     for path in ("/c/sub/g", "/c/f", "/c"):
