@@ -40,7 +40,7 @@ function show() {
   shownAt = performance.now();
   const of = (...states) => uploads.filter((one) => states.includes(one.state));
   const counted = of("waiting", "going", "paused", "done", "failed").filter((one) => one.file || one.unreadable);
-  const sum = (of) => counted.reduce((all, one) => all + of(one), 0);
+  const sum = (value) => counted.reduce((all, one) => all + value(one), 0);
   const [size, sent] = [sum((one) => one.size), sum((one) => one.sent + one.flying)];
   overall.note(sent);
   const done = counted.filter((one) => one.state === "done").length;

@@ -180,7 +180,7 @@ def test_propfind_ignores_if_none_match(dav: Client, value: str) -> None:
 def test_if_modified_since(dav: Client, method: str, date: str, status: int) -> None:
     """RFC 9110, 13.1.3: the very date that was handed out: 304; what is no date is ignored.
 
-    The RFC lets a server compare for equality, and times go backwards here: by a restore, by MOVE, by a client.
+    A server may compare for equality, and times go backwards here: by a restore, by MOVE, by a client.
     """
     dav.made("file", b"x")
     value = dav.head("file")["Last-Modified"] if date == "same" else date

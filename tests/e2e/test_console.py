@@ -20,7 +20,7 @@ from tests.services.browser import visit
 from tests.services.console import QUOTA, SIZE, Console
 from tests.services.keycloak import Keycloak, Realm
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -93,8 +93,8 @@ HIDING: dict[Column, tuple[str, ...]] = {
     ("confirmation", "account_id"): ("confirmed: ",),
 }
 """Columns by which rows are searched for. With another value a row is not found, as if it were deleted: a
-name is free that was taken, a lock does not hold. And how much a deleted folder holds: there may seem to be no
-room for it. Beginnings of the questions that are answered otherwise."""
+name is free that was taken, a lock does not hold. And how much a deleted folder holds: there may seem to be
+no room for it. Beginnings of the questions that are answered otherwise."""
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_it_says_how_long_and_how_much(files: Files) -> None:
 
 
 def test_until_when_it_is_kept_if_it_is_too_much(files: Files) -> None:
-    """A day at most, as the collection does it; the page and the one about privacy say that there is an end."""
+    """A day at most, as the collection does it; the page and the one about privacy say so."""
     files.site.clock.now = files.site.clock.now.replace(year=2026, month=5, day=3, hour=10)
     files.put("large", bytes(3000))
     entry_id = deleted(files, "large")
