@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from davserver.bootstrap import Services
 from davserver.errors import DavserverError
-from enroll_web import errors, security, words
+from enroll_web import errors, security, static_files, words
 from enroll_web.catalogues import Catalogue, our_catalogues
 from enroll_web.languages import Languages, tag
 from enroll_web.pages import (
@@ -84,7 +84,8 @@ def create_app(built: Services, catalogues: Mapping[str, Catalogue] | None = Non
     Raises:
         ConfigError: a language cannot be used, or the usual one is not there.
     """
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
+    static_files.install(app)
     app.extensions["services"] = built
     languages = Languages(catalogues or our_catalogues(), built.settings.site.language)
     app.extensions["languages"] = languages
