@@ -1,4 +1,4 @@
-"""What is the same for everybody is sent packed, again only when it has changed, and there is nothing else."""
+"""What is the same for everybody is sent packed, again only when it has changed; nothing else is there."""
 
 from __future__ import annotations
 
