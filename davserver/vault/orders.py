@@ -17,6 +17,7 @@ from enum import Enum
 
 from davserver.db.nodes import NodeRow
 from davserver.model import ID_BYTES, AccountId, NodeId, NodeKind
+from davserver.vault.paths import MAX_NAME_BYTES
 from davserver.vault.rows import Brief
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -29,6 +30,7 @@ EARLIEST = 1 << 63
 """Added to a time, nothing is below zero."""
 
 _DIGITS = re.compile("0*([0-9]+)")
+_LENGTHS = [f"{length:03}" for length in range(MAX_NAME_BYTES + 1)]
 _MARKS = re.compile("[\u0300-\u036f]+")
 """Combining marks: the dots of an Ä, once it is taken apart."""
 
@@ -55,7 +57,8 @@ def natural_key(name: str) -> str:
 
 def _by_value(digits: re.Match[str]) -> str:
     """Digits that sort by their value: how many there are, then they themselves."""
-    return f"{len(digits[1]):03}{digits[1]}"
+    figures = digits[1]
+    return _LENGTHS[len(figures)] + figures
 
 
 _KEYS: dict[Order, Callable[[Brief], str]] = {
