@@ -208,9 +208,10 @@ def _sorted(access: Access, folder: Node, order: Order, state: bytes) -> Sequenc
 
 def _brief(access: Access, row: NodeRow) -> Brief | None:
     """What a row is sorted by; None for a file whose lock is over before anything was put into it."""
-    brief = access.tree.codec.open_brief(row)
+    codec = access.tree.codec
+    brief = codec.open_brief(row)
     _, size, _ = brief
-    if size or row.kind == NodeKind.COLLECTION.value:
+    if size or row.kind == NodeKind.COLLECTION.value or not codec.open_node(row, tagged=False).lock_born:
         return brief
     with access.read() as tx:
         return brief if access.tree.open_rows(tx, [row], tagged=False) else None
