@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.certificates import one_pair, write_pair
 from tests.services.keycloak import Certificate, Keycloak, provide
@@ -24,6 +25,13 @@ def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keycloak]:
     """A real Keycloak, started for the first test that asks; its certificate is `one_pair`."""
     folder = tmp_path_factory.mktemp("keycloak")
     yield from provide(folder, Certificate(*write_pair(folder, one_pair())))
+
+
+@pytest.fixture(autouse=True)
+def logging_is_as_it_was() -> Iterator[None]:
+    """A test that sets up logging undoes it (tests/logs.py): others read what is said."""
+    yield
+    assert type(structlog.get_config()["logger_factory"]) is structlog.PrintLoggerFactory, "set up for good"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -56,7 +56,7 @@ def test_a_name_that_is_taken(files: Files, taken: str, there: bytes, beside: by
     assert files.content("d/a.txt") == there
     assert files.content("d/a (2).txt") == beside
     assert files.content("d/b") == b"b"
-    assert ("Left out" in page.text) == (taken == "skip")
+    assert ("Left out, because" in page.text) == (taken == "skip")
     files.upload("/upload/d", [("b", b"c")], taken="whatever")
     assert files.content("d/b (2)") == b"c"
 
