@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import soak
+from tests.logs import restored_logging
 from tests.services import clients
 
 pytestmark = pytest.mark.e2e
@@ -21,6 +22,7 @@ def test_nothing_is_lost_and_nothing_grows(tmp_path: Path) -> None:
     """No 5xx, every acknowledged write is there in the end, `verify` finds no damage, memory stays flat."""
     for program in ("rclone", "curl"):
         clients.require(program)
-    report = soak(tmp_path, seconds=SOAK_SECONDS, pause=PAUSE_SECONDS)
+    with restored_logging():
+        report = soak(tmp_path, seconds=SOAK_SECONDS, pause=PAUSE_SECONDS)
     print(report)  # noqa: T201 - pytest shows it with a failure
     assert report.complaints == []
