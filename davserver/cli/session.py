@@ -95,9 +95,9 @@ def _in_mails(settings: Settings) -> Callable[[str], str]:
     """Says a text in the language of the mails; without a mail server no catalogue is read."""
     if not settings.mail.host:
         return str
-    from enroll_web.catalogues import in_language, read_catalogues  # noqa: PLC0415 - most commands need none
+    from enroll_web.catalogues import in_language, our_catalogues  # noqa: PLC0415 - most commands need none
 
-    return in_language(read_catalogues(), settings.site.language).texts.gettext
+    return in_language(our_catalogues(), settings.site.language).texts.gettext
 
 
 def log_in_folder(settings: Settings) -> None:

@@ -180,10 +180,8 @@ def surplus(access: Access, pairs: Sequence[Pair], most: int) -> Sequence[Pair]:
     Not the newest that is older than `SAFE_DAYS`: whoever overwrites a file all day does not push out what it
     was before that day.
     """
-    until = safe_until(access)
-    spared = next((pair for pair in pairs if pair[0].kept_at <= until), None)
-    if not access.limits.history.max_versions:
-        spared = None
+    until, keeps_any = safe_until(access), access.limits.history.max_versions > 0
+    spared = next((pair for pair in pairs if keeps_any and pair[0].kept_at <= until), None)
     return [pair for pair in pairs[most:] if pair is not spared]
 
 

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 
 from davserver.clock import SECOND_NS, from_seconds
 from davserver.errors import CorruptRow
-from davserver.model import NodeId, Position, TrashEntry
+from davserver.model import NodeId, Position, TrashEntry, Usage
 from davserver.vault.kept import SAFE_DAYS, GivenUp
 from davserver.vault.service import Vault
 from enroll_web import words
@@ -73,7 +73,9 @@ def show() -> str:
     found = opened.trash(after=after, limit=ENTRIES_A_PAGE + 1, altered=altered.append)
     for error in altered[:1]:
         note(error, services().audit, request.remote_addr)
-    shown, days = found[:ENTRIES_A_PAGE], _days(opened)
+    shown, usage = found[:ENTRIES_A_PAGE], opened.usage()
+    most = _most(opened, usage)
+    days = _days(opened, usage, most)
     # Those of one second come in any order; on a page they are put right.
     lines = [_line(one, days) for one in sorted(shown, key=lambda one: one.deleted_ns, reverse=True)]
     return render_template(
@@ -83,8 +85,8 @@ def show() -> str:
         further=_address_behind(shown[-1]) if len(found) > ENTRIES_A_PAGE else "",
         is_first=after is None,
         history=opened.history,
-        usage=opened.usage(),
-        most=_most(opened),
+        usage=usage,
+        most=most,
     )
 
 
@@ -95,7 +97,9 @@ def entry(entry_id: str) -> Response | str:
     opened = vault()
     one = opened.trash_entry(_id(entry_id))
     shown = None if one.node.is_collection else looked_at(opened, one.node)
-    page = render_template("trash_entry.html", line=_line(one, _days(opened)), shown=shown, crumbs=_way())
+    usage = opened.usage()
+    line = _line(one, _days(opened, usage, _most(opened, usage)))
+    page = render_template("trash_entry.html", line=line, shown=shown, crumbs=_way())
     return page_about(one.node.name, page) if shown else page
 
 
@@ -189,15 +193,15 @@ def _line(one: TrashEntry, days: int) -> Line:
     return Line(one, until if until > services().clock() else None)
 
 
-def _days(opened: Vault) -> int:
+def _days(opened: Vault, usage: Usage, most: int | None) -> int:
     """For how long an entry is kept for certain, as long as no write needs the room."""
-    most, days = _most(opened), opened.history.keep_days
-    return days if most is None or opened.usage().kept <= most else min(days, SAFE_DAYS)
+    days = opened.history.keep_days
+    return days if most is None or usage.kept <= most else min(days, SAFE_DAYS)
 
 
-def _most(opened: Vault) -> int | None:
+def _most(opened: Vault, usage: Usage) -> int | None:
     """How many bytes may be kept, if there is an end to it: a share of the quota, or what is left of it."""
-    quota, usage = visit().account.quota, opened.usage()
+    quota = visit().account.quota
     if quota is None or usage.available is None:
         return None
     return min(int(quota * opened.history.max_share), usage.available)

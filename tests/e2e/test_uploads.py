@@ -69,10 +69,8 @@ UNREADABLE = """
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
+def drive(drive: Drive) -> Iterator[Drive]:
     """A running server. What it stored is taken away at the end: it may be gigabytes."""
-    drive = Drive(tmp_path / "drive")
-    drive.start()
     yield drive
     drive.close()
     shutil.rmtree(drive.data)
