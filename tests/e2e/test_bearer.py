@@ -5,6 +5,7 @@ Tokens live six seconds here, and clocks may differ by four, so that a test sees
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
@@ -19,7 +20,7 @@ from davserver.identity.tokens import MAX_ACCESS_SECONDS
 from tests.e2e.colleague import Colleague, Tokens
 from tests.e2e.files import fingerprint
 from tests.e2e.office import Office, until
-from tests.services.keycloak import CLI, CLIENT, PASSWORD, Keycloak, Realm
+from tests.services.keycloak import CLI, CLIENT, PASSWORD, Keycloak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -37,32 +38,37 @@ SITE = "http://127.0.0.1:9"
 OPTIONS = {"IDENTITY__POLL_SECONDS": "1", "IDENTITY__CLOCK_SKEW_SECONDS": str(SKEW)}
 
 
-@pytest.fixture(scope="module")
-def realm(keycloak: Keycloak) -> Iterator[Realm]:
-    """A realm of the example, with tokens that live shortly."""
-    made = keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
-    made.change_realm(accessTokenLifespan=LIFE)
-    yield made
-    made.remove()
-
-
-def opened(folder: Path, realm: Realm, **options: str) -> Iterator[Office]:
-    """A running drive and site of the realm."""
+@contextlib.contextmanager
+def opened(keycloak: Keycloak, folder: Path, *bound: tuple[str, str], **options: str) -> Iterator[Office]:
+    """A running drive and site of a realm like the example, with flows bound to clients."""
+    realm = keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
+    for client, flow in bound:
+        realm.bind_flow(client, flow)
     office = Office(folder, realm, {**OPTIONS, **options})
     realm.serve(office.drive.url.removesuffix("/dav/"))
     office.drive.start()
-    yield office
-    office.drive.close()
+    with contextlib.closing(office.drive):
+        yield office
+    realm.remove()
+
+
+@contextlib.contextmanager
+def opened_briefly(keycloak: Keycloak, folder: Path) -> Iterator[Office]:
+    """With our own second factor, and tokens that live shortly."""
+    with opened(keycloak, folder) as office:
+        office.realm.change_realm(accessTokenLifespan=LIFE)
+        yield office
 
 
 @pytest.fixture(scope="module")
-def office(realm: Realm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """With our own second factor."""
-    yield from opened(tmp_path_factory.mktemp("office"), realm)
+def office(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """One that tests share; what one of them does to it, the others notice, in any order."""
+    with opened_briefly(keycloak, tmp_path_factory.mktemp("office")) as office:
+        yield office
 
 
-@pytest.fixture
-def alice(office: Office) -> Iterator[Colleague]:
+@contextlib.contextmanager
+def enrolled(office: Office) -> Iterator[Colleague]:
     """Somebody who has just set up their authenticator on the site."""
     name = a_name()
     office.realm.add_user(name)
@@ -73,11 +79,23 @@ def alice(office: Office) -> Iterator[Colleague]:
 
 
 @pytest.fixture
-def tokens(office: Office, alice: Colleague, tmp_path: Path) -> Tokens:
-    """Alice's command line, let in by her at the same browser."""
-    tokens = Tokens(office.drive, tmp_path / "tokens")
-    assert tokens.login(alice)["accepted"]
+def alice(office: Office) -> Iterator[Colleague]:
+    """Somebody like that."""
+    with enrolled(office) as colleague:
+        yield colleague
+
+
+def let_in(office: Office, colleague: Colleague, folder: Path) -> Tokens:
+    """A command line that its owner has let in, at the same browser."""
+    tokens = Tokens(office.drive, folder)
+    assert tokens.login(colleague)["accepted"]
     return tokens
+
+
+@pytest.fixture
+def tokens(office: Office, alice: Colleague, tmp_path: Path) -> Tokens:
+    """Alice's command line."""
+    return let_in(office, alice, tmp_path / "tokens")
 
 
 def a_name() -> str:
@@ -182,15 +200,20 @@ def test_a_token_ends(office: Office, tokens: Tokens) -> None:
     assert status(office, fresh(tokens)) == 207
 
 
-def test_keys_that_change(office: Office, alice: Colleague, tokens: Tokens) -> None:
-    """Keycloak begins to sign with another key: no device and nobody at a browser notices."""
-    before = jwt.get_unverified_header(fresh(tokens))["kid"]
-    office.realm.rotate_keys()
-    until(lambda: jwt.get_unverified_header(fresh(tokens))["kid"] != before, 2 * LIFE, every=1)
-    listed = tokens.rclone("lsf", "drive:")
-    assert listed.returncode == 0, listed.stderr
-    with Colleague(office.drive, alice.name) as browser:
-        assert browser.sign_in() == "/second-factor"
+def test_keys_that_change(keycloak: Keycloak, tmp_path: Path) -> None:
+    """Keycloak begins to sign with another key: no device and nobody at a browser notices.
+
+    On a drive of its own: one that was just shown tokens of other realms asks for new keys a minute later.
+    """
+    with opened_briefly(keycloak, tmp_path / "office") as office, enrolled(office) as alice:
+        tokens = let_in(office, alice, tmp_path / "tokens")
+        before = jwt.get_unverified_header(fresh(tokens))["kid"]
+        office.realm.rotate_keys()
+        until(lambda: jwt.get_unverified_header(fresh(tokens))["kid"] != before, 2 * LIFE, every=1)
+        listed = tokens.rclone("lsf", "drive:")
+        assert listed.returncode == 0, listed.stderr
+        with Colleague(office.drive, alice.name) as browser:
+            assert browser.sign_in() == "/second-factor"
 
 
 def test_whoever_leaves_loses_the_tokens(office: Office, tokens: Tokens) -> None:
@@ -284,16 +307,10 @@ AUTHENTICATOR = "12345678901234567890"
 @pytest.fixture(scope="module")
 def stepped_up(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """The example with its flows bound as docs/operations.md says, and the drive set to it."""
-    realm = keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
-    realm.bind_flow(CLIENT, "sealdav site")
-    realm.bind_flow(CLI, "sealdav devices")
-    yield from opened(
-        tmp_path_factory.mktemp("stepped-up"),
-        realm,
-        IDENTITY__SECOND_FACTOR="keycloak",
-        IDENTITY__REQUIRED_ACR="mfa",
-    )
-    realm.remove()
+    flows = ((CLIENT, "sealdav site"), (CLI, "sealdav devices"))
+    options = {"IDENTITY__SECOND_FACTOR": "keycloak", "IDENTITY__REQUIRED_ACR": "mfa"}
+    with opened(keycloak, tmp_path_factory.mktemp("stepped-up"), *flows, **options) as office:
+        yield office
 
 
 def test_keycloak_asks_for_both(stepped_up: Office, tmp_path: Path) -> None:

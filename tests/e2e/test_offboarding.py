@@ -46,21 +46,33 @@ GRACE = 20
 """How long the quick settings serve without a word of Keycloak."""
 
 
+def make_realm(keycloak: Keycloak) -> Realm:
+    """A realm of the example."""
+    return keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
+
+
+@contextlib.contextmanager
+def open_office(folder: Path, realm: Realm) -> Iterator[Office]:
+    """A drive of a realm, while it runs."""
+    office = Office(folder, realm)
+    office.drive.start()
+    with contextlib.closing(office.drive):
+        yield office
+
+
 @pytest.fixture(scope="module")
 def realm(keycloak: Keycloak) -> Iterator[Realm]:
-    """A realm of the example."""
-    made = keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
+    """A realm that the tests of this file share."""
+    made = make_realm(keycloak)
     yield made
     made.remove()
 
 
 @pytest.fixture(scope="module")
 def office(realm: Realm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """A running drive of the realm."""
-    made = Office(tmp_path_factory.mktemp("office"), realm)
-    made.drive.start()
-    yield made
-    made.drive.close()
+    """The drive of that realm; no test may trouble it, they come in any order."""
+    with open_office(tmp_path_factory.mktemp("office"), realm) as office:
+        yield office
 
 
 def hire(office: Office, count: int = 1) -> list[Employee]:
@@ -214,25 +226,30 @@ def endless_upload(office: Office, employee: Employee) -> int | None:
     return None
 
 
-def browser_of(office: Office, employee: Employee, sid: str) -> str:
+def browser_of(office: Office, employee: Employee, sid: str = "", *, admin: bool = False) -> str:
     """The cookie of somebody who has signed in on the site with both factors."""
     with office.services() as services:
         account = services.accounts.find_subject(employee.subject)
         now = utc_now()
         principal = Principal(account, Scope.FULL, ROOT_ID, AuthMethod.BROWSER, now, totp_at=now)
-        return services.sessions.sign_in(None, principal, provider_session=sid).secret
+        return services.sessions.sign_in(None, principal, admin=admin, provider_session=sid).secret
 
 
-def is_signed_in(office: Office, cookie: str) -> bool:
-    """Whether the site shows somebody their page."""
+def is_shown(office: Office, cookie: str, page: str) -> bool:
+    """Whether the site shows somebody a page, or sends them to sign in."""
     answer = requests.get(
-        f"http://127.0.0.1:{office.drive.port}/start",
+        f"http://127.0.0.1:{office.drive.port}{page}",
         cookies={"sealdav": cookie},
         allow_redirects=False,
         timeout=30,
     )
     assert answer.status_code in {200, 302, 303}, answer.status_code
     return answer.status_code == HTTPStatus.OK
+
+
+def is_signed_in(office: Office, cookie: str) -> bool:
+    """Whether the site shows somebody their own page."""
+    return is_shown(office, cookie, "/start")
 
 
 def sign_on(office: Office) -> KeycloakSignOn:
@@ -243,7 +260,7 @@ def sign_on(office: Office) -> KeycloakSignOn:
 def test_browsers_are_signed_out(office: Office) -> None:
     """Of who was disabled; back again, they sign in again."""
     alice, bob = hire(office, 2)
-    cookies = {one: browser_of(office, one, "") for one in (alice, bob)}
+    cookies = {one: browser_of(office, one) for one in (alice, bob)}
     assert all(is_signed_in(office, cookie) for cookie in cookies.values())
     office.realm.set_enabled(alice.subject, enabled=False)
     until(lambda: not is_signed_in(office, cookies[alice]), SOON)
@@ -251,6 +268,19 @@ def test_browsers_are_signed_out(office: Office) -> None:
     until(lambda: office.status(alice) == OK, SOON)
     assert not is_signed_in(office, cookies[alice])
     assert is_signed_in(office, cookies[bob])
+
+
+def test_an_administrator_who_is_none_any_more(office: Office) -> None:
+    """Their browsers have to sign in again; as a user they go on."""
+    (alice,) = hire(office)
+    office.realm.join(alice.subject, "dav-admins")
+    as_admin, as_anybody = (browser_of(office, alice, admin=one) for one in (True, False))
+    time.sleep(ROUNDS)  # Rounds that would sign her out.
+    assert is_shown(office, as_admin, "/people")
+    office.realm.leave(alice.subject, "dav-admins")
+    until(lambda: not is_signed_in(office, as_admin), GRACE)
+    assert is_signed_in(office, as_anybody)
+    assert office.status(alice) == OK
 
 
 def test_a_realm_that_signs_everybody_out(office: Office) -> None:
@@ -282,24 +312,25 @@ def without_role(realm: Realm) -> Iterator[None]:
         realm.call("POST", path, [role])
 
 
-def test_a_service_account_that_lost_its_role(office: Office) -> None:
+def test_a_service_account_that_lost_its_role(keycloak: Keycloak, tmp_path: Path) -> None:
     """Never "everybody was deleted": recorded once, shown, 503 after the grace, over when it is over."""
-    alice, bob = hire(office, 2)
-    before = log_of(office)
-    with without_role(office.realm):
-        until(lambda: office.status(alice) == UNKNOWN, GRACE + SOON)
-        assert office.drive.request("GET", "x", alice.device)[0] == UNKNOWN
-        shown = office.drive.run("user", "show", alice.device.username).stdout
-        assert "view-users" in shown
-        assert office.state(alice) == office.state(bob) == "active"
-    until(lambda: office.status(alice) == OK, 2 * SOON)
-    assert office.status(bob) == OK
-    until(lambda: "provider-back" in log_of(office).removeprefix(before), SOON)
-    said = log_of(office).removeprefix(before)
-    assert said.count("provider-lost") == said.count("provider-back") == 1
-    assert NOT_ALLOWED in said
-    (carol,) = office.hire(f"p{secrets.token_hex(6)}")
-    until(lambda: office.status(carol) == OK, PAUSE_SECONDS + SOON)  # who is new, after the desk's pause
+    realm = make_realm(keycloak)
+    with open_office(tmp_path / "office", realm) as office:
+        alice, bob = hire(office, 2)
+        with without_role(realm):
+            until(lambda: office.status(alice) == UNKNOWN, GRACE + SOON)
+            assert office.drive.request("GET", "x", alice.device)[0] == UNKNOWN
+            shown = office.drive.run("user", "show", alice.device.username).stdout
+            assert "view-users" in shown
+            assert office.state(alice) == office.state(bob) == "active"
+        until(lambda: office.status(alice) == office.status(bob) == OK, 2 * SOON)
+        until(lambda: "provider-back" in log_of(office), SOON)
+        said = log_of(office)
+        assert said.count("provider-lost") == said.count("provider-back") == 1
+        assert NOT_ALLOWED in said
+        (carol,) = office.hire(f"p{secrets.token_hex(6)}")
+        until(lambda: office.status(carol) == OK, PAUSE_SECONDS + SOON)  # who is new, after the desks' pause
+    realm.remove()
 
 
 @pytest.fixture
@@ -309,15 +340,13 @@ def own_realm(tmp_path: Path) -> Iterator[tuple[Keycloak, Realm]]:
     if built is None:
         pytest.skip("no Keycloak here; tests/services/keycloak.sh builds it")
     with start(built, tmp_path) as keycloak:
-        yield keycloak, keycloak.make_realm("sealdav", SITE)
+        yield keycloak, make_realm(keycloak)
 
 
 def test_a_keycloak_that_hangs_or_is_gone(own_realm: tuple[Keycloak, Realm], tmp_path: Path) -> None:
     """Served for the grace, then 503 and no running transfer; no request waits long; it recovers."""
     keycloak, realm = own_realm
-    office = Office(tmp_path / "office", realm)
-    office.drive.start()
-    with contextlib.closing(office.drive):
+    with open_office(tmp_path / "office", realm) as office:
         alice, bob = hire(office, 2)
         put_large(office.drive, alice, 64 * 1024**2)
         keycloak.send(signal.SIGSTOP)
@@ -347,10 +376,8 @@ def test_a_keycloak_that_hangs_or_is_gone(own_realm: tuple[Keycloak, Realm], tmp
 
 def test_a_realm_that_is_not_there_any_more(keycloak: Keycloak, tmp_path: Path) -> None:
     """A 404 for everything is no proof that anybody was deleted."""
-    realm = keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
-    office = Office(tmp_path / "office", realm)
-    office.drive.start()
-    with contextlib.closing(office.drive):
+    realm = make_realm(keycloak)
+    with open_office(tmp_path / "office", realm) as office:
         (alice,) = hire(office)
         realm.remove()
         until(lambda: office.status(alice) == UNKNOWN, GRACE + SOON)
@@ -360,11 +387,8 @@ def test_a_realm_that_is_not_there_any_more(keycloak: Keycloak, tmp_path: Path) 
 # ── two servers ─────────────────────────────────────────────────────────────────────────────────────────────
 def test_the_process_that_asks_dies(realm: Realm, tmp_path: Path) -> None:
     """By kill -9. The other one takes over so that nobody notices, and whoever leaves then is shut out."""
-    office = Office(tmp_path / "office", realm)
-    other = office.server()
-    for drive in (office.drive, other):
-        drive.start()
-    with contextlib.closing(office.drive), contextlib.closing(other):
+    with open_office(tmp_path / "office", realm) as office, contextlib.closing(office.server()) as other:
+        other.start()
         alice, bob = hire(office, 2)
         assert office.status(bob, other) == OK
         time.sleep(ROUNDS)  # The first one holds the lease.
@@ -379,11 +403,8 @@ def test_the_process_that_asks_dies(realm: Realm, tmp_path: Path) -> None:
 
 def test_one_of_two_servers_asks(realm: Realm, tmp_path: Path) -> None:
     """Both serve by its word; what it shuts is shut at the other one, too, at once."""
-    office = Office(tmp_path / "office", realm)
-    other = office.server()
-    for drive in (office.drive, other):
-        drive.start()
-    with contextlib.closing(office.drive), contextlib.closing(other):
+    with open_office(tmp_path / "office", realm) as office, contextlib.closing(office.server()) as other:
+        other.start()
         alice, bob = hire(office, 2)
         assert office.status(alice, other) == OK
         office.realm.set_enabled(alice.subject, enabled=False)
