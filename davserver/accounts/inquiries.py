@@ -14,7 +14,7 @@ from davserver.accounts.offboarding import Known, Offboarding
 from davserver.accounts.verdicts import News, Standing
 from davserver.clock import Clock, to_seconds
 from davserver.errors import CorruptRow, DavserverError, NotFound
-from davserver.identity.base import ROLE_USER, Person, Registry
+from davserver.identity.base import ROLE_ADMIN, ROLE_USER, Person, Registry
 from davserver.model import Account, AccountId
 
 
@@ -44,7 +44,7 @@ class Inquiries:
         return {one.id: News(asked_at, standing=_standing(found, one.subject)) for one in accounts}
 
     def role(self, account: Account) -> News:
-        """Whether somebody has the role.
+        """Whether somebody has the role. Who is no administrator is signed out where they were one.
 
         Whoever is unknown by now is found to be deleted by `standings`: only that knows that it may look.
 
@@ -53,11 +53,13 @@ class Inquiries:
         """
         asked_at = self._now()
         try:
-            has_role = ROLE_USER in self._registry.roles(account.subject)
+            roles = self._registry.roles(account.subject)
             password_at = self._registry.password_set_at(account.subject) if self._passwords else None
         except NotFound:
             return News(asked_at)
-        return News(asked_at, has_role=has_role, password_at=password_at)
+        if ROLE_ADMIN not in roles:
+            self._offboarding.not_admin(account, asked_at=asked_at)
+        return News(asked_at, has_role=ROLE_USER in roles, password_at=password_at)
 
     def password_set_at(self, account: Account) -> int:
         """Of when somebody's password is, as `Registry.password_set_at`; 0 for whoever is unknown.

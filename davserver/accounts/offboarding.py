@@ -19,6 +19,7 @@ from davserver.db.accounts import AccountRow
 from davserver.db.confirmations import ConfirmationRow, Pair
 from davserver.db.engine import Database, Transaction
 from davserver.db.reads import Reads
+from davserver.db.sessions import SessionRow
 from davserver.errors import CorruptRow, NotFound, StorageUnavailable
 from davserver.keyring import Keyring
 from davserver.model import Account, AccountId, AccountState
@@ -138,6 +139,29 @@ class Offboarding:
                 )
             tx.commit()
 
+    def not_admin(self, account: Account, *, asked_at: int) -> None:
+        """Somebody is no administrator at the provider: browsers that came in as one have to sign in again.
+
+        A disk that is full or a database that is busy is no reason to ask nothing else: this is asked again.
+
+        Args:
+            account: whose.
+            asked_at: when the provider was asked, seconds since the Unix epoch. Who signed in after it stays.
+        """
+        with self._database.read() as tx:
+            if not _admins_of(tx, account.id, asked_at):
+                return
+        try:
+            with self._database.write() as tx:
+                for session in _admins_of(tx, account.id, asked_at):
+                    tx.sessions.delete(session.session_id)
+                self._audit.record(
+                    AuditEvent.ADMIN_WITHDRAWN, account=account.username, actor=OFFBOARDING, tx=tx
+                )
+                tx.commit()
+        except StorageUnavailable:
+            self._log.warning("an administrator who is none any more could not be signed out")
+
     def left_to(self, tx: Transaction, account: Account) -> AccountState:
         """The state of an account once no administrator keeps it shut: the provider's last word decides.
 
@@ -217,6 +241,11 @@ def moves(known: Known, row: ConfirmationRow) -> bool:
         _state(known.account.state, row) is not known.account.state
         or row.new_password_at != known.row.new_password_at
     )
+
+
+def _admins_of(tx: Transaction, account_id: AccountId, before: int) -> list[SessionRow]:
+    """An account's browsers that came in as an administrator before a moment."""
+    return [one for one in tx.sessions.of(account_id) if one.admin and one.began_at < before]
 
 
 def _state(state: AccountState, row: ConfirmationRow) -> AccountState:

@@ -136,7 +136,8 @@ class Sessions:
             account = self._account(tx, row.account_id)
         if row.account_id is not None and (account is None or not self._may_come_in(account)):
             return None
-        return self._read(secret, self._noted(row, now), account)
+        noted = self._noted(row, now)
+        return None if noted is None else self._read(secret, noted, account)
 
     def still_open(self, session: WebSession) -> bool:
         """Whether a session is still open, asked during a long answer: which is use of it.
@@ -156,9 +157,8 @@ class Sessions:
         live = [row for row in rows if not self._is_over(self._keyring.checked(row), now)]
         if not live or account is None or not self._may_come_in(account):
             return False
-        for row in live:
-            self._noted(row, now)
-        return True
+        noted = [self._noted(row, now) for row in live]
+        return any(row is not None for row in noted)
 
     def remember(self, session: WebSession | None, values: Mapping[str, object]) -> WebSession:
         """Keep what the pages want to know next time, beside what is kept already; None forgets one.
@@ -438,14 +438,17 @@ class Sessions:
             return now - began > ANONYMOUS_FOR
         return now - seen > self._idle or now - began > self._longest
 
-    def _noted(self, row: SessionRow, now: datetime) -> SessionRow:
-        """The row with this request noted, as it is now: another request may run beside this one."""
+    def _noted(self, row: SessionRow, now: datetime) -> SessionRow | None:
+        """The row with this request noted, as it is now: another request may run beside this one.
+
+        None if it was ended in between, as by what the provider has just said of its owner.
+        """
         if now - from_seconds(row.seen_at) < NOTED_EVERY:
             return row
         with self._database.write() as tx:
             found = tx.sessions.find(row.session_id)
             if found is None:
-                return row  # it was ended in between; the next request will find that out
+                return None
             new = self._replace(tx, replace(self._keyring.checked(found), seen_at=to_seconds(now)))
             tx.commit()
         return new

@@ -348,6 +348,7 @@ kept = Table(
     Column("bytes", BigInteger, nullable=False),
     _of_node(),
     Index("ix_kept_order", "account_id", "kept_at"),
+    Index("ix_kept_kind", "account_id", "kind", "kept_at"),
     Index("ix_kept_at", "kept_at"),
     sqlite_with_rowid=False,
 )

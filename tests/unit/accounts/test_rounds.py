@@ -18,6 +18,7 @@ from davserver.accounts.rounds import (
     Rounder,
 )
 from davserver.audit import OFFBOARDING, AuditEvent
+from davserver.errors import StorageFull
 from davserver.model import AccountState
 from tests import tamper
 from tests.factories import make_principal, make_world
@@ -331,3 +332,63 @@ def test_accounts_without_sessions_cost_nothing(company: Company) -> None:
     """Devices hang on no session; built-in sign-ins neither."""
     company.beats(300)
     assert company.registry.asked["sessions"] == 0
+
+
+# ── administrators ──────────────────────────────────────────────────────────────────────────────────────────
+def browsers_of(company: Company, name: str) -> tuple[str, str]:
+    """Cookies of somebody who came in as an administrator, and with another browser before they were one."""
+    principal = make_principal(company.world.accounts.find(name), company.world.clock)
+    company.entry(name).roles.add("dav-admin")
+    as_admin, as_anybody = (company.sessions.sign_in(None, principal, admin=one) for one in (True, False))
+    return as_admin.secret, as_anybody.secret
+
+
+def test_who_is_no_administrator_any_more_is_signed_out_as_one(company: Company) -> None:
+    """In time and recorded once; other browsers, devices and other administrators go on."""
+    alice, bob = (browsers_of(company, name) for name in ("alice", "bob"))
+    company.beats(2 * PACE.role)
+    assert all(company.sessions.open(secret) for secret in (*alice, *bob))
+    company.entry("alice").roles.remove("dav-admin")
+    company.beats(PACE.role + PACE.beat)
+    assert company.sessions.open(alice[0]) is None
+    assert all(company.sessions.open(secret) for secret in (alice[1], *bob))
+    company.enter("alice")
+    (event,) = company.world.audit.of(AuditEvent.ADMIN_WITHDRAWN)
+    assert (event.account, event.actor) == ("alice", OFFBOARDING)
+
+
+def test_the_first_request_after_a_while_is_no_administrator_s(company: Company) -> None:
+    """Nobody was asked about who was away; the answer counts for the very request that asks."""
+    away, _ = browsers_of(company, "alice")
+    company.entry("alice").roles.remove("dav-admin")
+    company.world.clock.advance(seconds=WANTED_SECONDS)
+    assert company.sessions.open(away) is None
+
+
+def test_an_answer_says_nothing_of_who_signed_in_after_the_question(company: Company) -> None:
+    """Who has just been made an administrator, and signs in while the provider is being asked."""
+    account = company.world.accounts.find("alice")
+    asked_at = round(company.world.clock.now.timestamp())
+    as_admin, _ = browsers_of(company, "alice")
+    company.offboarding.not_admin(account, asked_at=asked_at)
+    assert company.sessions.open(as_admin) is not None
+    company.offboarding.not_admin(account, asked_at=asked_at + 1)
+    assert company.sessions.open(as_admin) is None
+
+
+def test_a_full_disk_keeps_nobody_an_administrator_for_long(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops no question about others, and is tried again."""
+    alice, _ = browsers_of(company, "alice")
+    company.entry("alice").roles.remove("dav-admin")
+
+    def full(*_: object) -> None:
+        raise StorageFull("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("davserver.db.engine.Transaction.commit", full)
+        company.offboarding.not_admin(company.world.accounts.find("alice"), asked_at=LONG_AFTER)
+    assert company.sessions.open(alice) is not None
+    company.beats(PACE.role + PACE.beat)
+    assert company.sessions.open(alice) is None

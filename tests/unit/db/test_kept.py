@@ -85,16 +85,20 @@ def test_the_oldest_are_gone_through_once(kept: Transaction) -> None:
             "kept USING INDEX ix_kept_order (account_id=? AND (kept_at,node_id)>(?,?)",
         ),
         (
+            lambda table: table.trash(ALICE, after=None, limit=1),
+            "kept USING INDEX ix_kept_kind (account_id=? AND kind=?)",
+        ),
+        (
             lambda table: table.trash(ALICE, after=(9, node_id("t")), limit=1),
-            "kept USING INDEX ix_kept_order (account_id=? AND (kept_at,node_id)<(?,?)",
+            "kept USING INDEX ix_kept_kind (account_id=? AND kind=? AND (kept_at,node_id)<(?,?)",
         ),
     ],
-    ids=["versions", "oldest", "trash"],
+    ids=["versions", "oldest", "trash", "more trash"],
 )
 def test_nothing_goes_through_all_that_an_account_keeps(
     kept: Transaction, ask: Callable[[Kept], object], begins: str
 ) -> None:
-    """As SQLite plans it: versions by their file, the others by their age, without sorting."""
+    """As SQLite plans it: versions by their file, the trash and all of it by age, without sorting."""
     asked: list[tuple[str, Any]] = []
     driver: Any = kept.kept._driver  # noqa: SLF001
     driver._hearing += (lambda *args: asked.append(args[2:4]),)  # noqa: SLF001

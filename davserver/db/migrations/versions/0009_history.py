@@ -40,6 +40,7 @@ def upgrade() -> None:
             ["account_id", "node_id"], ["node.account_id", "node.node_id"], ondelete="CASCADE"
         ),
         Index("ix_kept_order", "account_id", "kept_at"),
+        Index("ix_kept_kind", "account_id", "kind", "kept_at"),
         Index("ix_kept_at", "kept_at"),
         sqlite_with_rowid=False,
     )
