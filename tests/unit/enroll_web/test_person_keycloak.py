@@ -25,13 +25,19 @@ BOB = "/people/account/bob"
 SUBJECT = "6fa459ea-ee8a-3ca4-894e-db77e160355e"
 
 
+def make_admin(company: Company) -> None:
+    """Whoever signs in has the role, by the provider's word at the sign-in and later on."""
+    roles = {"dav-user", "dav-admin"}
+    company.provider.identity = replace(company.provider.identity, roles=frozenset(roles))
+    subject = company.provider.identity.subject
+    company.registry.people[subject] = Entry(roles=roles, sessions={"session 1"})
+
+
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     """Alice administers the site; bob, whom the provider knows, has a device."""
     with contextmanager(made_company)(tmp_path, KEYCLOAK) as company:
-        roles = frozenset({"dav-user", "dav-admin"})
-        company.provider.identity = replace(company.provider.identity, roles=roles)
-        company.registry.people[company.provider.identity.subject] = Entry(sessions={"session 1"})
+        make_admin(company)
         company.registry.people[SUBJECT] = Entry()
         company.site.services.accounts.create("bob", SUBJECT)
         yield company
@@ -221,8 +227,7 @@ def test_with_keycloak_s_own_factor(tmp_path: Path) -> None:
     """The list does not say that nobody has an authenticator, and none of ours is reset."""
     settings = {**KEYCLOAK, "second_factor": "keycloak", "required_acr": "mfa"}
     with contextmanager(made_company)(tmp_path, settings) as company:
-        roles = frozenset({"dav-user", "dav-admin"})
-        company.provider.identity = replace(company.provider.identity, roles=roles)
+        make_admin(company)
         alice = company.signed_in()
         listed = alice.get("/people").text
         assert 'data-head="Authenticator">in Keycloak<' in listed
