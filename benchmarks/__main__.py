@@ -3,7 +3,7 @@
     make bench          everything; writes docs/performance.md anew
     make bench-quick    the table alone, in three minutes, to the terminal
 
-Or a part: python -m benchmarks peers|growth|flames|document [options]
+Or a part: python -m benchmarks peers|growth|browsing|flames|document [options]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import document, flames, growth, runner, work
+from benchmarks import browsing, document, flames, growth, runner, work
 from benchmarks.client import WorkFailed
 from benchmarks.peers import PEERS
 
@@ -68,6 +68,7 @@ def everything(chosen: argparse.Namespace) -> None:
     chosen.json = document.PEERS_JSON
     peers(chosen)
     growth.run(TMPFS, document.GROWTH_JSON)
+    browsing.run(TMPFS, document.BROWSING_JSON)
     flames.run(document.FOLDER)
     document.write()
 
@@ -89,6 +90,11 @@ def _arguments() -> argparse.Namespace:
     part.add_argument("--largest", type=int, default=growth.LARGEST, help="files of the largest tree")
     part.add_argument("--json", type=Path, default=document.GROWTH_JSON, help="file for all figures")
     part.set_defaults(do=lambda chosen: growth.run(TMPFS, chosen.json, largest=chosen.largest))
+
+    part = parts.add_parser("browsing", help="a large folder in the browser")
+    part.add_argument("--files", type=int, default=browsing.FILES, help="in the folder")
+    part.add_argument("--json", type=Path, default=document.BROWSING_JSON, help="file for all figures")
+    part.set_defaults(do=lambda chosen: browsing.run(TMPFS, chosen.json, files=chosen.files))
 
     part = parts.add_parser("flames", help="flame graphs of the five kinds of request")
     part.set_defaults(do=lambda _: flames.run(document.FOLDER))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import runner, work
+from benchmarks import browsing, runner, work
 from benchmarks.table import NOTHING, Column, draw, short
 from benchmarks.work import Job
 
@@ -22,6 +22,13 @@ PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "performance"
 PEERS_JSON = FOLDER / "peers.json"
 GROWTH_JSON = FOLDER / "growth.json"
+BROWSING_JSON = FOLDER / "browsing.json"
+NAMES: Final = (
+    *("machine", "memory", "disk", "processor", "client", "trees", "folders", "clients", "time"),
+    "browsing",
+)
+"""All generated parts, as the measurements make them."""
+
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SCALES: Final = {"full": work.FULL, "quick": work.QUICK}
 
@@ -52,11 +59,9 @@ def fill(page: str, texts: Mapping[str, str]) -> str:
 
 def parts() -> dict[str, str]:
     """Every generated part by name; of figures that were not taken yet it says so."""
-    measured, grown = _load(PEERS_JSON), _load(GROWTH_JSON)
+    measured, grown, browsed = _load(PEERS_JSON), _load(GROWTH_JSON), _load(BROWSING_JSON)
     missing = "Not measured yet: `make bench`."
-    texts = dict.fromkeys(
-        ("machine", "memory", "disk", "processor", "client", "trees", "folders", "clients", "time"), missing
-    )
+    texts = dict.fromkeys(NAMES, missing)
     if measured:
         texts["machine"] = machine_text(measured)
         for place in measured["places"]:
@@ -67,6 +72,8 @@ def parts() -> dict[str, str]:
         for name in ("trees", "folders", "clients"):
             texts[name] = records_text(grown[name])
         texts["time"] = records_text(grown["memory"])
+    if browsed:
+        texts["browsing"] = browsing_text(browsed)
     return texts
 
 
@@ -135,6 +142,20 @@ def client_text(result: Mapping[str, Any]) -> str:
 
 def _jobs(result: Mapping[str, Any]) -> Sequence[Job]:
     return work.jobs(SCALES[result["scale"]])
+
+
+# ── folders in the browser
+def browsing_text(result: Mapping[str, Any]) -> str:
+    """What is asked for and what there is."""
+    machine, sealdav = result["machine"], browsing.SEALDAV
+    said = [
+        f"{result['files']:,} files; {machine['when']}, commit {machine['commit']}",
+        f"{machine['cores']} cores of {machine['processor']}",
+        f"load of the machine when it began: {machine['load']:.1f}",
+        f"best of {result['rounds']} rounds",
+    ]
+    table = draw(browsing.ROWS, [sealdav], result["values"], sealdav.key, {})
+    return f"{'; '.join(said)}.\n\n{table}"
 
 
 # ── growth

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import store
-from tests.e2e.drive import clean_environment, free_port, wait_for_port
+from tests.e2e.drive import clean_environment, wait_for_port
+from tests.ports import free_port
 from tests.services import clients
 
 USER, PASSWORD = "bench", "bench"

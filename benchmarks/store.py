@@ -46,6 +46,11 @@ def access(built: Services) -> Access:
     return built.vaults.access(_principal(built, create=False))
 
 
+def sign_in(built: Services) -> str:
+    """What is in the cookie of a browser in which the account has proved both factors."""
+    return built.sessions.sign_in(None, _principal(built, create=False)).secret
+
+
 def drive(folder: Path, *, durability: str, processes: int | None = None) -> Drive:
     """The server of an installation, not started, with standard settings but for these.
 

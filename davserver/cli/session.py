@@ -17,6 +17,7 @@ from davserver.bootstrap import Services, StoreState, build_services, store_stat
 from davserver.clock import Clock
 from davserver.errors import ConfigError
 from davserver.settings import Settings, load_settings
+from davserver.vault.orders import Orders
 
 UMASK = 0o077
 
@@ -29,11 +30,13 @@ class Session:
         clock: what tells the time.
         config: the file that `--config` named.
         flags: settings given on the command line, by section and key.
+        orders: made once, so that the processes that are forked for one server have the same.
     """
 
     clock: Clock
     config: Path | None = None
     flags: dict[str, dict[str, object]] = field(default_factory=dict)
+    orders: Orders = field(default_factory=Orders)
 
     def override(self, section: str, **values: object) -> None:
         """Let flags win over environment and file; None is "not given"."""
@@ -72,6 +75,7 @@ class Session:
             is_current=is_current,
             actor=actor,
             said=_in_mails(settings),
+            orders=self.orders,
         )
         try:
             log_in_folder(settings)

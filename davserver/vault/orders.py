@@ -1,16 +1,15 @@
-"""In which order a folder is shown, and the orders of large folders that this process has worked out before.
+"""In which order a folder is shown, and the orders that a process of this server has worked out before.
 
 Names are encrypted, so sorting opens every one of them. What is kept is which nodes come one after the other,
 as long as the folder is exactly as it was; no name is kept, and nothing on a disk (docs/adr/0027). Used by
-`browsing.py`.
+`browsing.py`; for several processes it is made by `cli/session.py`.
 """
 
 from __future__ import annotations
 
+import mmap
 import re
-import threading
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -19,12 +18,13 @@ from davserver.db.nodes import NodeRow
 from davserver.model import ID_BYTES, AccountId, NodeId, NodeKind
 from davserver.vault.paths import MAX_NAME_BYTES
 from davserver.vault.rows import Brief
+from davserver.vault.shared_memory import SharedMemory
 
 MAX_BYTES = 32 * 1024 * 1024
-"""Memory that kept orders may take, about: two million entries."""
+"""Memory that kept orders may take, in all processes of a server together: two million entries."""
 
-ENTRY_BYTES = 500
-"""What a kept order takes besides its ids."""
+_COUNT_BYTES = 8
+"""In front of a kept order: how many of its bytes are folders."""
 
 EARLIEST = 1 << 63
 """Added to a time, nothing is below zero."""
@@ -124,43 +124,29 @@ def _joined(group: _Group) -> bytes:
     return b"".join([ids[at] for at in sorted(range(len(keys)), key=keys.__getitem__)])
 
 
-_Key = tuple[AccountId, NodeId, Order]
-
-
 class Orders:
-    """Orders of folders, those asked for last; may be shared by threads."""
+    """Orders of folders, those asked for last; shared by threads, and by processes forked from here on."""
 
-    def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._kept: OrderedDict[_Key, tuple[bytes, Sequence]] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
+        self._kept = SharedMemory(mmap.mmap(-1, MAX_BYTES))
 
     def find(self, account_id: AccountId, folder_id: NodeId, order: Order, state: bytes) -> Sequence | None:
         """What was kept of a folder while it was in the same state; None if nothing was."""
-        with self._lock:
-            kept_in, sequence = self._kept.get((account_id, folder_id, order), (b"", None))
-            if sequence is None or kept_in != state:
-                return None
-            self._kept.move_to_end((account_id, folder_id, order))
-            return sequence
+        kept = self._kept.find(_key(account_id, folder_id, order, state))
+        if kept is None:
+            return None
+        files = _COUNT_BYTES + int.from_bytes(kept[:_COUNT_BYTES], "big")
+        return Sequence(kept[_COUNT_BYTES:files], kept[files:])
 
     def keep(
         self, account_id: AccountId, folder_id: NodeId, order: Order, state: bytes, sequence: Sequence
     ) -> None:
-        """Keep an order in the place of the one before; those that nobody has asked for the longest go."""
-        key = (account_id, folder_id, order)
-        with self._lock:
-            self._drop(key)
-            self._kept[key] = (state, sequence)
-            self._bytes += _size(sequence)
-            while self._bytes > self._max_bytes:
-                self._drop(next(iter(self._kept)))
-
-    def _drop(self, key: _Key) -> None:
-        _, dropped = self._kept.pop(key, (b"", None))
-        self._bytes -= 0 if dropped is None else _size(dropped)
+        """Keep an order for as long as it is asked for, and there is room."""
+        count = len(sequence.folders).to_bytes(_COUNT_BYTES, "big")
+        key = _key(account_id, folder_id, order, state)
+        self._kept.keep(key, count + sequence.folders + sequence.files)
 
 
-def _size(sequence: Sequence) -> int:
-    return ENTRY_BYTES + len(sequence.folders) + len(sequence.files)
+def _key(account_id: AccountId, folder_id: NodeId, order: Order, state: bytes) -> bytes:
+    """Whose order it is, of what, and when; all but the last has a fixed length."""
+    return account_id + folder_id + state + order.value.encode()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.drive import Device, Drive
-from tests.e2e.test_processes import PROCESSES, answering, wait_for_workers
+from tests.e2e.test_processes import PROCESSES, wait_for_workers
 
 pytestmark = pytest.mark.e2e
 
@@ -59,7 +59,7 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
     wait_for_workers(drive)
     try:
         yield drive
-        assert len(answering(drive)) == PROCESSES
+        assert len(drive.answering) == PROCESSES
     finally:
         drive.close()
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import store
+from benchmarks.browsing import Browser
+from benchmarks.client import WorkFailed
+from benchmarks.planting import plant
 from davserver.cli.exits import ExitCode
+from davserver.vault.paths import VaultPath
+from davserver.vault.service import Vault
 from tests.conformance.http import head
 from tests.e2e.drive import Device, Drive
+from tests.logs import restored_logging
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +54,7 @@ def workers(drive: Drive) -> set[int]:
 
 def events(drive: Drive) -> list[str]:
     """What the log says, without requests."""
-    lines = map(json.loads, (drive.data / "log" / "app.log").read_text().splitlines())
+    lines = map(json.loads, drive.log.read_text().splitlines())
     return [line["event"] for line in lines if line["event"] != "request"]
 
 
@@ -82,15 +90,35 @@ def test_what_one_process_stores_each_of_them_gives(many: Drive) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(there_and_back, range(40)))
-    assert len(answering(many)) == PROCESSES
+    assert len(many.answering) == PROCESSES
     assert many.stop() == ExitCode.OK
     assert many.run("verify").returncode == ExitCode.OK
 
 
-def answering(drive: Drive) -> set[str]:
-    """Which processes have answered, by the ids of the requests."""
-    lines = map(json.loads, (drive.data / "log" / "app.log").read_text().splitlines())
-    return {line["request"].partition("-")[0] for line in lines if line["event"] == "request"}
+def test_a_folder_is_sorted_once_for_all_processes(many: Drive) -> None:
+    """A file is altered, over which all who sort would stumble, and those who have sorted are killed.
+
+    The processes that come after them do not stumble: they found the order.
+    """
+    names = [f"file {number}.txt" for number in range(150)]
+    with restored_logging(), store.services(many.folder) as built:
+        store.enrol(built)
+        access = store.access(built)
+        plant(access, VaultPath(("folder",)), names)
+        altered = Vault(access).stat(VaultPath(("folder", names[0]))).id
+        browser = Browser(many.port, store.sign_in(built))
+    assert names[0].encode() in browser.get("/files/folder/").body
+    with contextlib.closing(sqlite3.connect(many.data / "sealdav.db")) as database, database:
+        database.execute(
+            "UPDATE node SET metadata_sealed = zeroblob(length(metadata_sealed)) WHERE node_id = ?", [altered]
+        )
+    for pid in sorted(wait_for_workers(many)):
+        os.kill(pid, signal.SIGKILL)
+        wait_for_workers(many, gone=pid)
+    assert names[-1].encode() in browser.get("/files/folder/?page=2").body
+    assert names[-1].encode() in browser.get("/files/folder/?down=1").body
+    with pytest.raises(WorkFailed, match="500"):
+        browser.get("/files/folder/?page=2&sort=size")
 
 
 def test_nothing_of_the_store_crosses_the_fork(many: Drive) -> None:
@@ -142,7 +170,7 @@ def test_what_was_acknowledged_outlives_the_process_that_did(many: Drive) -> Non
 
 def test_a_stop_commits_no_half_in_either_process(tmp_path: Path) -> None:
     """Of uploads that run in both: those that end within the grace are stored; else the old file stays."""
-    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES), SERVER__STOP_SECONDS="5")
+    drive = Drive(tmp_path / "drive", SERVER__PROCESSES=str(PROCESSES), SERVER__STOP_SECONDS="15")
     drive.start()
     with contextlib.ExitStack() as stack:
         stack.callback(drive.close)
@@ -229,7 +257,7 @@ def test_the_memory_of_all_together(many: Drive) -> None:
     device = many.enrol("alice")
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(lambda number: everything(many, device, number), range(32)))
-    assert len(answering(many)) == PROCESSES
+    assert len(many.answering) == PROCESSES
     assert sum(map(memory, {many.pid, *workers(many)})) <= MOST_MEMORY
 
 

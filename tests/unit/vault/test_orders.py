@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from davserver.db.nodes import NodeRow
 from davserver.model import ROOT_ID, AccountId, NodeId, NodeKind
-from davserver.vault.orders import ENTRY_BYTES, Order, Orders, Sequence, natural_key, put_in_order
+from davserver.vault.orders import Order, Orders, Sequence, natural_key, put_in_order
 
 ACCOUNT = AccountId(bytes(16))
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -94,32 +95,45 @@ def test_all_orders(some: list[Entry]) -> None:
 
 
 # ── kept
+STATE = bytes(32)
+
+
 def test_an_order_holds_for_one_state_only() -> None:
-    """Of the same folder, account, order and state; the last one takes the place of the one before."""
-    orders, sequence = Orders(), Sequence(b"".join(ids(1, 2)), b"")
+    """Of the same folder, account and order; another one does not find it, and does not push it out."""
+    orders, sequence = Orders(), Sequence(b"".join(ids(1, 2)), b"".join(ids(3)))
     folder, other = ids(8, 9)
-    orders.keep(ACCOUNT, folder, Order.NAME, b"state", sequence)
-    assert orders.find(ACCOUNT, folder, Order.NAME, b"state") is sequence
-    assert orders.find(ACCOUNT, folder, Order.NAME, b"other") is None
-    assert orders.find(ACCOUNT, folder, Order.SIZE, b"state") is None
-    assert orders.find(ACCOUNT, other, Order.NAME, b"state") is None
-    assert orders.find(AccountId(b"x" * 16), folder, Order.NAME, b"state") is None
-    orders.keep(ACCOUNT, folder, Order.NAME, b"other", sequence)
-    assert orders.find(ACCOUNT, folder, Order.NAME, b"state") is None
+    orders.keep(ACCOUNT, folder, Order.NAME, STATE, sequence)
+    assert orders.find(ACCOUNT, folder, Order.NAME, b"x" * 32) is None
+    assert orders.find(ACCOUNT, folder, Order.SIZE, STATE) is None
+    assert orders.find(ACCOUNT, other, Order.NAME, STATE) is None
+    assert orders.find(AccountId(b"x" * 16), folder, Order.NAME, STATE) is None
+    assert orders.find(ACCOUNT, folder, Order.NAME, STATE) == sequence
 
 
-def test_memory_is_bounded() -> None:
-    """What nobody has asked for the longest goes first; what is too large alone is not kept at all."""
-    orders = Orders(max_bytes=3 * (ENTRY_BYTES + 16))
-    one = Sequence(bytes(16), b"")
-    folders = ids(*range(4))
-    for folder in folders[:3]:
-        orders.keep(ACCOUNT, folder, Order.NAME, b"", one)
-    assert orders.find(ACCOUNT, folders[0], Order.NAME, b"")
-    orders.keep(ACCOUNT, folders[3], Order.NAME, b"", one)
-    kept = [orders.find(ACCOUNT, folder, Order.NAME, b"") is not None for folder in folders]
-    assert kept == [True, False, True, True]
-    orders.keep(ACCOUNT, folders[0], Order.NAME, b"", Sequence(bytes(10_000), b""))
-    assert orders.find(ACCOUNT, folders[0], Order.NAME, b"") is None
-    orders.keep(ACCOUNT, folders[0], Order.NAME, b"", one)
-    assert orders.find(ACCOUNT, folders[0], Order.NAME, b"") is one
+def test_processes_of_one_origin_have_the_same_orders() -> None:
+    """What one of them has kept each of them finds, also one that begins after the first one has ended."""
+    orders, (folder,) = Orders(), ids(8)
+    first, second = Sequence(b"".join(ids(1, 2)), b""), Sequence(b"", b"".join(ids(3)))
+    in_another(lambda: orders.keep(ACCOUNT, folder, Order.NAME, STATE, first))
+    assert orders.find(ACCOUNT, folder, Order.NAME, STATE) == first
+    orders.keep(ACCOUNT, folder, Order.SIZE, STATE, second)
+
+    def finds_both() -> None:
+        found = [orders.find(ACCOUNT, folder, order, STATE) for order in (Order.NAME, Order.SIZE)]
+        assert found == [first, second]
+        assert Orders().find(ACCOUNT, folder, Order.NAME, STATE) is None
+
+    in_another(finds_both)
+
+
+def in_another(work: Callable[[], None]) -> None:
+    """Let a process that is forked now do some work."""
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
