@@ -78,6 +78,7 @@ class FakeKeycloak:
         body: what it says instead of any JSON.
         lifespan: how long tokens of the device flow live, in seconds.
         interval: how often a device may ask, in seconds.
+        claimed: what tokens of the device flow say otherwise than usual.
         pending: errors that a device is told, one each time that it asks, before it gets tokens.
         refreshes: how many refresh tokens were redeemed.
         drips: "head" or "body": which part of each answer it gives byte by byte, without an end.
@@ -91,6 +92,7 @@ class FakeKeycloak:
     body: bytes | None = None
     lifespan: int = 300
     interval: int = 5
+    claimed: dict[str, object] = field(default_factory=dict)
     pending: list[str] = field(default_factory=list)
     refreshes: int = 0
     drips: str = ""
@@ -280,7 +282,7 @@ class FakeKeycloak:
         return 200, {
             "token_type": "Bearer",
             "expires_in": self.lifespan,
-            "access_token": self.bearer(exp=now + self.lifespan, jti=f"{session} {number}"),
+            "access_token": self.bearer(exp=now + self.lifespan, jti=f"{session} {number}", **self.claimed),
             "refresh_token": f"{session} {number}",
         }
 

@@ -2,11 +2,12 @@
 
 Whatever is wrong, the answer is the same `AuthenticationError`. The provider is not asked about a token; what
 it has withdrawn since is seen by the session that stands behind it, the account's state, and the gate.
-Called by the WebDAV door; app passwords are `authenticator.py`'s.
+Called by the WebDAV door and by commands; app passwords are `authenticator.py`'s.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from davserver.accounts.clients import client_network
@@ -78,6 +79,17 @@ class BearerAuthenticator:
             Unconfirmed: nobody can tell whether the owner may still come in.
             CorruptRow: a row was altered. Nobody gets in.
         """
+        return self._judge(token, client, needs_factor=True)
+
+    def recognise(self, token: str, client: str) -> Principal:
+        """The same for a token that is only the first of two factors: a one-time code is asked for next.
+
+        What was proved for it before does not count: `totp_at` is None.
+        """
+        return replace(self._judge(token, client, needs_factor=False), totp_at=None)
+
+    def _judge(self, token: str, client: str, *, needs_factor: bool) -> Principal:
+        """As `authenticate`; `needs_factor`: the second factor has to stand behind the token already."""
         try:
             identity = self._tokens.verify_access_token(token)
         except (AuthenticationError, RoleMissing) as error:
@@ -85,7 +97,7 @@ class BearerAuthenticator:
         account, proved_at = self._look_up(identity, client)
         if account.state is AccountState.SUSPENDED:
             raise self._shut(client, account, "account suspended", Trouble.SUSPENDED)
-        if proved_at is None:
+        if needs_factor and proved_at is None:
             raise self._shut(client, account, "no second factor", Trouble.NO_SECOND_FACTOR)
         account = self._admitted(account, client)  # whatever is not right is not worth asking anybody about
         return Principal(

@@ -12,9 +12,9 @@ from davserver.accounts.health import Health
 from davserver.bootstrap import Services
 from davserver.cli.connect import show_issued
 from davserver.cli.console import Console, Usage
-from davserver.cli.enrol import prove, sign_in
 from davserver.cli.options import Json, Name, PasswordStdin, Reason
 from davserver.cli.session import Session
+from davserver.cli.sign_in import prove, sign_in
 from davserver.model import ROOT_ID, AppPassword, NodeId, Principal, Scope
 from davserver.vault.paths import VaultPath
 

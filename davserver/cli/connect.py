@@ -9,7 +9,7 @@ from davserver.accounts.app_passwords import IssuedAppPassword
 from davserver.accounts.connecting import NEEDS_HTTPS, Connecting, Way
 from davserver.accounts.programs.base import Step
 from davserver.cli.console import Console
-from davserver.settings import Settings
+from davserver.settings import ServerSettings, Settings
 
 
 def base_url(host: str, port: int, *, tls: bool = False) -> str:
@@ -19,11 +19,15 @@ def base_url(host: str, port: int, *, tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
+def site_url(server: ServerSettings) -> str:
+    """Where people find the site, without a slash at the end, as far as the settings know."""
+    return server.public_url or base_url(server.host, server.port, tls=bool(server.tls_certificate))
+
+
 def show_issued(console: Console, settings: Settings, username: str, issued: IssuedAppPassword) -> None:
     """Show an app password, this once, with commands that are ready to be pasted."""
     server = settings.server
-    base = server.public_url or base_url(server.host, server.port, tls=bool(server.tls_certificate))
-    url = f"{base}/dav/"
+    url = f"{site_url(server)}/dav/"
     expires = issued.app_password.expires_at
     connecting = Connecting(server.tls_certificate, server.public_url)
     ways = connecting.ways(url, username, issued.token)

@@ -41,6 +41,13 @@ class Console:
         sys.stdout.write((json.dumps(values) if self._as_json else text) + "\n")
         sys.stdout.flush()
 
+    def request(self, values: Mapping[str, object], text: str) -> None:
+        """Ask for something to be done elsewhere; only with `--json` it is part of what is printed."""
+        if self._as_json:
+            self.result(values, text)
+        else:
+            self.note(text)
+
     def note(self, text: str) -> None:
         """Tell a person something beside the result, on standard error."""
         typer.echo(text, err=True)

@@ -19,13 +19,9 @@ from davserver.cli.connect import show_issued
 from davserver.cli.console import Console
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
-from davserver.errors import AlreadyExists, NotFound, TotpInvalid, TotpOutOfSync, TotpReplayed
-from davserver.model import Account, AuthMethod, Principal
-
-CLIENT = "terminal"
-"""What stands for the peer's address when somebody signs in here."""
-
-CODE_ATTEMPTS = 3
+from davserver.cli.sign_in import find, prove, require_ours, sign_in, with_password
+from davserver.errors import AlreadyExists
+from davserver.model import Account, Principal
 
 
 def enrol(
@@ -39,12 +35,9 @@ def enrol(
     session: Session = context.obj
     console = Console(as_json=as_json, secrets_from_stdin=password_stdin)
     with session.services() as services:
-        account = _find(services, name)
-        if account is not None and services.totp.is_enrolled(account):
-            raise AlreadyExists(
-                f"{account.username} is enrolled: for another device `sealdav app-password issue "
-                f"{account.username}`, for a lost authenticator `sealdav totp recover {account.username}`"
-            )
+        account = find(services, name)
+        if account is not None:
+            _require_new(services, account)
         principal = _sign_in_or_make(services, console, name, account)
         principal = enrol_device(services, console, principal)
         issued = services.app_passwords.issue(principal, label)
@@ -75,31 +68,14 @@ authenticator. If it is lost, each of them replaces it once: sealdav totp recove
     )
 
 
-def sign_in(services: Services, console: Console, name: str) -> Principal:
-    """Ask for the password of an account."""
-    password = console.secret(f"Password of {name}")
-    return services.sign_in.with_password(name, password, client=CLIENT, method=AuthMethod.TERMINAL)
-
-
-def prove(services: Services, console: Console, principal: Principal, *, pending: bool) -> Principal:
-    """Ask for a one-time code; a person may try again."""
-    check = services.totp.confirm if pending else services.totp.verify
-    for left in reversed(range(CODE_ATTEMPTS)):
-        code = console.line("One-time code")
-        try:
-            return check(principal, code)
-        except (TotpInvalid, TotpOutOfSync, TotpReplayed) as error:
-            if not left or not console.interactive:
-                raise
-            console.note(f"{error}; try again")
-    raise AssertionError("unreachable")
-
-
-def _find(services: Services, name: str) -> Account | None:
-    try:
-        return services.accounts.find(name)
-    except NotFound:
-        return None
+def _require_new(services: Services, account: Account) -> None:
+    """Refuse an account that is not to be enrolled here, in words that say what to do."""
+    require_ours(services, account)
+    if services.totp.is_enrolled(account):
+        raise AlreadyExists(
+            f"{account.username} is enrolled: for another device `sealdav app-password issue "
+            f"{account.username}`, for a lost authenticator `sealdav totp recover {account.username}`"
+        )
 
 
 def _sign_in_or_make(services: Services, console: Console, name: str, account: Account | None) -> Principal:
@@ -112,9 +88,7 @@ def _sign_in_or_make(services: Services, console: Console, name: str, account: A
         account = services.accounts.create(name, within=give_password)
     else:
         services.identity.set_password(account.id, password)
-    return services.sign_in.with_password(
-        account.username, password, client=CLIENT, method=AuthMethod.TERMINAL
-    )
+    return with_password(services, account.username, password)
 
 
 def _offer(console: Console, enrolment: Enrolment) -> None:

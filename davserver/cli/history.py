@@ -1,7 +1,7 @@
 """`sealdav trash list|restore|purge`, `sealdav versions list|restore|purge`: what was deleted or overwritten.
 
-Each asks for the account's password and a one-time code, as for a new app password: administrators see no
-file, nor the names of any. Its owner gets back here what the site would give back.
+Each asks for both factors (`sign_in.py`): administrators see no file, nor the names of any. Its owner gets
+back here what the site would give back.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import typer
 from pydantic import ByteSize
 
 from davserver.cli.console import Console, Usage
-from davserver.cli.enrol import prove, sign_in
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
+from davserver.cli.sign_in import prove_owner
 from davserver.clock import SECOND_NS, from_seconds
 from davserver.errors import CorruptRow, NotFound
 from davserver.model import ID_BYTES, FileVersion, NodeId, TrashEntry
@@ -44,7 +44,7 @@ def _opened(
     """The vault of somebody who has just proved to be its owner; whatever makes room needs none."""
     session: Session = context.obj
     with session.services(needs_space=needs_space) as services:
-        yield services.vaults.open(prove(services, console, sign_in(services, console, name), pending=False))
+        yield services.vaults.open(prove_owner(services, console, name))
 
 
 # ── the trash ───────────────────────────────────────────────────────────────────────────────────────────────

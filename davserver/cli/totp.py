@@ -9,9 +9,10 @@ import typer
 from davserver.accounts.totp import ResetReason
 from davserver.bootstrap import Services
 from davserver.cli.console import Console
-from davserver.cli.enrol import enrol_device, prove, show_recovery_codes, sign_in
+from davserver.cli.enrol import enrol_device, show_recovery_codes
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
+from davserver.cli.sign_in import is_of_keycloak, prove, sign_in, where
 from davserver.errors import NotFound
 from davserver.model import Account
 
@@ -67,9 +68,12 @@ def reset(
     with session.services() as services:
         account = _account(services, name)
         services.administration.reset_totp(account, reason.value)
-        Console(as_json=as_json).result(
-            {"account": account.username}, f"reset; next: sealdav enrol {account.username}"
+        onward = (
+            where(services)
+            if is_of_keycloak(services, account)
+            else f"next: sealdav enrol {account.username}"
         )
+        Console(as_json=as_json).result({"account": account.username}, f"reset; {onward}")
 
 
 def _account(services: Services, name: str) -> Account:

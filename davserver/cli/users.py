@@ -10,7 +10,7 @@ from pydantic import ByteSize
 from davserver.accounts.service import NO_QUOTA, parse_quota
 from davserver.audit import TERMINAL
 from davserver.cli import user_delete, user_show
-from davserver.cli.connect import base_url
+from davserver.cli.connect import site_url
 from davserver.cli.console import Console, Usage
 from davserver.cli.options import Json, Name, PasswordStdin, Reason
 from davserver.cli.session import Session
@@ -56,9 +56,7 @@ def invite(
     limit = None if quota is None else _bytes(quota)
     with session.services() as services:
         token = services.invitations.invite(name, admin=admin, quota=limit)
-        server = services.settings.server
-        base = server.public_url or base_url(server.host, server.port, tls=bool(server.tls_certificate))
-        link = f"{base}/set-up/{token}"
+        link = f"{site_url(services.settings.server)}/set-up/{token}"
         Console(as_json=as_json).result({"account": name.casefold(), "link": link}, link)
 
 

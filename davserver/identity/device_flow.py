@@ -1,7 +1,7 @@
 """Signs in a program that has no browser: the device flow (RFC 8628) with PKCE, and what comes after it.
 
 A token is only ever sent in the body of a request to the provider, and none twice: Keycloak ends the session
-of a refresh token that it sees again. Called by `davserver/cli/token.py`.
+of a refresh token that it sees again. Called by `token.py` and `sign_in.py` in `davserver/cli`.
 """
 
 from __future__ import annotations

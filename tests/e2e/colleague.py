@@ -12,7 +12,7 @@ import re
 import subprocess
 from base64 import b32encode
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import unescape
 from pathlib import Path
 from types import TracebackType
@@ -172,6 +172,39 @@ def _hidden(form: str) -> dict[str, str]:
     }
 
 
+def signed_in(
+    colleague: Colleague,
+    environment: Mapping[str, str],
+    *arguments: str,
+    typed: Callable[[], str] = lambda: "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `sealdav` that somebody lets in at their browser; what it says after that.
+
+    Args:
+        colleague: who.
+        environment: of the command.
+        arguments: after `sealdav`; `--json` is added.
+        typed: what is typed at the terminal then.
+    """
+    with subprocess.Popen(
+        sealdav(*arguments, "--json"),
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            if first:
+                colleague.let_in(json.loads(first)["open"])
+            rest, complaint = process.communicate(typed(), timeout=COMMAND_SECONDS)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, rest, complaint)
+
+
 class Tokens:
     """`sealdav token` of one person, with a file of its own.
 
@@ -193,21 +226,10 @@ class Tokens:
 
     def login(self, colleague: Colleague) -> dict[str, Any]:
         """Sign in; the colleague lets it in at their browser. What is said at the end."""
-        arguments = sealdav("token", "login", self._drive.url, "--file", str(self.file), "--json")
-        with subprocess.Popen(
-            arguments, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            try:
-                first = process.stdout.readline()
-                if first:
-                    colleague.let_in(json.loads(first)["open"])
-                rest, complaint = process.communicate(timeout=COMMAND_SECONDS)
-            finally:
-                process.kill()
-        assert process.returncode == 0, complaint
-        told: dict[str, Any] = json.loads(rest)
+        arguments = ("token", "login", self._drive.url, "--file", str(self.file))
+        done = signed_in(colleague, clean_environment(), *arguments)
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
         return told
 
     def print(self) -> subprocess.CompletedProcess[str]:

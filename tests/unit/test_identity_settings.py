@@ -74,6 +74,12 @@ def test_what_is_set_wins_over_the_file(tmp_path: Path) -> None:
     assert (found.issuer, found.client_id) == (ISSUER, "other")
 
 
+def test_no_client_for_terminals() -> None:
+    """To leave its name empty is to let none of its tokens in, and not to leave it out."""
+    assert not loaded(**COMPLETE, cli_client_id="").cli_client_id
+    assert loaded(**COMPLETE).cli_client_id == "dav-cli"
+
+
 def test_the_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Named in the configuration or in the environment; the line's end is no part of it."""
     path = tmp_path / "secret"
