@@ -5,12 +5,14 @@ In the language of the page. No service, no template. Used by the pages that sho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from flask_babel import gettext
 
 from davserver.accounts.health import Health, Seen, Sign, Trouble
+from davserver.accounts.programs.base import Program
 from davserver.model import AppPassword
 from davserver.texts import marked
 from enroll_web import words
@@ -24,10 +26,28 @@ SIGNS = {
 }
 """What a device has done, in the order in which it mostly does so. That its clock is right is not shown."""
 
+UNSEEN = {
+    Sign.LISTED: marked("%(program)s lists no folders."),
+    Sign.READ: marked(
+        "%(program)s reads what it has written from its own copy: it is seen to read only what came from "
+        "elsewhere."
+    ),
+    Sign.KEPT_TIMES: marked("%(program)s does not keep times."),
+}
+"""Why some programs are not seen to do some of it."""
+
 TROUBLES = {
     Trouble.WRONG_SECRET: (
         marked("The password is wrong for this device"),
         marked("Enter the app password in the program once more, or revoke it and make a new one."),
+    ),
+    Trouble.NO_APP_PASSWORD: (
+        marked("A program came with your user name and no app password"),
+        marked(
+            "Enter the app password in the program, all of it, and not the password that you sign in with "
+            "here: that one opens no drive. If it was none of your programs, somebody is guessing, and was "
+            "not let in."
+        ),
     ),
     Trouble.WRONG_NAME: (
         marked("The user name is wrong"),
@@ -104,6 +124,16 @@ TROUBLES = {
 }
 """What keeps a device from what it wants, and what to do about it."""
 
+MISTRUST = (
+    marked("A program at your address did not trust the certificate"),
+    marked(
+        "If it was this device, it does not know who vouches for this server. Give it the certificate, or "
+        "ask whoever runs the server for one that every device knows. It may have been a browser, too, which "
+        "was told to go on all the same."
+    ),
+)
+"""What is seen of whoever comes from where the browser is, before it has said whose device it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShownSign:
@@ -169,12 +199,18 @@ def card(health: Health) -> Card:
     )
 
 
-def signs(health: Health) -> list[ShownSign]:
-    """Everything that a device may do, whether or not it has."""
+def signs(health: Health, unseen: Container[Sign] = ()) -> list[ShownSign]:
+    """Everything that a device may do, whether or not it has, but for what is hardly seen of it."""
     return [
         ShownSign(sign.value, gettext(text), _when(health.signs[sign]) if sign in health.signs else "")
         for sign, text in SIGNS.items()
+        if sign in health.signs or sign not in unseen
     ]
+
+
+def unseen(program: Program) -> list[str]:
+    """Why some of it is not seen of a program."""
+    return [gettext(text, program=program.name) for sign, text in UNSEEN.items() if sign in program.unseen]
 
 
 def troubles(health: Health, name: str, address: str) -> list[ShownTrouble]:
@@ -189,6 +225,15 @@ def troubles(health: Health, name: str, address: str) -> list[ShownTrouble]:
     return [
         replace(_shown(one, health), advice=gettext(TROUBLES[one][1], **values)) for one in health.standing
     ]
+
+
+def mistrust(health: Health, moment: datetime | None) -> list[ShownTrouble]:
+    """That a program did not trust the certificate, at this moment, if the device has not connected since."""
+    connected = health.signs.get(Sign.CONNECTED)
+    if moment is None or (connected is not None and connected.last >= moment):
+        return []
+    title, advice = map(gettext, MISTRUST)
+    return [ShownTrouble(title, advice, words.minute(moment))]
 
 
 def status(health: Health) -> str:

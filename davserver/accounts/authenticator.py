@@ -1,8 +1,9 @@
 """Who is asking: a user name and an app password become a `Principal`, or nothing does.
 
 Whatever is wrong, the answer is the same `AuthenticationError`, and whatever reached the database took the
-same time. No slow hash. Rows are read for every request, so revoking counts from the next one on; what is
-remembered of them is that they were checked as they are. Called by the WebDAV door.
+same time. No slow hash. Of what is no app password nothing is handed on but the user name that came with it,
+and the id that it begins with, if it does. Rows are read for every request, so revoking counts from the next
+one on; what is remembered of them is that they were checked as they are. Called by the WebDAV door.
 """
 
 from __future__ import annotations
@@ -108,11 +109,13 @@ class Authenticator:
         try:
             token = tokens.parse(secret)
         except AuthenticationError:  # never reaches the database: it carries check digits
+            self._health.note_attempt(username, tokens.id_in(secret), to_seconds(self._clock()))
             raise self._refused(client, None, "malformed") from None
         found, row, account = self._look_up(token.id, reads)
         now = self._clock()
         right = self._keyring.verify_token(row.account_id, token, row.verifier or NO_VERIFIER)
         if not found:
+            self._health.note_attempt(username, None, to_seconds(now))
             raise self._refused(client, None, "unknown app password")
         reason = _why_shut(row, account, now) or (None if right else WRONG_SECRET)
         reason = reason or _why_not_here(row, account, username, client)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from davserver.accounts.audit_trail import AuditEntry
-from davserver.accounts.health import TOKENS, Health
+from davserver.accounts.health import BY_NAME, TOKENS, Health
 from davserver.accounts.overview import Overview
 from davserver.accounts.profiles import Profile
 from davserver.accounts.taken import TakenNames
@@ -90,6 +90,7 @@ def about(overview: Overview, profile: Profile, health: Mapping[str, Health]) ->
             for one in overview.devices
         ],
         "tokens": health.get(TOKENS, Health()).words(),
+        "came_with_the_name_only": health.get(BY_NAME, Health()).words(),
     }
 
 

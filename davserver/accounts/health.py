@@ -22,6 +22,9 @@ from davserver.model import Account
 TOKENS = "token"
 """Stands for all of an account's tokens of the identity provider, where an app password's id would stand."""
 
+BY_NAME = "name"
+"""Stands there for whoever comes with an account's user name and with no app password of the account."""
+
 
 class Sign(StrEnum):
     """What a device has done."""
@@ -41,7 +44,9 @@ class Trouble(StrEnum):
     """What keeps a device from what it wants; the worst first."""
 
     WRONG_SECRET = "wrong-secret"  # noqa: S105 - the name of a trouble
-    """The id of this app password, with another secret."""
+    """The id of this app password, with another secret, or with only a part of it."""
+    NO_APP_PASSWORD = "no-app-password"  # noqa: S105 - the name of a trouble
+    """The right user name, with something that is no app password of the account."""
     WRONG_NAME = "wrong-name"
     """The right app password, with another user name."""
     EXPIRED = "expired"
@@ -72,9 +77,9 @@ ENDS: Mapping[Trouble, frozenset[Sign]] = MappingProxyType(
         **{
             trouble: frozenset({Sign.CONNECTED})
             for trouble in (
-                *(Trouble.WRONG_SECRET, Trouble.WRONG_NAME, Trouble.EXPIRED, Trouble.REVOKED),
-                *(Trouble.OTHER_NETWORK, Trouble.SUSPENDED, Trouble.LEFT, Trouble.UNCONFIRMED),
-                Trouble.NO_SECOND_FACTOR,
+                *(Trouble.WRONG_SECRET, Trouble.NO_APP_PASSWORD, Trouble.WRONG_NAME),
+                *(Trouble.EXPIRED, Trouble.REVOKED, Trouble.OTHER_NETWORK),
+                *(Trouble.SUSPENDED, Trouble.LEFT, Trouble.UNCONFIRMED, Trouble.NO_SECOND_FACTOR),
             )
         },
         Trouble.FOLDER_GONE: frozenset({Sign.LISTED, Sign.READ, Sign.WROTE}),
@@ -126,8 +131,9 @@ class Health:
 
     @property
     def last_trouble(self) -> Trouble | None:
-        """The latest one, whether or not it is over."""
-        return min(self.troubles, key=self._rank, default=None)
+        """The latest one that surely was its own, whether or not it is over."""
+        own = (one for one in self.troubles if one is not Trouble.NO_APP_PASSWORD)
+        return min(own, key=self._rank, default=None)
 
     def words(self) -> dict[str, dict[str, Any]]:
         """Everything, as JSON can say it; times in ISO 8601.
@@ -166,11 +172,14 @@ class HealthRecords:
     def of(self, account: Account, device: str) -> Health:
         """One device of an account, in one statement; nothing, if it was never here or is none of theirs.
 
+        Since it was made, it may have been this device that came with the account's user name and no app
+        password: that counts, too.
+
         Raises:
             CorruptRow: a note is none that we take.
         """
         with self._database.read() as tx:
-            return _health(tx.signs.of_device(account.id, device))
+            return _health(tx.signs.of_device(account.id, device, BY_NAME))
 
     def of_all(self, account: Account) -> dict[str, Health]:
         """All devices of an account that were ever here, by their ids, in one statement.

@@ -32,6 +32,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _READ_AS = str.maketrans({"-": None, " ": None, "i": "1", "l": "1", "o": "0"})
 _TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that `int` knows
 _RECOVERY_SHAPE = re.compile(f"[{_ALPHABET}]{{{RECOVERY_CHARS}}}")
+_BEGINNING = re.compile(f"{PREFIX}([{_ALPHABET}]{{{ID_CHARS}}})")
 _SHAPE = re.compile(f"{PREFIX}(([{_ALPHABET}]{{{ID_CHARS}}})([{_ALPHABET}]{{{SECRET_CHARS}}}))(.*)")
 
 _CHECK_DOMAIN = b"EWD1/apppw/check"
@@ -78,6 +79,12 @@ def parse(text: str) -> AppToken:
     if check != _check_chars(body):  # Not a secret of ours: whoever sent the body can compute it.
         raise AuthenticationError("the app password is mistyped")
     return AppToken(id_, _from_chars(secret, SECRET_BYTES))
+
+
+def id_in(text: str) -> str | None:
+    """The id in what begins like an app password, such as one that was cut off; None if it does not."""
+    found = _BEGINNING.match(_forgiven(text))
+    return None if found is None else found[1]
 
 
 def verifier(pepper: bytes, account_id: AccountId, token: AppToken) -> bytes:

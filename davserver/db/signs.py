@@ -15,8 +15,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from davserver.db.driver import Driver
 from davserver.db.prepared import Prepared
-from davserver.db.schema import account, device_sign
-from davserver.model import AccountId
+from davserver.db.schema import account, app_password, device_sign
+from davserver.model import AccountId, AccountState
 
 
 class SignRow(NamedTuple):
@@ -49,7 +49,29 @@ _ALL = sa.select(
     device_sign.c.device, device_sign.c.sign, device_sign.c.first_at, device_sign.c.last_at
 ).where(_MINE)
 _OF_ACCOUNT = Prepared(_ALL)
-_OF_DEVICE = Prepared(_ALL.where(device_sign.c.device == bindparam("of_device", type_=sa.String)))
+_DEVICE = bindparam("of_device", type_=sa.String)
+_MADE = (
+    sa.select(app_password.c.created_at)
+    .where(app_password.c.app_id == _DEVICE, app_password.c.account_id == device_sign.c.account_id)
+    .scalar_subquery()
+)
+_SINCE = sa.and_(
+    device_sign.c.device == bindparam("besides", type_=sa.String), device_sign.c.last_at >= _MADE
+)
+_OF_DEVICE = Prepared(_ALL.where(sa.or_(device_sign.c.device == _DEVICE, _SINCE)))
+
+_WHOSE = Prepared(
+    sa.select(account.c.account_id, app_password.c.app_id)
+    .outerjoin_from(
+        account,
+        app_password,
+        sa.and_(app_password.c.account_id == account.c.account_id, app_password.c.app_id == _DEVICE),
+    )
+    .where(
+        account.c.username == bindparam("username", type_=sa.String),
+        account.c.state != AccountState.DELETED.value,
+    )
+)
 
 _UNSEEN = (
     sa.select(device_sign.c.account_id, device_sign.c.device)
@@ -62,7 +84,7 @@ _FORGET = Prepared(
 
 _GIVEN = sa.select(
     account.c.account_id,
-    bindparam("of_device", type_=sa.String),
+    _DEVICE,
     bindparam("of_sign", type_=sa.String),
     bindparam("first", type_=sa.BigInteger),
     bindparam("last", type_=sa.BigInteger),
@@ -86,10 +108,15 @@ class SignsTable:
         """Those of all devices of an account."""
         return [StoredSign(*one) for one in self._driver.all(_OF_ACCOUNT, {"account": account_id})]
 
-    def of_device(self, account_id: AccountId, device: str) -> list[StoredSign]:
-        """Those of one device of an account."""
-        values = {"account": account_id, "of_device": device}
+    def of_device(self, account_id: AccountId, device: str, besides: str = "") -> list[StoredSign]:
+        """Those of one device of an account, and those `besides` them since it was made."""
+        values = {"account": account_id, "of_device": device, "besides": besides}
         return [StoredSign(*one) for one in self._driver.all(_OF_DEVICE, values)]
+
+    def whose(self, username: str, device: str | None) -> tuple[AccountId, str | None] | None:
+        """The account of this name, and the id of its app password if it has this one; None without one."""
+        found = self._driver.one(_WHOSE, {"username": username, "of_device": device})
+        return None if found is None else (found[0], found[1])
 
     def forget(self, *, before: int) -> int:
         """Drop all signs of devices of which nothing was seen since then; returns how many signs."""

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import mmap
 import threading
+import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from davserver.clock import SECOND_NS
 
 _BEATS, _READY, _CONNECTIONS, _FIRST_CELL = range(4)
 _CELLS = 8192
 """In each of two tables. Addresses that share a cell are counted together there, hardly ever in both."""
 
-_COLUMNS = _FIRST_CELL + 2 * _CELLS
+_MISTRUST = 2 * _CELLS
+"""So far behind the cells of an address are two more, with the moment at which it was `mistrusted`, in ns."""
+
+_COLUMNS = _FIRST_CELL + _MISTRUST + 2 * _CELLS
 _WIDTH = 8
 """Bytes of a number: a read gives the old one or the new one, never a mixture."""
+
+MISTRUST_SECONDS = 15 * 60
+"""For so long it is known that a client did not trust our certificate."""
 
 _IPV6_NETWORK_BYTES = 8
 """A host has at least a network of 64 bits for itself."""
@@ -48,6 +57,10 @@ class Board:
     def total(self, column: int) -> int:
         """What all processes together have."""
         return sum(self._numbers[seat * _COLUMNS + column] for seat in range(self._seats))
+
+    def latest(self, column: int) -> int:
+        """The largest number that any process has."""
+        return max(self._numbers[seat * _COLUMNS + column] for seat in range(self._seats))
 
     def get(self, number: int, column: int) -> int:
         """One number."""
@@ -92,6 +105,20 @@ class Seat:
     def of(self, address: str) -> int:
         """How many connections an address has, in all processes; more only if others share both its cells."""
         return min(self._board.total(column) for column in _cells(address))
+
+    def mistrusted(self, address: str) -> None:
+        """A client has said that it does not trust our certificate. Its address is not kept."""
+        for column in _cells(address):
+            self._board.put(self.number, column + _MISTRUST, time.monotonic_ns())
+
+    def since_mistrust(self, address: str) -> float | None:
+        """Seconds since a client at an address said so, to any process; None: not in `MISTRUST_SECONDS`.
+
+        Other addresses count for it only if they share both its cells.
+        """
+        last = min(self._board.latest(column + _MISTRUST) for column in _cells(address))
+        seconds = (time.monotonic_ns() - last) / SECOND_NS
+        return seconds if last and seconds < MISTRUST_SECONDS else None
 
     @property
     def is_burdened(self) -> bool:

@@ -31,7 +31,7 @@ from davserver.serving.exchange import (
 )
 from davserver.serving.head import Head, Refused, parse_head
 from davserver.serving.reader import Disconnected, SocketReader
-from davserver.serving.tls import HANDSHAKE, STRICT_TRANSPORT, Certificate, TlsWire
+from davserver.serving.tls import HANDSHAKE, STRICT_TRANSPORT, Certificate, TlsWire, is_mistrust
 from davserver.serving.turns import TURN_SECONDS, Turns
 from davserver.serving.wire import Block, Patience, Wire
 
@@ -174,7 +174,9 @@ class Connection:
             if self._securing is not None:
                 return self._secure(self._securing)
             head = self._next_head()
-        except Disconnected:
+        except Disconnected as end:
+            if is_mistrust(end.__cause__):
+                self._seat.mistrusted(self.remote_addr)
             return Next.END
         except Refused as refusal:
             return self._refuse(refusal)

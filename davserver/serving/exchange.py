@@ -35,6 +35,10 @@ TURN_KEY = "sealdav.turn"
 """The server puts a function here. The application calls it with the name of the account, once it knows whose
 request it is and before it reads the body; it may raise `TooBusy`, which is a refusal like any other."""
 
+MISTRUST_KEY = "sealdav.mistrust"
+"""The server puts a function here that knows whether a client at an address has turned our certificate down
+lately: see `Seat.since_mistrust`."""
+
 _UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 _BODILESS = frozenset({204, 304})
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

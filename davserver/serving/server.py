@@ -22,7 +22,7 @@ from davserver.baton import Baton
 from davserver.errors import ConfigError
 from davserver.serving.board import Board, Seat
 from davserver.serving.connection import Connection, Next, Observer, Service
-from davserver.serving.exchange import Environ, Host, WsgiApp
+from davserver.serving.exchange import MISTRUST_KEY, Environ, Host, WsgiApp
 from davserver.serving.lifecycle import Attendant, Orders
 from davserver.serving.listening import address_of, listen
 from davserver.serving.pool import Pool
@@ -242,7 +242,7 @@ class _Http(cheroot.HTTPServer):
         self._seat = place.seat
         scheme = "http" if self._service.certificate is None else "https"
         environ = _constant_environ(self.bind_addr, scheme, multiprocess=multiprocess)
-        self._service.host.environ.update(environ)
+        self._service.host.environ.update({**environ, MISTRUST_KEY: place.seat.since_mistrust})
         turns, proxies = self._service.turns, self._service.host.proxies
         self._connections = Waiting(
             self,

@@ -25,6 +25,14 @@ RECORD_BYTES = 16 * 1024
 STRICT_TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
 """RFC 6797: for a year, browsers do not speak plain http to this host name; sent over https only."""
 
+_MISTRUST = frozenset(
+    {
+        *("TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE"),
+        *("SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_CERTIFICATE_EXPIRED"),
+    }
+)
+"""Alerts of clients for which our certificate is not good enough (RFC 8446, 6.2), as OpenSSL names them."""
+
 _MISMATCH = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"})
 
 
@@ -107,6 +115,14 @@ def _require_guarded(key: Path) -> None:
     allowed = 0o740 if status.st_uid == 0 else 0o700
     if stat.S_IMODE(status.st_mode) & ~allowed:
         raise ConfigError(f"{key}: the key is open to other users; run chmod 0600 on it")
+
+
+def is_mistrust(error: BaseException | None) -> bool:
+    """Whether a connection ended because its client does not trust our certificate, and has said so.
+
+    With TLS 1.3 some say it in the handshake, and others after it, when something is read.
+    """
+    return isinstance(error, ssl.SSLError) and error.reason in _MISTRUST
 
 
 class TlsWire(Wire):

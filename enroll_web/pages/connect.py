@@ -7,15 +7,19 @@ small answer every two seconds: no thread waits, and nothing is asked of the dat
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Container
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, jsonify, redirect, render_template, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from davserver.accounts.health import Sign
 from davserver.accounts.programs import PROGRAMS, program
 from davserver.accounts.programs.base import Program
-from davserver.errors import NotPermitted
+from davserver.errors import NotFound, NotPermitted
+from davserver.serving.exchange import MISTRUST_KEY
 from enroll_web import health, words
 from enroll_web.entrance import Level, needs
 from enroll_web.forms import refused
@@ -79,8 +83,9 @@ def ready(key: str) -> Response | str:
         program=chosen,
         steps=[*connecting.trust(drive), *chosen.steps(drive)],
         data_url=_data_url,
+        unseen=health.unseen(chosen),
         **_checks(drive.url),
-        **_watched(issued["app_id"]),
+        **_watched(issued["app_id"], chosen.unseen),
     )
 
 
@@ -108,16 +113,39 @@ def health_of(app_id: str) -> Response:
     )
 
 
-def _watched(app_id: str) -> dict[str, Any]:
-    """What is noted of one device, in words."""
+def _watched(app_id: str, unseen: Container[Sign] = ()) -> dict[str, Any]:
+    """What is noted of one device, in words; `unseen` is what its program will hardly be seen to do."""
     account = visit().account
     found = services().health.of(account, app_id)
     return {
         "app_id": app_id,
         "status": health.status(found),
-        "signs": health.signs(found),
-        "troubles": health.troubles(found, account.username, client()),
+        "signs": health.signs(found, unseen),
+        "troubles": [
+            *health.mistrust(found, _mistrusted_at(app_id)),
+            *health.troubles(found, account.username, client()),
+        ],
     }
+
+
+def _mistrusted_at(app_id: str) -> datetime | None:
+    """When a program at this browser's address turned our certificate down, since the app password was made.
+
+    That is hardly ever known, so a watching page hardly ever asks when that was.
+    """
+    seconds = request.environ.get(MISTRUST_KEY, _unknown)(client())
+    if seconds is None:
+        return None
+    moment: datetime = services().clock() - timedelta(seconds=seconds)
+    try:
+        return moment if moment >= services().app_passwords.find(visit().account, app_id).created_at else None
+    except NotFound:
+        return None
+
+
+def _unknown(_address: str) -> float | None:
+    """Where it is another server's to see."""
+    return None
 
 
 def _checks(url: str) -> dict[str, str]:

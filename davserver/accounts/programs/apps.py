@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 
+from davserver.accounts.health import Sign
 from davserver.accounts.programs.base import Drive, File, Preset, Program, Setting, Step
 from davserver.texts import marked
 
@@ -141,6 +142,7 @@ PHONES = Program(
     name="Android, iPhone, iPad",
     summary=marked("What there is for phones and tablets"),
     steps=_phones,
+    unseen=frozenset({Sign.KEPT_TIMES}),
 )
 
 KEEPASS = Program(
@@ -149,6 +151,7 @@ KEEPASS = Program(
     summary=marked("Passwords"),
     steps=_keepass,
     preset=Preset(folder="KeePass"),
+    unseen=frozenset({Sign.LISTED, Sign.KEPT_TIMES}),
 )
 
 JOPLIN = Program(
@@ -157,6 +160,7 @@ JOPLIN = Program(
     summary=marked("Notes"),
     steps=_joplin,
     preset=Preset(folder="Joplin"),
+    unseen=frozenset({Sign.KEPT_TIMES}),
 )
 
 ZOTERO = Program(
@@ -165,6 +169,7 @@ ZOTERO = Program(
     summary=marked("Papers and books"),
     steps=_zotero,
     preset=Preset(folder="Zotero"),
+    unseen=frozenset({Sign.KEPT_TIMES}),
 )
 
 OBSIDIAN = Program(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
+from davserver.accounts.health import Sign
 from davserver.model import Scope
 
 UNCHANGED = ":/@[]%~"
@@ -147,6 +148,8 @@ class Program:
         steps: what to do, once there is an app password.
         preset: what that may do.
         only_https: whether it does not work without, or should not.
+        unseen: what it will not be seen to do by whoever watches it being set up, since it does it never, or
+            not with what it has written itself.
     """
 
     key: str
@@ -155,3 +158,4 @@ class Program:
     steps: Callable[[Drive], list[Step]]
     preset: Preset = Preset()
     only_https: bool = False
+    unseen: frozenset[Sign] = frozenset()

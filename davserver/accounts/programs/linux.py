@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from davserver.accounts.health import Sign
 from davserver.accounts.programs import quoting
-from davserver.accounts.programs.base import Command, Drive, Program, Setting, Step
+from davserver.accounts.programs.base import Command, Drive, File, Program, Setting, Step
 from davserver.texts import marked
 
 MOUNT_POINT = "/mnt/sealdav"
+UNIT_NAME = "mnt-sealdav.mount"
+"""As systemd wants it for that folder (systemd.mount(5))."""
+
 DAVFS2_CERTIFICATE = "/etc/davfs2/certs/sealdav.pem"
+FIRST_USER = "uid=1000,gid=1000"
+"""Whose the files are, until the command beside the unit puts in who that is."""
 
 ASKS = marked("It asks for the user name and the password. The password is the app password.")
 
@@ -15,6 +21,25 @@ ASKS = marked("It asks for the user name and the password. The password is the a
 def davfs2_secret(drive: Drive) -> str:
     """A line of /etc/davfs2/secrets, which answers for who mounts (davfs2.conf(5), "THE SECRETS FILE")."""
     return " ".join(quoting.davfs2(one) for one in (drive.url, drive.username, drive.token))
+
+
+def davfs2_unit(drive: Drive) -> bytes:
+    """A unit of the system's manager that mounts the drive by davfs2, whose files have the app password."""
+    lines = (
+        "[Unit]",
+        "Description=Sealdav drive",
+        "Documentation=man:mount.davfs(8)",
+        "",
+        "[Mount]",
+        f"What={quoting.systemd_value(drive.url)}",
+        f"Where={MOUNT_POINT}",
+        "Type=davfs",
+        f"Options=_netdev,{FIRST_USER}",
+        "",
+        "[Install]",
+        "WantedBy=remote-fs.target",
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _davfs2(drive: Drive) -> list[Step]:
@@ -51,6 +76,20 @@ def _davfs2(drive: Drive) -> list[Step]:
             commands=(
                 Command(f"date > {MOUNT_POINT}/sealdav-test.txt && cat {MOUNT_POINT}/sealdav-test.txt"),
             ),
+        ),
+        Step(
+            marked(
+                "Or have it mounted from every start of the system on. Take it off first, if it is mounted, "
+                "then run this where the downloaded file is:"
+            ),
+            commands=(
+                Command(
+                    f'sed "s/{FIRST_USER}/uid=$(id -u),gid=$(id -g)/" {UNIT_NAME} '
+                    f"| sudo tee /etc/systemd/system/{UNIT_NAME} >/dev/null"
+                ),
+                Command(f"sudo systemctl enable --now {UNIT_NAME}"),
+            ),
+            files=(File(UNIT_NAME, davfs2_unit(drive)),),
         ),
         Step(
             marked(
@@ -92,6 +131,7 @@ DAVFS2 = Program(
     summary=marked("As a folder for every program, with locks"),
     steps=_davfs2,
     only_https=True,
+    unseen=frozenset({Sign.READ, Sign.KEPT_TIMES}),
 )
 
 GNOME = Program(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from davserver.accounts.health import Sign
 from davserver.accounts.programs import quoting
 from davserver.accounts.programs.base import Command, Drive, Program, Step
 from davserver.texts import marked
@@ -43,4 +44,5 @@ MACOS = Program(
     summary=marked("As a volume, without another program"),
     steps=_steps,
     only_https=True,
+    unseen=frozenset({Sign.KEPT_TIMES}),
 )

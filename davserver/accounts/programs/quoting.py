@@ -45,6 +45,11 @@ def systemd(text: str) -> str:
     return f'"{escaped}"'
 
 
+def systemd_value(text: str) -> str:
+    """For a setting of a unit file that is no command line, and has no blanks around it."""
+    return text.replace("%", "%%")
+
+
 def davfs2(text: str) -> str:
     """For a field of davfs2's files (davfs2.conf(5)): blanks, quotes, backslashes and # need a backslash."""
     return re.sub(r'([\s"\\#])', r"\\\1", text)

@@ -78,8 +78,8 @@ def _steps(drive: Drive) -> list[Step]:
         ),
         Step(
             marked(
-                "Or take this file in place of that. What is in it belongs into rclone's own; this "
-                "tells where that is:"
+                "Or download this file, and copy what is in it into rclone's own configuration file, "
+                "which is here:"
             ),
             commands=(Command("rclone config file"),),
             files=(File(CONFIG_NAME, configuration(drive)),),

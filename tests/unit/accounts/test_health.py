@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from davserver.accounts.health import (
+    BY_NAME,
     ENDS,
     OF_ONE_FILE,
     TOKENS,
@@ -17,12 +18,12 @@ from davserver.accounts.health import (
     Trouble,
 )
 from davserver.accounts.health_notes import NoteWriter
-from davserver.clock import from_seconds
+from davserver.clock import from_seconds, to_seconds
 from davserver.db.schema import device_sign
 from davserver.errors import CorruptRow
 from davserver.model import Account
 from tests import tamper
-from tests.factories import World, make_upkeep
+from tests.factories import World, make_app_password, make_upkeep
 from tests.fakes import START
 
 
@@ -56,7 +57,7 @@ def test_a_trouble_is_over_once_the_device_does_what_it_could_not(trouble: Troub
         assert (health.standing == []) == (sign in ENDS[trouble])
     before = Health(dict.fromkeys(Sign, at(9)), {trouble: at(10)})
     assert before.standing == [trouble]
-    assert before.last_trouble is trouble
+    assert before.last_trouble is (None if trouble is Trouble.NO_APP_PASSWORD else trouble)
 
 
 def test_a_refused_credential_is_over_when_the_device_connects() -> None:
@@ -129,6 +130,22 @@ def test_what_was_noted_is_read(world: World, account: Account) -> None:
     assert records.of(account, "two") == Health()
 
 
+def test_what_came_with_the_name_counts_for_each_device_since_it_was_made(
+    world: World, account: Account
+) -> None:
+    """It may have been that one; before, it was not, and of a device that is not there nothing is told."""
+    records, made = HealthRecords(world.database), to_seconds(world.clock())
+    bob = world.accounts.create("bob")
+    hers, his = (make_app_password(world, one).app_password.id for one in (account, bob))
+    write(world, account, BY_NAME, (Trouble.NO_APP_PASSWORD, made - 1))
+    assert records.of(account, hers) == Health()
+    write(world, account, BY_NAME, (Trouble.NO_APP_PASSWORD, made))
+    assert records.of(account, hers).standing == [Trouble.NO_APP_PASSWORD]
+    assert records.of(account, his) == records.of(account, "one") == records.of(bob, his) == Health()
+    write(world, account, hers, (Sign.CONNECTED, made + 1))
+    assert records.of(account, hers).standing == []
+
+
 def seen(seconds: int) -> Seen:
     """Something that happened once."""
     return Seen(from_seconds(seconds), from_seconds(seconds))
@@ -175,4 +192,5 @@ def test_the_columns_hold_every_word() -> None:
     longest = max(len(one.value) for kind in (Sign, Trouble) for one in kind)
     assert longest <= 16
     assert len(TOKENS) <= 10
+    assert len(BY_NAME) <= 10
     assert not {one.value for one in Sign} & {one.value for one in Trouble}

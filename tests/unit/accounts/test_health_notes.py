@@ -6,25 +6,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from davserver.accounts import health_notes
-from davserver.accounts.health import ENDS, HealthRecords, Sign, Trouble
+from davserver.accounts.health import BY_NAME, ENDS, HealthRecords, Sign, Trouble
 from davserver.accounts.health_notes import (
+    ATTEMPTS,
     NOTE_EVERY_S,
     REMEMBERED,
     WAITING,
+    Attempt,
     BackgroundHealth,
     NoNotes,
     Note,
     NoteWriter,
 )
+from davserver.crypto import tokens
 from davserver.db.engine import Database
-from davserver.model import Account, AccountId
-from tests.factories import World
+from davserver.model import Account, AccountId, AccountState
+from tests.factories import World, make_app_password
 
 ALICE = AccountId(b"A" * 16)
 SECONDS = 10
@@ -39,6 +43,15 @@ class Kept:
         self.go.set()
         self.begun = threading.Event()
         self.written: list[Mapping[Note, int]] = []
+        self.asked: list[Mapping[Attempt, int]] = []
+
+    def whose(self, attempts: Mapping[Attempt, int]) -> dict[Note, int]:
+        """See `NoteWriter.whose`. Only alice is somebody, and has no app password."""
+        self.begun.set()
+        self.go.wait()
+        self.asked.append(attempts)
+        hers = [now for (name, _), now in attempts.items() if name == "alice"]
+        return {(ALICE, BY_NAME, Trouble.NO_APP_PASSWORD): max(hers)} if hers else {}
 
     def write(self, notes: Mapping[Note, int]) -> None:
         """See `NoteWriter.write`."""
@@ -104,7 +117,7 @@ def test_nobody_waits_for_the_first_note_to_be_written(writer: Kept) -> None:
         begun = time.monotonic()
         notes.note(ALICE, "one", Sign.CONNECTED, 100)
         until(lambda: bool(writer.written))
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < NOTE_EVERY_S / 6
 
 
 def test_a_process_writes_once_a_second_however_many_devices_there_are(
@@ -221,14 +234,52 @@ def test_what_waits_is_written_before_the_end(notes: BackgroundHealth, writer: K
 
 def test_a_database_that_refuses_stops_nobody() -> None:
     """It costs the notes, and leaves a line in the log."""
+    writer = NoteWriter(Database("sqlite:////nonexistent/folder/sealdav.db"))
     with capture_logs() as lines:
-        NoteWriter(Database("sqlite:////nonexistent/folder/sealdav.db")).write({(ALICE, "one", Sign.READ): 1})
-    assert [(line["event"], line["count"]) for line in lines] == [("health of devices not noted", 1)]
+        writer.write({(ALICE, "one", Sign.READ): 1})
+        assert writer.whose({("alice", None): 1, ("bob", None): 1}) == {}
+    assert [(line["event"], line["count"]) for line in lines] == [
+        ("health of devices not noted", 1),
+        ("health of devices not noted", 2),
+    ]
 
 
 def test_nobody_need_want_to_know() -> None:
     """Without notes there is nothing to be due."""
     assert not NoNotes().note(ALICE, "one", Sign.READ, 1)
+    NoNotes().note_attempt("alice", None, 1)
+
+
+# ── what came with no app password
+def test_attempts_with_one_name_cost_one_note_a_minute(writer: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, and whatever came as an app password."""
+    monkeypatch.setattr(health_notes, "PAUSE_S", 0)
+    with closing(BackgroundHealth(writer)) as notes:
+        for now in range(100, 100 + 3 * NOTE_EVERY_S):
+            notes.note_attempt("alice", f"{now:010}", now)
+            until(lambda now=now: len(writer.asked) > now - 100)  # type: ignore[misc]  # a default
+    assert len(writer.told) == 3
+    assert {one[:2] for one in writer.told} == {(BY_NAME, "no-app-password")}
+
+
+def test_strangers_crowd_nobodys_notes_out(notes: BackgroundHealth, writer: Kept) -> None:
+    """What waits of theirs is bounded, and stands in nobody's way; of made-up names nothing is written."""
+    notes.note(ALICE, "with the writer", Sign.READ, 100)
+    assert writer.begun.wait(SECONDS)
+    for number in range(2 * ATTEMPTS):
+        notes.note_attempt(f"nobody {number}", None, 100)
+    assert notes.note(ALICE, "one", Sign.READ, 100)
+    assert [one[0] for one in finish(notes, writer)] == ["with the writer", "one"]
+    assert [len(one) for one in writer.asked] == [ATTEMPTS]
+
+
+def test_nothing_is_remembered_of_an_attempt(notes: BackgroundHealth, writer: Kept) -> None:
+    """It may hold what somebody else takes for a password: once it was looked for, it is gone."""
+    notes.note_attempt("nobody", "correcthor", 100)
+    notes.note_attempt("alice", "sebattery0", 100)
+    finish(notes, writer)
+    assert vars(notes)["_attempts"] == {}
+    assert set(vars(notes)["_noted"]) == {(ALICE, BY_NAME, Trouble.NO_APP_PASSWORD)}
 
 
 # ── as far as the database
@@ -256,3 +307,47 @@ def test_many_notes_are_one_transaction(world: World, account: Account) -> None:
     NoteWriter(world.database).write({(account.id, f"device {n}", Sign.READ): 1 for n in range(50)})
     assert [one for one in begun if one.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
     assert len(HealthRecords(world.database).of_all(account)) == 50
+
+
+def test_an_attempt_is_noted_of_whom_it_was_made_on(world: World, account: Account) -> None:
+    """Of the app password that is named, if it is one of that account's; else of the account; else of nobody.
+
+    An account that is deleted has nobody who could read it.
+    """
+    bob, carol = world.accounts.create("bob"), world.accounts.create("carol")
+    with world.database.write() as tx:
+        row = tx.accounts.by_id(carol.id)
+        assert row is not None
+        gone = replace(row, state=AccountState.DELETED.value, version=row.version + 1)
+        tx.accounts.replace(gone, expected_version=row.version)
+        tx.commit()
+    hers, his = (tokens.parse(make_app_password(world, one).token).id for one in (account, bob))
+    with closing(BackgroundHealth(NoteWriter(world.database))) as notes:
+        for name, app_id in (
+            ("Alice", hers),
+            ("alice", his),
+            ("carol", None),
+            ("carol", hers),
+            ("dave", his),
+        ):
+            notes.note_attempt(name, app_id, 100)
+        notes.note_attempt("bob", None, 100)
+    records = HealthRecords(world.database)
+    at_the_door = {BY_NAME: {Trouble.NO_APP_PASSWORD}}
+    noted = {
+        who.username: {device: set(health.troubles) for device, health in records.of_all(who).items()}
+        for who in (account, bob, carol)
+    }
+    assert noted == {"alice": {hers: {Trouble.WRONG_SECRET}, **at_the_door}, "bob": at_the_door, "carol": {}}
+
+
+def test_attempts_are_looked_up_in_one_transaction_that_writes_nothing(world: World) -> None:
+    """Made-up names never make the database wait for its writer."""
+    begun: list[str] = []
+    sa.event.listen(
+        world.database.engine, "before_cursor_execute", lambda *told: begun.append(told[2].split("\n")[0])
+    )
+    with closing(BackgroundHealth(NoteWriter(world.database))) as notes:
+        notes.note_attempt("nobody", None, 100)
+    assert [one for one in begun if one.startswith("BEGIN")] == ["BEGIN"]
+    assert not [one for one in begun if one.startswith("INSERT")]

@@ -1,4 +1,4 @@
-"""What a device is refused for is noted for its owner; of what belongs to nobody, nothing is."""
+"""What a device is refused for is noted for its owner; of what is no app password, only that it came."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from tests.unit.accounts.test_authenticator import (
     expired,
     revoked,
     somebody_else,
+    statements,
     suspended,
     unknown,
     wrong,
@@ -40,12 +41,17 @@ class Remembered:
 
     notes: list[Noted] = field(default_factory=list)
     moments: list[int] = field(default_factory=list)
+    attempts: list[tuple[str, str | None, int]] = field(default_factory=list)
 
     def note(self, account_id: AccountId, device: str, what: Sign | Trouble, now: int) -> bool:
         """See `HealthNotes.note`."""
         self.notes.append((account_id, device, what))
         self.moments.append(now)
         return True
+
+    def note_attempt(self, username: str, app_id: str | None, now: int) -> None:
+        """See `HealthNotes.note_attempt`."""
+        self.attempts.append((username, app_id, now))
 
 
 class Shut(OpenGate):
@@ -110,12 +116,37 @@ def test_each_refusal_has_its_reason(
 
 
 @pytest.mark.usefixtures("account")
-def test_nothing_is_noted_of_what_is_nobodys(world: World, token: str, noted: Remembered) -> None:
-    """Whatever is malformed, mistyped or made up leaves no trace beside the audit log."""
-    username, made_up, client = unknown(world, token)
-    for secret in (made_up, token[:-1], token[:-1] + "u", *MALFORMED):
-        with pytest.raises(AuthenticationError):
+@pytest.mark.parametrize("username", ["alice", "ALICE", "nobody-of-this-name", ""])
+def test_of_what_is_no_app_password_only_the_attempt_is_noted(
+    world: World, token: str, noted: Remembered, username: str
+) -> None:
+    """Whose the name is, the door does not ask; of what came as an app password it hands nothing on."""
+    _, made_up, client = unknown(world, token)
+    attempts = [made_up, token[4:], token[:8], "x" + token, *MALFORMED]
+    now = int(world.clock().timestamp())
+    for secret in attempts:
+        with statements(world) as sent, pytest.raises(AuthenticationError):
             door(world, noted).authenticate(username, secret, client)
+        asked = [one.split()[0] for one in sent if not one.startswith("INSERT INTO audit")]
+        assert ("SELECT" in asked) == (secret == made_up)
+    assert noted.notes == []
+    assert {(name, at) for name, _, at in noted.attempts} == {(username, now)}
+    assert len(noted.attempts) == len(attempts)
+    assert noted.attempts[:4] == [(username, None, now)] * 4
+
+
+@pytest.mark.parametrize("spoilt", [-1, -6, -12, 30, 15])
+def test_what_is_left_of_an_app_password_still_names_it(
+    world: World, token: str, noted: Remembered, spoilt: int
+) -> None:
+    """Cut off, or with one character mistyped: the id that it begins with is public, and is handed on."""
+    other = "y" if token[spoilt] != "y" else "z"
+    mistyped = token[:spoilt] + other + token[spoilt:][1:]
+    for secret in (token[:spoilt], mistyped, f" {token[:spoilt].upper()} "):
+        with pytest.raises(AuthenticationError):
+            door(world, noted).authenticate("alice", secret, HERE)
+    now = int(world.clock().timestamp())
+    assert noted.attempts == [("alice", tokens.parse(token).id, now)] * 3
     assert noted.notes == []
 
 

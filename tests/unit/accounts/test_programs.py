@@ -18,10 +18,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from davserver.accounts.connecting import Connecting
+from davserver.accounts.health import Sign
 from davserver.accounts.programs import IN_TERMINAL, PROGRAMS, program, quoting
 from davserver.accounts.programs.apps import BOOKMARK_NAME
 from davserver.accounts.programs.base import Drive, File, Program
-from davserver.accounts.programs.linux import DAVFS2, GNOME, KDE
+from davserver.accounts.programs.linux import DAVFS2, GNOME, KDE, MOUNT_POINT, davfs2_secret
+from davserver.accounts.programs.linux import UNIT_NAME as MOUNT_UNIT
 from davserver.accounts.programs.rclone import CONFIG_NAME, RCLONE, UNIT_NAME
 from davserver.accounts.programs.windows import SCRIPT_NAME, WINDOWS
 from davserver.accounts.service import USERNAME_PATTERN
@@ -50,7 +52,7 @@ DRIVES = {"plain": PLAIN, "number": NUMBER, "http": HTTP, "hostile": HOSTILE}
 
 CALLED = (
     *("rclone", "sudo", "tee", "mkdir", "mount_webdav", "gio", "systemctl", "curl", "cat"),
-    *("date", "id", "security", "mount", "cp", "apt", "umount", "touch"),
+    *("date", "id", "security", "mount", "cp", "apt", "umount", "touch", "sed"),
 )
 
 each_drive = pytest.mark.parametrize("drive", DRIVES.values(), ids=DRIVES)
@@ -77,7 +79,7 @@ class Shell:
             script = self._programs / name
             script.write_text(
                 "#!/bin/sh\n"
-                f'{{ printf "%s\\0" {name} "$@"; printf "\\n"; }} >> "{folder}/calls"\n'
+                f'printf "%s\\0" {name} "$@" "\n" >> "{folder}/calls"\n'  # at once: pipes have several
                 '[ -t 0 ] || while read -r line; do printf "%s\\n" "$line"; done\n'
             )
             script.chmod(0o755)
@@ -96,7 +98,7 @@ class Shell:
         )
         assert not done.stderr, done.stderr
         assert list(self._home.iterdir()) == []
-        lines = (self._folder / "calls").read_text().split("\0\n")[:-1]
+        lines = (self._folder / "calls").read_text().split("\0\n\0")[:-1]
         return [
             Call(name, tuple(words)) for name, *words in (line.split("\0") for line in lines)
         ], done.stdout
@@ -187,6 +189,14 @@ def test_the_limits_of_windows_are_said() -> None:
         assert words in limits
     steps = [one.name for step in WINDOWS.steps(PLAIN) for one in step.commands]
     assert steps.index("windows_mount") < steps.index("windows_net_use")
+
+
+def test_whoever_is_seen_to_do_nothing_is_not_offered() -> None:
+    """Each program comes in, and what is left out of the page that watches is not all of it."""
+    for one in PROGRAMS:
+        assert one.unseen < {Sign.LISTED, Sign.READ, Sign.KEPT_TIMES}
+    assert RCLONE.unseen == set()
+    assert DAVFS2.unseen == {Sign.READ, Sign.KEPT_TIMES}
 
 
 # ── addresses
@@ -377,6 +387,31 @@ def test_the_unit_comes_back_after_rclone_was_killed() -> None:
     assert before == ['-fusermount3 -uz "%h/drive"', 'mkdir -p "%h/drive"']
     assert 'ExecStop=fusermount3 -uz "%h/drive"' in lines
     assert "Restart=on-failure" in lines
+
+
+@each_drive
+def test_a_unit_for_davfs2(shell: Shell, drive: Drive) -> None:
+    """It bears the name of its folder, mounts the address that the secrets are for, and holds no password.
+
+    The command beside it says whose the files are.
+    """
+    unit = files(DAVFS2, drive)[MOUNT_UNIT].decode()
+    assert TOKEN not in unit
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser's manual has it
+    parser.read_string(unit)
+    assert f"{MOUNT_POINT.strip('/').replace('/', '-')}.mount" == MOUNT_UNIT
+    mount = dict(parser["Mount"])
+    what = re.sub("%(.)", lambda found: {"%": "%"}[found[1]], mount.pop("What"))
+    assert what == drive.url == davfs2_words(davfs2_secret(drive))[0]
+    assert mount == {"Where": MOUNT_POINT, "Type": "davfs", "Options": "_netdev,uid=1000,gid=1000"}
+    (put,) = [text for _, text in commands(DAVFS2, drive) if text.startswith("sed ")]
+    calls, _ = shell.run(
+        put.replace("$(id -u)", "1001").replace("$(id -g)", "1002").replace(">/dev/null", "")
+    )
+    edit = next(call for call in calls if call.name == "sed").words
+    assert edit == ("s/uid=1000,gid=1000/uid=1001,gid=1002/", MOUNT_UNIT)
+    assert Call("sudo", ("tee", f"/etc/systemd/system/{MOUNT_UNIT}")) in calls
 
 
 def systemd_words(line: str) -> list[str]:

@@ -121,6 +121,16 @@ def test_anything_else_is_refused(text: str) -> None:
         tokens.parse(text)
 
 
+def test_the_id_is_read_from_what_begins_like_an_app_password() -> None:
+    """As forgivingly as a whole one; nothing is an id but that."""
+    token = tokens.mint()
+    text = token.text()
+    for begun in (text, text[:14], text[:-1], text.upper() + "x", " ".join(text[:20]), f"\n{text}\t"):
+        assert tokens.id_in(begun) == token.id
+    for other in ("", "ew1", text[:13], text[1:], f"x{text}", "a password", "é" + text, text * 3):
+        assert tokens.id_in(other) is None
+
+
 def test_what_is_stored_is_that_of_the_document() -> None:
     """HMAC under the pepper of label, account, id and secret."""
     message = b"EWD1/apppw/verify" + ACCOUNT_ID + b"0123456789" + TOKEN.secret

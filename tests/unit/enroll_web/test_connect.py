@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from davserver.accounts.health import TOKENS, Sign, Trouble
+from davserver.accounts.health import BY_NAME, TOKENS, Sign, Trouble
 from davserver.accounts.programs import PROGRAMS
 from davserver.clock import to_seconds
 from davserver.crypto import tokens
@@ -24,6 +24,7 @@ from davserver.crypto.tokens import AppToken
 from davserver.db.signs import SignRow
 from davserver.errors import AuthenticationError
 from davserver.model import ROOT_ID, Scope
+from davserver.serving.exchange import MISTRUST_KEY
 from davserver.vault.paths import VaultPath
 from enroll_web import health as words
 from tests.certificates import one_pair, write_pair
@@ -298,8 +299,11 @@ def test_it_is_part_of_what_somebody_takes_along(site: Site, alice: Browser) -> 
     connect(alice)
     device = device_of(alice)
     note(site, device, Sign.READ, Trouble.CLOCK)
+    note(site, BY_NAME, Trouble.NO_APP_PASSWORD)
     archive = zipfile.ZipFile(io.BytesIO(alice.post("/my-data/download", page="/my-data").data))
-    known = {one["id"]: one for one in json.loads(archive.read("account.json"))["app_passwords"]}
+    told = json.loads(archive.read("account.json"))
+    assert told["came_with_the_name_only"]["troubles"] == {"no-app-password": site.clock().isoformat()}
+    known = {one["id"]: one for one in told["app_passwords"]}
     assert known[device]["done"] == {"read": site.clock().isoformat()}
     assert known[device]["troubles"] == {"clock": site.clock().isoformat()}
     once = dict.fromkeys(("first", "last"), site.clock().isoformat())
@@ -356,6 +360,97 @@ def test_scripts_of_the_page_may_ask_this_server_and_no_other(alice: Browser) ->
 def wait_for_notes(site: Site) -> None:
     """The thread that writes them ends when all are written; nobody notes anything afterwards."""
     site.services.health_notes.close()
+
+
+@pytest.mark.parametrize("kept", [-1, -10, 16])
+def test_a_part_of_an_app_password_is_seen(site: Site, alice: Browser, kept: int) -> None:
+    """As a wrong one for the device that it is a part of, on the page of that device and no other one."""
+    connect(alice)
+    device, other = device_of(alice), connect(alice) and device_of(alice)
+    connect(alice)
+    token = alice.app_password
+    for name in ("alice", "bob"):
+        with pytest.raises(AuthenticationError):
+            site.services.authenticator.authenticate(name, token[:kept], "192.0.2.1")
+    wait_for_notes(site)
+    (told,) = health(alice, device_of(alice))["troubles"]
+    assert told["title"] == "The password is wrong for this device"
+    assert health(alice, device)["troubles"] == health(alice, other)["troubles"] == []
+
+
+def test_another_password_is_seen_by_whose_name_it_came_with(site: Site, alice: Browser) -> None:
+    """On every page of that account that watches, until the device connects; and nothing is kept of it."""
+    connect(alice)
+    bob = site.invited("bob")
+    connect(bob)
+    for secret in ("correct horse battery staple", "ew1-c0rrecth0rsebattery", bob.app_password[4:]):
+        with pytest.raises(AuthenticationError):
+            site.services.authenticator.authenticate("Alice", secret, "192.0.2.1")
+    wait_for_notes(site)
+    (told,) = health(alice, device_of(alice))["troubles"]
+    assert told["title"] == "A program came with your user name and no app password"
+    assert "not the password that you sign in with" in told["advice"]
+    assert health(bob, device_of(bob))["troubles"] == []
+    assert "no app password" not in alice.get("/app-passwords").text
+    for file in site.services.settings.storage.data_dir.rglob("*.db*"):
+        assert not [one for one in (b"correct", b"c0rrect") if one in file.read_bytes()]
+    note(site, device_of(alice), Sign.CONNECTED)
+    told = health(alice, device_of(alice))
+    assert (told["status"], told["troubles"]) == ("This device has: connected.", [])
+
+
+def test_a_name_that_is_nobodys_leaves_nothing(site: Site, alice: Browser) -> None:
+    """Whatever came with it, and although the app password that it names is somebody's."""
+    connect(alice)
+    for secret in ("correct horse battery staple", alice.app_password[:-1], tokens.mint().text()):
+        with pytest.raises(AuthenticationError):
+            site.services.authenticator.authenticate("nobody", secret, "192.0.2.1")
+    wait_for_notes(site)
+    with site.services.database.read() as tx:
+        assert tx.signs.of_account(site.services.accounts.find("alice").id) == []
+
+
+# ── who does not trust the certificate
+def test_a_certificate_that_was_not_trusted_is_told_where_the_browser_is(site: Site, alice: Browser) -> None:
+    """By the server's word, since the app password was made, and until the device connects."""
+    connect(alice)
+    device = device_of(alice)
+    asked: list[str] = []
+
+    def seconds_ago(address: str) -> float:
+        asked.append(address)
+        return 90.0
+
+    alice.client.environ_base[MISTRUST_KEY] = seconds_ago  # type: ignore[assignment]  # as the server's is
+    site.clock.advance(seconds=89)
+    assert health(alice, device)["troubles"] == []
+    site.clock.advance(seconds=1)
+    (told,) = health(alice, device)["troubles"]
+    assert told["title"] == "A program at your address did not trust the certificate"
+    assert told["at"] == "2030-01-02 03:04 UTC"
+    assert "Give it the certificate" in told["advice"]
+    assert told["title"] in alice.get(f"/devices/{device}").text
+    assert health(alice, "0" * 10)["troubles"] == []
+    note(site, device, Trouble.WRONG_SECRET)
+    titles = [one["title"] for one in health(alice, device)["troubles"]]
+    assert titles == [told["title"], "The password is wrong for this device"]
+    note(site, device, Sign.CONNECTED)
+    assert health(alice, device)["troubles"] == []
+    assert set(asked) == {"127.0.0.1"}
+
+
+# ── what some programs are not seen to do
+@pytest.mark.parametrize("one", PROGRAMS, ids=[one.key for one in PROGRAMS])
+def test_what_a_program_is_not_seen_to_do_is_said(site: Site, alice: Browser, one: Any) -> None:  # noqa: ANN401
+    """It is no step of the page that watches; if it is done all the same, its own page has it."""
+    page = html.unescape(connect(alice, one.key, label=one.name))
+    for sign in words.SIGNS:
+        assert (f'data-sign="{sign.value}"' in page) == (sign not in one.unseen)
+        if sign in words.UNSEEN:
+            assert (words.UNSEEN[sign] % {"program": one.name} in page) == (sign in one.unseen)
+    device = device_of(alice)
+    note(site, device, *one.unseen)
+    assert set(health(alice, device)["seen"]) == {sign.value for sign in one.unseen}
 
 
 def test_a_refused_device_is_seen(site: Site, alice: Browser) -> None:

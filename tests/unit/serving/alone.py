@@ -7,7 +7,7 @@ import socket
 import threading
 
 from davserver.baton import Baton
-from davserver.serving.board import Board
+from davserver.serving.board import Board, Seat
 from davserver.serving.connection import Connection, Observer, Service
 from davserver.serving.exchange import Host, WsgiApp
 from davserver.serving.proxies import Proxies
@@ -40,7 +40,12 @@ class CountedSocket(socket.socket):
 
 
 def served(
-    app: WsgiApp, *, address: str = "127.0.0.1", proxies: Proxies | None = None, is_calm: bool = False
+    app: WsgiApp,
+    *,
+    address: str = "127.0.0.1",
+    proxies: Proxies | None = None,
+    is_calm: bool = False,
+    seat: Seat | None = None,
 ) -> tuple[Connection, socket.socket]:
     """A connection from an address, and the client's end of it."""
     far, near = socket.socketpair()
@@ -61,7 +66,7 @@ def served(
         baton=Baton(),
         is_calm=lambda: is_calm,
     )
-    connection = Connection(service, counted, Board(1).seat(0))
+    connection = Connection(service, counted, seat or Board(1).seat(0))
     connection.remote_addr = address
     connection.arrive()
     far.settimeout(PATIENCE)

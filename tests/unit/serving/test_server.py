@@ -446,7 +446,7 @@ def test_what_is_dropped_after_a_refusal_has_a_deadline_too(serve: Serve) -> Non
 
 def test_an_idle_connection_is_closed(serve: Serve) -> None:
     """After the time that the setting gives, and not before an answer."""
-    with connect(serve(hello, Options(threads=1, idle_seconds=0.2))) as client:
+    with connect(serve(hello, Options(threads=1, idle_seconds=1.0))) as client:
         assert client.ask("GET", "/").status == 200
         assert client.ended()
 

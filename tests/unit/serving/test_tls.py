@@ -15,12 +15,16 @@ from typing import Self
 import pytest
 
 from davserver.errors import LengthMismatch, StorageUnavailable
-from davserver.serving.exchange import Environ
+from davserver.serving.board import Board
+from davserver.serving.connection import Next
+from davserver.serving.exchange import MISTRUST_KEY, Environ
+from davserver.serving.reader import SocketReader
 from davserver.serving.server import Options, Server
 from davserver.serving.tls import RECORD_BYTES, Certificate
-from davserver.serving.wire import Block
+from davserver.serving.wire import Block, Wire
 from tests.certificates import client_context, make_pair, server_certificate, write_pair
 from tests.conformance.http import Closed, Connection, chunked, head, request
+from tests.unit.serving.alone import served
 
 Start = Callable[..., Callable[[Block], None]]
 App = Callable[[Environ, Start], Iterable[Block]]
@@ -126,6 +130,78 @@ def test_the_application_knows_that_it_is_https(serve: Serve) -> None:
         client.sendall(request("GET", "/"))
         assert client.recv(MIB).startswith(b"HTTP/1.1 200 OK\r\n")
     assert seen == ["https"]
+
+
+def mistrust(environ: Environ, start: Start) -> Iterable[Block]:
+    """An application that says how long ago a client at this address did not trust the certificate."""
+    return answer(start, repr(environ[MISTRUST_KEY](environ["REMOTE_ADDR"])).encode())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("knows_the_authority", [True, False])
+def test_a_client_that_does_not_trust_the_certificate_is_noticed(
+    serve: Serve, version: ssl.TLSVersion, *, knows_the_authority: bool
+) -> None:
+    """It says so, and the application can find that out: an unknown authority, and another host's name."""
+    server = serve(mistrust)
+    with connect(server) as trusting:
+        assert trusting.ask("GET", "/").text == "None"
+    context = client_context() if knows_the_authority else client_context(make_pair())
+    context.minimum_version = context.maximum_version = version
+    with raw(server) as client, pytest.raises(ssl.SSLCertVerificationError):
+        context.wrap_socket(client, server_hostname="another.example" if knows_the_authority else "localhost")
+    deadline = time.monotonic() + PATIENCE
+    said = "None"
+    while said == "None":
+        assert time.monotonic() < deadline
+        with connect(server) as trusting:
+            said = trusting.ask("GET", "/").text
+    assert 0 <= float(said) < PATIENCE
+
+
+def test_a_client_that_goes_away_for_another_reason_is_none_of_them(serve: Serve) -> None:
+    """Nor is one that speaks no TLS."""
+    server = serve(mistrust)
+    with raw(server) as client:
+        client.sendall(client_hello())
+    with raw(server) as client:
+        client.sendall(b"\x16" * 1000)
+    with connect(server) as client_in_order:
+        assert client_in_order.ask("GET", "/").text == "None"
+
+
+class TurnedDown(Wire):
+    """A wire whose client says after the handshake what it thinks of the certificate, as some do."""
+
+    def __init__(self, sock: socket.socket, reason: str) -> None:
+        super().__init__(sock)
+        self._reason = reason
+
+    def receive_now(self, view: memoryview) -> int | None:  # noqa: ARG002 - see `Wire`
+        """As OpenSSL tells of an alert."""
+        error = ssl.SSLError(ssl.SSL_ERROR_SSL, "alert")
+        error.reason = self._reason
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_mistrust"),
+    [
+        *((f"SSLV3_ALERT_{one}", True) for one in ("BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN")),
+        *(("TLSV1_ALERT_UNKNOWN_CA", True), ("SSLV3_ALERT_CERTIFICATE_EXPIRED", True)),
+        *(("TLSV1_ALERT_INTERNAL_ERROR", False), ("UNEXPECTED_EOF_WHILE_READING", False)),
+    ],
+)
+def test_it_may_be_said_after_the_handshake(reason: str, *, is_mistrust: bool) -> None:
+    """With TLS 1.3 the handshake may be over by then; nothing else that is said counts."""
+    seat = Board(1).seat(0)
+    connection, far = served(hello, address="192.0.2.1", seat=seat)
+    with far:
+        wire = TurnedDown(connection.wire.socket, reason)
+        connection.wire, connection.reader = wire, SocketReader(wire, threading.Event())
+        assert connection.communicate() is Next.END
+        assert (seat.since_mistrust("192.0.2.1") is not None) == is_mistrust
+        connection.close()
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

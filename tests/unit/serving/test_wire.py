@@ -196,9 +196,19 @@ def test_a_cut_ends_both_ways_of_waiting(ends: Ends) -> None:
         ends.near.send(bytes(MIB))
 
 
+def send_once_waited_for(ends: Ends) -> None:
+    """Let the far end send a byte as soon as the near one waits for it."""
+
+    def send() -> None:
+        if ends.told.waits.wait(PATIENCE):
+            ends.far.sendall(b"x")
+
+    threading.Thread(target=send).start()
+
+
 def test_whoever_waits_for_a_client_steps_aside(ends: Ends) -> None:
     """Before a byte that is not there yet, and back for a short body; before much is sent, and for good."""
-    threading.Timer(0.05, ends.far.sendall, [b"x"]).start()
+    send_once_waited_for(ends)
     space = memoryview(bytearray(MIB))
     assert ends.near.receive_into(space) == 1
     assert ends.told.steps == ["aside", "back"]
@@ -218,7 +228,7 @@ def test_whoever_waits_for_a_client_steps_aside(ends: Ends) -> None:
 def test_a_long_body_does_not_step_back(ends: Ends) -> None:
     """What moves more than a little is no short matter: others go first."""
     ends.near.arriving.moved = MIB
-    threading.Timer(0.05, ends.far.sendall, [b"x"]).start()
+    send_once_waited_for(ends)
     assert ends.near.receive_into(memoryview(bytearray(MIB))) == 1
     assert ends.told.steps == ["aside"]
 
