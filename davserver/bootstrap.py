@@ -69,6 +69,7 @@ from davserver.settings import Settings
 from davserver.store_lock import StoreLock
 from davserver.vault.access import Access, HistoryLimits, Limits
 from davserver.vault.maintenance import Maintenance
+from davserver.vault.orders import Orders
 from davserver.vault.service import Vaults
 from davserver.vault.shredding import Shredder
 
@@ -168,6 +169,7 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
     actor: str = "",
     registry: Registry | None = None,
     said: Callable[[str], str] = str,
+    orders: Orders | None = None,
 ) -> Services:
     """Open the store, or make what is missing: folders, database, master key. Migrates the database.
 
@@ -179,6 +181,7 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
         actor: who acts, for the audit log, where nobody is named; "" is the owner of the account.
         registry: who is asked about people in the place of the Keycloak that the settings name.
         said: says an English text in the language that mails are written in.
+        orders: those that this process shares with others of its server.
 
     Raises:
         ConfigError: a place cannot be used, or the accounts belong to another identity provider's people;
@@ -215,8 +218,9 @@ def build_services(  # noqa: PLR0913 - what differs between those who call it
                 max_share=settings.history.max_share,
                 max_versions=settings.history.max_versions,
             ),
+            upload_days=settings.uploads.keep_days,
         )
-        vaults = Vaults(database, blobs, keyring, clock, limits)
+        vaults = Vaults(database, blobs, keyring, clock, limits, orders=orders)
         return _services(
             settings,
             clock=clock,

@@ -18,6 +18,7 @@
     ├── PathError                   a name that cannot be stored
     ├── InvalidValue                a user name, password, label or network that breaks its rule
     ├── LimitExceeded               a named limit of `model.py` or of the settings
+    │   ├── TooLarge                a file; carries the limit in bytes
     │   └── TooMany                 no more locks or properties fit here
     ├── QuotaExceeded
     ├── UploadRefused
@@ -182,6 +183,18 @@ class InvalidValue(DavserverError):
 
 class LimitExceeded(DavserverError):
     """A named limit was passed."""
+
+
+class TooLarge(LimitExceeded):
+    """A file is larger than any may be.
+
+    Attributes:
+        most: how large it may be, in bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__("the file is larger than the %(most)s bytes that this server takes", most=most)
+        self.most = most
 
 
 class TooMany(LimitExceeded):

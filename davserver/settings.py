@@ -395,7 +395,7 @@ class IdentitySettings(Section):
             told |= _keycloak_json(str(values["keycloak_json"]))
         if values.get("client_secret_file"):
             told["client_secret"] = _text_of(str(values["client_secret_file"])).strip()
-        return {**told, **{key: value for key, value in values.items() if value != ""}}
+        return {**told, **{key: value for key, value in values.items() if value != "" or key not in told}}
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -531,6 +531,14 @@ class HistorySettings(Section):
     )
 
 
+class UploadSettings(Section):
+    """What a browser has uploaded in part: it counts in the quota until it is finished or given up."""
+
+    keep_days: Annotated[int, Field(ge=1, le=365)] = Field(
+        7, description="How long it waits for somebody to go on with it."
+    )
+
+
 class Settings(BaseSettings):
     """All options, validated and immutable."""
 
@@ -553,6 +561,7 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=LogSettings)
     gc: GcSettings = Field(default_factory=GcSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
+    uploads: UploadSettings = Field(default_factory=UploadSettings)
 
     @classmethod
     def settings_customise_sources(

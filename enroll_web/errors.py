@@ -19,6 +19,7 @@ from davserver.audit import AuditEvent, AuditSink, get_logger
 from davserver.errors import DavserverError
 from davserver.texts import marked
 from enroll_web.visit import services
+from enroll_web.words import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,7 @@ TABLE: dict[type[DavserverError], Answer] = {
         marked("This cannot be"),
         marked("A folder cannot be put into itself, nor replaced by something that lies in it."),
     ),
-    ours.WrongKind: Answer(
-        HTTPStatus.CONFLICT,
-        marked("This cannot be"),
-        marked("A folder has this name where a file was meant, or the other way round."),
-    ),
+    ours.WrongKind: Answer(HTTPStatus.CONFLICT, marked("This cannot be")),
     ours.Locked: Answer(
         HTTPStatus.LOCKED,
         marked("A program is using this"),
@@ -143,7 +140,9 @@ TABLE: dict[type[DavserverError], Answer] = {
         ),
     ),
     ours.StorageFull: Answer(
-        HTTPStatus.INSUFFICIENT_STORAGE, marked("The disk is full"), marked("Tell whoever runs this server.")
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        marked("There is no room for this"),
+        marked("The disk of the server is full. Tell whoever runs it."),
     ),
     ours.StorageUnavailable: Answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -245,6 +244,10 @@ def told(error: DavserverError) -> str:
     """What an error means, as a sentence in the language of the page."""
     if isinstance(error, ours.Throttled):
         return _wait(error.retry_after)
+    if isinstance(error, ours.TooLarge):
+        return gettext(
+            "This file is too large: the server takes files of up to %(most)s.", most=size(error.most)
+        )
     if isinstance(error, TOLD):
         return sentence(gettext(error.message, **error.values))
     answer = answer_to(error)

@@ -6,13 +6,14 @@ Used by `pages/files*.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 
 from flask import redirect, render_template, request, url_for
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
 from davserver.errors import (
@@ -27,10 +28,12 @@ from davserver.errors import (
     PreconditionFailed,
     QuotaExceeded,
     VersionConflict,
+    WrongKind,
 )
 from davserver.model import ID_BYTES, Node, NodeId
 from davserver.vault.moment import Demands, Look
 from davserver.vault.paths import VaultPath, annotated
+from davserver.vault.portable import is_portable
 from davserver.vault.service import Vault
 from enroll_web.errors import answer_to, explained
 from enroll_web.visit import services, visit
@@ -80,12 +83,14 @@ class Outcome:
 
     Attributes:
         done: how many of them it was done with.
+        given: names that these were given.
         skipped: names of those that were left out because they are taken.
         refused: name and reason of the others.
         error: the first reason.
     """
 
     done: int = 0
+    given: set[str] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     error: DavserverError | None = None
@@ -182,10 +187,40 @@ def spare(opened: Vault, path: VaultPath) -> VaultPath:
     raise AlreadyExists("the name is taken")
 
 
+def make_folders(opened: Vault, place: VaultPath, last: VaultPath) -> None:
+    """Make what is missing of the folders below a place, as far as the last one.
+
+    Raises:
+        WrongKind: a file has the name of one of them.
+    """
+    for depth in range(len(place.parts) + 1, len(last.parts) + 1):
+        folder = VaultPath(last.parts[:depth])
+        node = opened.find(folder)
+        if node is None:
+            with suppress(AlreadyExists):  # another file of the same folder was faster
+                opened.make_collection(folder)
+        elif not node.is_collection:
+            raise WrongKind("a file has this name where a folder is meant")
+
+
 def nothing_ticked(place: VaultPath) -> Response:
     """Back to the folder, where something has to be ticked first."""
     visit().tell(gettext("Nothing is ticked: tick what you mean, then press the button."))
     return redirect(link("files.show", place), SEE_OTHER)
+
+
+def named(said: str, names: Iterable[str]) -> str:
+    """What was done, and which of the names that were given Windows cannot show."""
+    unfit = [name for name in names if not is_portable(name)]
+    if not unfit:
+        return said
+    more = ngettext(
+        "Windows cannot show the name “%(name)s”.",
+        "Windows cannot show %(num)s of the names.",
+        len(unfit),
+        name=unfit[0],
+    )
+    return f"{said} {more}"
 
 
 def told_of(place: VaultPath, outcome: Outcome, said: str) -> Response:
@@ -196,6 +231,7 @@ def told_of(place: VaultPath, outcome: Outcome, said: str) -> Response:
         outcome: what became of the files.
         said: what was done with those that it was done with.
     """
+    said = named(said, outcome.given)
     if outcome.error is None and not outcome.skipped:
         visit().tell(said)
         return redirect(link("files.show", place), SEE_OTHER)

@@ -17,7 +17,7 @@ BUFFER_BYTES = 256 * 1024
 """How much is asked of the connection at once, and the longest block."""
 
 MAX_HEAD_BYTES = 8 * 1024
-"""Longest head of a part: a file's name has 255 bytes."""
+"""Longest head of a part: a file's name has 255 bytes, the way to it in a folder of a person's disk 4096."""
 
 MAX_FIELD_BYTES = 4 * 1024
 """Longest value of a field that is no file."""

@@ -5,7 +5,19 @@ Nothing is built of them: it would take many times the memory. Pure; used by `st
 
 from __future__ import annotations
 
-from enroll_web.pdf_words import CLOSES, END, NAME, OPENS, REFERENCE, SPACE, WHITE, Words, compiled, require
+from enroll_web.pdf_words import (
+    CLOSES,
+    END,
+    NAME,
+    OPENS,
+    REFERENCE,
+    SPACE,
+    WHITE,
+    Active,
+    Words,
+    compiled,
+    require,
+)
 
 MAX_DEPTH = 32
 """Arrays and dictionaries within each other. Far below where viewers stop to follow: what they do then is
@@ -82,10 +94,10 @@ class Values(Words):
         return entries
 
     def _judge(self, name: bytes) -> None:
-        require(that=name not in ACTIVE)
+        require(that=name not in ACTIVE, otherwise=Active)
         self.holders += name == OBJECTS
         if name == b"/OpenAction":
             shown = _SHOWN.match(self.data, self.at)
-            require(that=shown is not None)
+            require(that=shown is not None, otherwise=Active)
             if shown and shown[1]:
                 self.opened.add(int(shown[1].split()[0]))

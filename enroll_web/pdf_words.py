@@ -46,17 +46,25 @@ _PARENTHESIS = compiled(r"[^()\\]*+(?:\\.[^()\\]*+)*+([()])")
 
 
 class Unclear(Exception):
-    """What is there cannot be understood for sure, or could run, or there is too much of it."""
+    """What is there cannot be understood for sure."""
 
 
-def require(*, that: bool) -> None:
+class Active(Unclear):
+    """It is understood, and could run."""
+
+
+class TooMuch(Unclear):
+    """There is more of it than is looked through."""
+
+
+def require(*, that: bool, otherwise: type[Unclear] = Unclear) -> None:
     """Go on only if it is so.
 
     Raises:
         Unclear: it is not.
     """
     if not that:
-        raise Unclear
+        raise otherwise
 
 
 class Word(NamedTuple):
@@ -101,7 +109,8 @@ class Words:
         """Read a word.
 
         Raises:
-            Unclear: there is none, or it was one too many.
+            Unclear: there is none.
+            TooMuch: it was one too many.
         """
         found = self._one(_WORD)
         kind = found.lastgroup or ""
@@ -118,8 +127,10 @@ class Words:
             depth += 1 if self._one(_PARENTHESIS)[1] == b"(" else -1
 
     def _one(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+        if self.left <= 0:
+            raise TooMuch
         found = self.take(pattern)
-        if found is None or self.left <= 0:
+        if found is None:
             raise Unclear
         self.left -= 1
         return found

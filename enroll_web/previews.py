@@ -18,13 +18,14 @@ from davserver.sending.file import Fields
 from davserver.sending.media import content_type
 from davserver.vault.service import Vault
 from enroll_web import errors, security, still_pdf
+from enroll_web.still_pdf import Found
 from enroll_web.visit import client, services, visit
 
 SHOWN_TEXT_BYTES = 64 * 1024
 """How much of a text is on the page; the rest is behind a link."""
 
 REMEMBERED = 10_000
-"""PDFs of which it is remembered whether they are shown: viewers ask for one part after the other."""
+"""PDFs of which it is remembered what was found: viewers ask for one part after the other."""
 
 PICTURES = {
     "avif": "image/avif",
@@ -158,7 +159,7 @@ def kind_of(name: str) -> Kind:
     return Kind.TEXT if is_text else Kind.NOTHING
 
 
-_still: dict[Content, bool] = {}
+_found: dict[Content, Found] = {}
 """What was found out of contents; they never change."""
 
 
@@ -170,7 +171,7 @@ def is_shown(opened: Vault, node: Node) -> bool:
         CorruptRow, CorruptBlob: it was altered.
     """
     kind = kind_of(node.name)
-    return _is_still(opened, node) if kind is Kind.PAPER else kind is not Kind.NOTHING
+    return _looked_through(opened, node) is Found.STILL if kind is Kind.PAPER else kind is not Kind.NOTHING
 
 
 def looked_at(opened: Vault, node: Node) -> dict[str, object]:
@@ -180,13 +181,16 @@ def looked_at(opened: Vault, node: Node) -> dict[str, object]:
         TooBusy: see `is_shown`.
     """
     kind = kind_of(node.name)
-    looked = {"kind": kind.value, "is_altered": False, "cut": node.size > SHOWN_TEXT_BYTES}
+    looked: dict[str, object] = {"kind": kind.value, "is_altered": False, "cut": node.size > SHOWN_TEXT_BYTES}
     try:
-        text = beginning(opened, node) if kind is Kind.TEXT else ""
-        return {**looked, "is_shown": is_shown(opened, node), "text": text}
+        if kind is Kind.TEXT:
+            looked["text"] = beginning(opened, node)
+        elif kind is Kind.PAPER:
+            looked["found"] = _looked_through(opened, node).value
     except IntegrityError as error:
         errors.note(error, services().audit, client())
-        return {**looked, "is_altered": True}
+        looked["is_altered"] = True
+    return looked
 
 
 def page_about(name: str, page: str) -> Response:
@@ -218,17 +222,19 @@ def beginning(opened: Vault, node: Node) -> str:
     return start.decode("utf-8-sig", "replace")
 
 
-def _is_still(opened: Vault, node: Node) -> bool:
-    """Whether a PDF is shown; a look takes memory and time, and one account must not take all of that."""
-    if node.content is None or not 0 < node.size <= still_pdf.MAX_BYTES:
-        return False
-    found = _still.get(node.content)
+def _looked_through(opened: Vault, node: Node) -> Found:
+    """What is said of a PDF; a look takes memory and time, and one account must not take all of that."""
+    if node.size > still_pdf.MAX_BYTES:
+        return Found.LONG
+    if node.content is None or not node.size:
+        return Found.UNCLEAR
+    found = _found.get(node.content)
     if found is None:
         visit().take_turn()
-        found = still_pdf.is_still(_content(opened, node, node.size))
-        if len(_still) >= REMEMBERED:
-            _still.clear()
-        _still[node.content] = found
+        found = still_pdf.look_through(_content(opened, node, node.size))
+        if len(_found) >= REMEMBERED:
+            _found.clear()
+        _found[node.content] = found
     return found
 
 

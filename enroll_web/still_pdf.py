@@ -10,17 +10,28 @@ run. It is read from front to back, by rules that leave viewers no choice:
   one where an object was read.
 - No name in any of them is one that something runs by, and nothing is encrypted.
 
-Whatever is otherwise is not shown. The site itself does not depend on it: its cookie and its pages are out of
-the reach of a viewer. Pure; used by `previews.py`.
+Whatever is otherwise is not shown, and it is said why. The site itself does not depend on it: its cookie and
+its pages are out of the reach of a viewer. Pure; used by `previews.py`.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from enum import Enum
 
 from enroll_web.pdf_values import OBJECTS, Values, shows_a_place
-from enroll_web.pdf_words import END, REFERENCE, SPACE, WHITE, Unclear, compiled, require
+from enroll_web.pdf_words import (
+    END,
+    REFERENCE,
+    SPACE,
+    WHITE,
+    Active,
+    TooMuch,
+    Unclear,
+    compiled,
+    require,
+)
 
 MAX_BYTES = 16 * 1024 * 1024
 """Longest PDF that is looked through, and so shown."""
@@ -63,16 +74,39 @@ _ANY_OBJECT = compiled(r"obj(?<=[0-9\x00\t\n\x0c\r \x80\xff]obj)(?=[\x00\t\n\x0c
 _ANY_TRAILER = compiled(r"trailer[\x00\t\n\x0c\r \x80\xff]*+(?:<<|%)")
 """Wherever some viewer could see one; there are some to which two more bytes are white space."""
 
+_ENCRYPTED = compiled(rf"/Encrypt{SPACE}*+(?:<<|{REFERENCE}{END})")
 
-def is_still(data: bytes) -> bool:
-    """Whether nothing in a PDF could run."""
+
+class Found(Enum):
+    """What a look through a PDF has found out."""
+
+    STILL = "still"
+    """Nothing in it could run; only then it is shown."""
+    LONG = "long"
+    """There is too much of it."""
+    ENCRYPTED = "encrypted"
+    ACTIVE = "active"
+    """Something in it could run."""
+    UNCLEAR = "unclear"
+    """It is not written as programs write it."""
+
+
+def look_through(data: bytes) -> Found:
+    """Find out whether nothing in a PDF could run; and if not, what to say of it."""
     if len(data) > MAX_BYTES:
-        return False
+        return Found.LONG
     try:
         _Look(data).through()
-    except Unclear:
-        return False
-    return True
+    except Unclear as why:
+        return _said_of(why, data)
+    return Found.STILL
+
+
+def _said_of(why: Unclear, data: bytes) -> Found:
+    """What is encrypted says so at its end, behind what does not open and may look like anything."""
+    if _ENCRYPTED.search(data):
+        return Found.ENCRYPTED
+    return {Active: Found.ACTIVE, TooMuch: Found.LONG}.get(type(why), Found.UNCLEAR)
 
 
 class _Look:
@@ -98,10 +132,11 @@ class _Look:
                 trailers += 1
             else:
                 require(that=values.take(_BETWEEN) is not None)
-            require(that=values.at - self._in_streams <= MAX_OUTSIDE_BYTES)
+            require(that=values.at - self._in_streams <= MAX_OUTSIDE_BYTES, otherwise=TooMuch)
         require(that=objects == _count(_ANY_OBJECT, values.data))
         require(that=trailers == _count(_ANY_TRAILER, values.data))
-        require(that=values.holders == self._holders and not values.opened & self._doing)
+        require(that=values.holders == self._holders)
+        require(that=not values.opened & self._doing, otherwise=Active)
 
     def _object(self, number: int) -> None:
         """From behind its number to its end (7.3.10)."""
@@ -152,13 +187,15 @@ class _Look:
         except zlib.error:
             raise Unclear from None
         self._inflatable -= len(text)
-        require(that=inflating.eof and not inflating.unused_data.strip(WHITE) and self._inflatable >= 0)
+        require(that=self._inflatable >= 0, otherwise=TooMuch)
+        require(that=inflating.eof and not inflating.unused_data.strip(WHITE))
         return text
 
     def _packed(self, described: dict[bytes, bytes], text: bytes) -> None:
         """Objects in a stream: first the number and the place of each, then all of them (7.5.7)."""
         first, count = (_number(described.get(key, b"0")) for key in (b"/First", b"/N"))
-        require(that=first <= min(len(text), MAX_TABLE_BYTES) and bool(_TABLE.fullmatch(text, 0, first)))
+        require(that=first <= MAX_TABLE_BYTES, otherwise=TooMuch)
+        require(that=first <= len(text) and bool(_TABLE.fullmatch(text, 0, first)))
         table = [int(number) for number in text[:first].split()]
         values, doing = Values(text, self._values.left), dict[int, bool]()
         values.at = first

@@ -66,6 +66,7 @@ TABLE: dict[type[DavserverError], Answer] = {
     ours.PathError: Answer(HTTPStatus.BAD_REQUEST),
     ours.InvalidValue: Answer(HTTPStatus.BAD_REQUEST),
     ours.LimitExceeded: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    ours.TooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     ours.TooMany: Answer(HTTPStatus.INSUFFICIENT_STORAGE),
     ours.QuotaExceeded: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "quota-not-exceeded"),  # RFC 4331, 6
     ours.LengthMismatch: Answer(HTTPStatus.BAD_REQUEST),

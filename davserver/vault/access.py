@@ -15,7 +15,7 @@ from davserver.crypto.keys import AccountKey
 from davserver.crypto.layout import CHUNK_BYTES
 from davserver.db.engine import Database, Transaction
 from davserver.db.reads import Reads
-from davserver.errors import NotPermitted
+from davserver.errors import NotPermitted, TooLarge
 from davserver.keyring import Keyring
 from davserver.model import AccountId, Principal, Scope
 from davserver.vault.at_once import FewAtOnce
@@ -54,12 +54,23 @@ class Limits:
         max_file_bytes: largest file.
         max_locks: live write locks that one account may have.
         history: what is kept of what was deleted or overwritten.
+        upload_days: how long an unfinished upload is kept that nobody goes on with.
     """
 
     inline_bytes: int = CHUNK_BYTES
     max_file_bytes: int = MAX_FILE_BYTES
     max_locks: int = MAX_LOCKS
     history: HistoryLimits = HistoryLimits()
+    upload_days: int = 7
+
+    def require_fitting(self, size: int) -> None:
+        """Refuse a file of more bytes than any may have.
+
+        Raises:
+            TooLarge: it is one.
+        """
+        if size > self.max_file_bytes:
+            raise TooLarge(self.max_file_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Uploads that nobody has gone on with for a day: given up, account by account. Part of garbage collection.
+"""Uploads that nobody has gone on with for long: given up, account by account. Part of garbage collection.
 
 It must never give up one whose row was altered; the others are gone through all the same. Called by
 `Maintenance.collect`.

@@ -79,12 +79,11 @@ class Parts:
 
         Raises:
             NameTaken: the name is taken, and that was not decided yet; or a collection is to be replaced.
-            ParentMissing, Locked, LimitExceeded (too large, too many at once).
+            ParentMissing, Locked, TooLarge, LimitExceeded (too many at once).
             QuotaExceeded: there is no room for it beside what is there.
         """
         access = self._access
-        if size > access.limits.max_file_bytes:
-            raise LimitExceeded("the file is larger than this server accepts")
+        access.limits.require_fitting(size)
         node = access.tree.codec.new_node(
             UPLOADS_ID, "", None, modified_ns=modified_ns, created_ns=access.now_ns()
         )

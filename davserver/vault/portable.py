@@ -1,8 +1,10 @@
-"""Names for an archive that every system can unpack without harm, and without one file over another.
+"""Names that every system can store: which ones are, and others for those that are not.
+
+In an archive no name may do harm where it is unpacked, and no file go over another one.
 
 Windows takes a backslash for a folder and a colon for a drive or a hidden stream, knows no control character,
 no dot at the end, and some names are devices there; most desktops take two names that differ in case for one.
-Called by `export.py`.
+Called by `export.py`, and by the site, which says so of names on the drive.
 """
 
 from __future__ import annotations
@@ -45,6 +47,11 @@ def portable(name: str) -> str:
     if not safe or _DEVICE.match(safe):
         safe = STAND_IN + safe
     return safe
+
+
+def is_portable(name: str) -> bool:
+    """Whether every system can store the name as it is. Windows cannot show the others, on any drive."""
+    return portable(name) == name
 
 
 def _meeting(name: str) -> str:

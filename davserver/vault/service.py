@@ -15,7 +15,7 @@ from davserver.clock import Clock, to_nanoseconds
 from davserver.crypto.keys import AccountKey
 from davserver.db.engine import Database, Transaction
 from davserver.db.reads import Reads
-from davserver.errors import AlreadyExists, CorruptRow, LimitExceeded, NotPermitted, QuotaExceeded
+from davserver.errors import AlreadyExists, CorruptRow, NotPermitted, QuotaExceeded
 from davserver.keyring import Keyring
 from davserver.model import (
     ROOT_ID,
@@ -75,9 +75,10 @@ class Vaults:
         clock: Clock,
         limits: Limits | None = None,
         directories: Directories | None = None,
+        orders: Orders | None = None,
     ) -> None:
         self._directories = Directories() if directories is None else directories
-        self._orders = Orders()
+        self._orders = Orders() if orders is None else orders
         self._long_looks = FewAtOnce()
         self._database = database
         self._blobs = blobs
@@ -268,12 +269,11 @@ class Vault:
             demands: judged now and again in the commit, on the file as it is then.
 
         Raises:
-            ParentMissing, WrongKind, PreconditionFailed, Locked, QuotaExceeded, LimitExceeded.
+            ParentMissing, WrongKind, PreconditionFailed, Locked, QuotaExceeded, TooLarge.
         """
         access = self._access
         access.require(Scope.WRITE)
-        if expected_size is not None and expected_size > access.limits.max_file_bytes:
-            raise LimitExceeded("the file is larger than this server accepts")
+        access.limits.require_fitting(expected_size or 0)
         with access.read() as tx:
             place = admit_upload(self._moment(tx), path, demands)
             counted = tx.quota.usage(access.account_id)

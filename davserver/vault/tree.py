@@ -430,10 +430,10 @@ def place_of(trail: Trail) -> Place:
 def require_collection(node: Node) -> None:
     """Raise WrongKind for a file."""
     if not node.is_collection:
-        raise WrongKind("this is a file, not a collection")
+        raise WrongKind("a file has this name where a folder is meant")
 
 
 def require_file(node: Node) -> None:
     """Raise WrongKind for a collection."""
     if node.is_collection:
-        raise WrongKind("this is a collection, not a file")
+        raise WrongKind("a folder has this name where a file is meant")

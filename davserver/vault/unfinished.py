@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import Enum
 
+from davserver.clock import from_seconds
 from davserver.db.engine import Transaction
 from davserver.db.nodes import NodeRow
 from davserver.errors import CorruptRow, LimitExceeded, NotFound, PathError
@@ -28,10 +30,6 @@ PART_BYTES = 8 * 1024**2
 
 MAX_OPEN = 20
 """Unfinished uploads of one account."""
-
-IDLE_SECONDS = 24 * 3600
-"""An upload that nothing was done with for so long is given up."""
-
 
 Tell = Callable[[CorruptRow], object]
 """Is told of each upload that does not open and is left out."""
@@ -231,4 +229,4 @@ def remove(access: Access, tx: Transaction, unfinished: Unfinished) -> int:
 
 def is_idle(access: Access, unfinished: Unfinished) -> bool:
     """Whether nothing was done with it for so long that it is given up."""
-    return access.now() - unfinished.touched >= IDLE_SECONDS
+    return access.clock() - from_seconds(unfinished.touched) >= timedelta(days=access.limits.upload_days)

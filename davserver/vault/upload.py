@@ -28,7 +28,6 @@ from davserver.errors import (
     ChecksumMismatch,
     DavserverError,
     LengthMismatch,
-    LimitExceeded,
     QuotaExceeded,
     StorageUnavailable,
 )
@@ -94,7 +93,7 @@ class Upload:
 
     Raises (from those and from `commit`, which then have aborted it):
         LengthMismatch, ChecksumMismatch: the content is not what was announced.
-        QuotaExceeded, LimitExceeded: there is no room for it.
+        QuotaExceeded, TooLarge: there is no room for it.
         PreconditionFailed, Locked, ParentMissing, WrongKind: the tree has changed since the upload began.
         StorageFull, StorageUnavailable: the storage refused.
     """
@@ -215,8 +214,7 @@ class Upload:
         announced = self._announced.size
         if announced is not None and self._received > announced:
             raise LengthMismatch("more bytes arrived than were announced; nothing was stored")
-        if self._received > self._access.limits.max_file_bytes:
-            raise LimitExceeded("the file is larger than this server accepts")
+        self._access.limits.require_fitting(self._received)
         if self._room is not None and self._received > self._room:
             raise QuotaExceeded("the account's quota has no room for this")
 

@@ -18,6 +18,7 @@ from davserver.model import Lock, Node
 from davserver.vault.browsing import Part, Shown
 from davserver.vault.orders import Order
 from davserver.vault.paths import VaultPath
+from davserver.vault.portable import is_portable
 from davserver.vault.service import Vault
 from enroll_web.entrance import Level, needs
 from enroll_web.filing import at, crumbs, link, vault
@@ -55,6 +56,11 @@ class Entry:
     below: str = ""
     holder: str = ""
     until: datetime | None = None
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether Windows can show its name."""
+        return is_portable(self.node.name)
 
     @property
     def changed(self) -> datetime:
@@ -132,6 +138,7 @@ def _file(opened: Vault, place: VaultPath, node: Node) -> Response:
         crumbs=list(crumbs(place.parent)),
         node=node,
         changed=when(node),
+        is_portable=is_portable(node.name),
         shown=looked_at(opened, node),
         locks=[(_holder(one.lock), from_seconds(one.lock.expires_at)) for one in locks],
         kept_days=opened.history.keep_days,

@@ -10,7 +10,18 @@ from davserver.errors import AlreadyExists, PathError, PreconditionFailed
 from davserver.vault.paths import lookup_form
 from enroll_web.entrance import Level, needs
 from enroll_web.errors import answer_to
-from enroll_web.filing import SEE_OTHER, Outcome, at, crumbs, link, still_there, ticked, unchanged, vault
+from enroll_web.filing import (
+    SEE_OTHER,
+    Outcome,
+    at,
+    crumbs,
+    link,
+    named,
+    still_there,
+    ticked,
+    unchanged,
+    vault,
+)
 from enroll_web.forms import refused
 from enroll_web.visit import visit
 
@@ -37,7 +48,7 @@ def make_folder(path: str) -> Response:
     except (AlreadyExists, PathError) as error:
         status = answer_to(error).status
         return refused("files_new_folder.html", error, status, place=place, crumbs=crumbs(place), name=name)
-    visit().tell(gettext("“%(name)s” is there.", name=name))
+    visit().tell(named(gettext("“%(name)s” is there.", name=name), [name]))
     return redirect(link("files.show", place), SEE_OTHER)
 
 
@@ -97,5 +108,5 @@ def give_name(path: str) -> Response:
             crumbs=crumbs(place.parent),
             name=name,
         )
-    visit().tell(gettext("“%(old)s” is called “%(new)s” now.", old=place.name, new=name))
+    visit().tell(named(gettext("“%(old)s” is called “%(new)s” now.", old=place.name, new=name), [name]))
     return redirect(link("files.show", place.parent), SEE_OTHER)

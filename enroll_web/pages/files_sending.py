@@ -86,7 +86,7 @@ def preview_of(opened: Vault, node: Node) -> Response:
         WrongKind: it is a folder.
     """
     if node.is_collection:
-        raise WrongKind("this is a folder, not a file")
+        raise WrongKind("a folder has this name where a file is meant")
     if not is_shown(opened, node):
         abort(404)
     return _file(opened, node, fields_for(node.name))

@@ -1,7 +1,8 @@
 """Files from a form, straight into the vault as they arrive: nothing of them is put on a disk, or held.
 
 Each file stands for itself: what is wrong with one does not keep the others out, and what does not arrive
-whole is not there at all. It must never use `request.form` or `request.files`, which would store the body.
+whole is not there at all. A whole folder comes as its files, each named by the way to it; folders that are
+missing are made. It must never use `request.form` or `request.files`, which would store the body.
 """
 
 from __future__ import annotations
@@ -18,7 +19,19 @@ from davserver.vault.moment import NO_DEMANDS
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
 from enroll_web.entrance import Level, needs
-from enroll_web.filing import REFUSALS, SEE_OTHER, Outcome, Taken, at, free, link, spare, told_of, vault
+from enroll_web.filing import (
+    REFUSALS,
+    SEE_OTHER,
+    Outcome,
+    Taken,
+    at,
+    free,
+    link,
+    make_folders,
+    spare,
+    told_of,
+    vault,
+)
 from enroll_web.multipart import Part
 from enroll_web.security import streamed_form
 from enroll_web.visit import services, visit
@@ -27,6 +40,10 @@ pages = Blueprint("files_upload", __name__)
 
 MAX_FILES = 10_000
 """Files that one form may hold; those behind them are read and dropped."""
+
+FOLDER_FIELD = "folder"
+"""The field that a whole folder is chosen in. Browsers send the way to each of its files as the file's name;
+in any other field a name with a slash is none."""
 
 
 @pages.post("/upload/", defaults={"path": ""})
@@ -80,11 +97,12 @@ def _take(opened: Vault, place: VaultPath, part: Part, taken: Taken, outcome: Ou
     """One file; what is left of a refused one is dropped before the next part."""
     name = part.filename or ""
     try:
-        path = place / name
+        path = VaultPath((*place.parts, *_names(part)))
         there = opened.find(path)
         if there is not None and taken is Taken.SKIP:
             outcome.skipped.append(name)
             return
+        make_folders(opened, place, path.parent)
         if taken is not Taken.REPLACE:
             path = spare(opened, path)
         demands = NO_DEMANDS if taken is Taken.REPLACE else free(path)
@@ -96,6 +114,13 @@ def _take(opened: Vault, place: VaultPath, part: Part, taken: Taken, outcome: Ou
         outcome.refuse(name, error)
     else:
         outcome.done += 1
+        outcome.given.update(path.parts[len(place.parts) :])
+
+
+def _names(part: Part) -> list[str]:
+    """The folders on the way to a file, and its own name."""
+    name = part.filename or ""
+    return name.split("/") if part.name == FOLDER_FIELD else [name]
 
 
 def _kept() -> frozenset[str]:

@@ -17,19 +17,18 @@ from flask_babel import gettext, ngettext
 
 from davserver.clock import SECOND_NS, from_seconds
 from davserver.errors import (
-    AlreadyExists,
     DavserverError,
     IntegrityError,
     LengthMismatch,
     NameTaken,
     NotFound,
-    WrongKind,
     WrongOffset,
 )
 from davserver.model import NodeId
 from davserver.vault.moment import Demands, Look
 from davserver.vault.parts import Joining, require_decided
 from davserver.vault.paths import VaultPath, annotated
+from davserver.vault.portable import is_portable
 from davserver.vault.service import Vault
 from davserver.vault.unfinished import PART_BYTES, IfTaken, Unfinished
 from davserver.vault.upload import WORD_EXTRA
@@ -43,7 +42,7 @@ from enroll_web.arriving import (
     raw_body,
     sent_json,
 )
-from enroll_web.filing import MAX_TRIES, id_of, spare, vault
+from enroll_web.filing import MAX_TRIES, id_of, make_folders, named, spare, vault
 from enroll_web.told_scripts import again_after, answers_scripts, proved
 from enroll_web.visit import client, services, visit
 
@@ -69,7 +68,12 @@ def _for_templates() -> dict[str, object]:
 
 def uploading() -> dict[str, Any]:
     """What the script has to know when its page is loaded."""
-    return {"part": PART_BYTES, "whole": WHOLE_BYTES, "unfinished": _unfinished(vault())}
+    return {
+        "part": PART_BYTES,
+        "whole": WHOLE_BYTES,
+        "unfinished": _unfinished(vault()),
+        "keep_days": services().settings.uploads.keep_days,
+    }
 
 
 @pages.get("/uploads")
@@ -112,7 +116,7 @@ def whole() -> Response:
             raise LengthMismatch("a file is not as long as it was announced")
         if found := _there_already(opened, wanted):
             return jsonify(name=found)
-        _make_folders(opened, wanted.folder, wanted.names[:-1])
+        make_folders(opened, wanted.folder, wanted.path.parent)
         path = spare(opened, wanted.path) if wanted.if_taken is IfTaken.BOTH else wanted.path
         try:
             writing = opened.write(
@@ -126,6 +130,7 @@ def whole() -> Response:
             with writing as arriving, closing(visit().watched()) as watch:
                 fill(arriving, watch.check)
                 placed = arriving.commit()
+            _note(*wanted.names[:-1], placed.node.name)
         except NameTaken as error:
             return _in_the_way(opened, wanted, error)
     return jsonify(name=placed.node.name)
@@ -136,7 +141,8 @@ def whole() -> Response:
 def folder() -> Response:
     """Make a folder, and those on the way: one that is empty comes with no file."""
     wanted, opened = announced(), vault()
-    _make_folders(opened, wanted.folder, wanted.names)
+    make_folders(opened, wanted.folder, wanted.path)
+    _note(*wanted.names)
     return jsonify({})
 
 
@@ -148,7 +154,8 @@ def begin() -> Response:
     wanted, opened = announced(), vault()
     if found := _there_already(opened, wanted):
         return jsonify(name=found)
-    _make_folders(opened, wanted.folder, wanted.names[:-1])
+    make_folders(opened, wanted.folder, wanted.path.parent)
+    _note(*wanted.names[:-1])
     try:
         begun = opened.parts.begin(
             wanted.path,
@@ -219,7 +226,8 @@ def told() -> Response:
     """All is done: the page is loaded again, and says so."""
     match sent_json():
         case {"stored": int(stored)} if 0 < stored < MAX_STORED:
-            visit().tell(ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored))
+            said = ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored)
+            visit().tell(named(said, filter(None, [visit().take_out("unfit")])))
         case _:
             visit().tell(gettext("No file was chosen."))
     return jsonify({})
@@ -237,7 +245,16 @@ def _lines(joining: Joining) -> Iterator[bytes]:
         errors.note(error, services().audit, client())
         yield _line(text=errors.explained(error), again=again_after(error).value)
     else:
-        yield _line(name=joining.placed.node.name if joining.placed else "")
+        name = joining.placed.node.name if joining.placed else ""
+        _note(name)
+        yield _line(name=name)
+
+
+def _note(*names: str) -> None:
+    """Remember a name that Windows cannot show: it is told of when everything is stored."""
+    unfit = [name for name in names if name and not is_portable(name)]
+    if unfit:
+        visit().remember(unfit=unfit[-1])
 
 
 def _line(**values: object) -> bytes:
@@ -280,22 +297,6 @@ def _there_already(opened: Vault, wanted: Wanted) -> str:
         if node.extras.get(WORD_EXTRA) == wanted.word:
             return node.name
     return ""
-
-
-def _make_folders(opened: Vault, place: VaultPath, names: tuple[str, ...]) -> None:
-    """Make what is missing of the folders below a place.
-
-    Raises:
-        WrongKind: a file has the name of one of them.
-    """
-    for name in names:
-        place /= name
-        node = opened.find(place)
-        if node is None:
-            with suppress(AlreadyExists):  # another file of the same folder was faster
-                opened.make_collection(place)
-        elif not node.is_collection:
-            raise WrongKind("this is a file, not a folder")
 
 
 def _id(text: str) -> NodeId:

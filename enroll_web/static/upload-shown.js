@@ -44,11 +44,13 @@ function show() {
   const [size, sent] = [sum((one) => one.size), sum((one) => one.sent + one.flying)];
   overall.note(sent);
   const done = counted.filter((one) => one.state === "done").length;
-  const texts = [filled(words.sum, { done, count: counted.length, sent: bytes(sent), size: bytes(size) })];
+  const texts = []; // if all was left out, there is nothing to count
+  if (counted.length) texts.push(filled(words.sum, { done, count: counted.length, sent: bytes(sent), size: bytes(size) }));
   if (running) texts.push(pace(overall.speed, size - sent));
   if (of("failed").length) texts.push(filled(words.failures, { count: of("failed").length }));
   if (of("out").length) texts.push(filled(words.leftOut, { count: of("out").length }));
   part("total").textContent = texts.filter(Boolean).join(" ");
+  part("all").hidden = !counted.length;
   part("all").value = size ? sent / size : Number(of("done").length > 0);
   part("pause").hidden = !running && !waiting.length;
   part("go").hidden = !uploads.some((one) => one.canGoOn);
@@ -106,7 +108,7 @@ function draw(one, row) {
 
 // Uploads of before, if nobody goes on with them in another window.
 async function offer() {
-  const held = (await navigator.locks?.query())?.held.map(({ name }) => name) ?? [];
+  const held = (await navigator.locks.query()).held.map(({ name }) => name);
   const left = unfinished.filter(({ id }) => !held.includes(`upload-${id}`));
   panel.hidden = !left.length && !uploads.length;
   part("offer").hidden = !left.length;

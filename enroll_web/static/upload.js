@@ -1,7 +1,8 @@
 // Uploads with progress: files and folders, chosen or dropped, two at a time. A large file goes in parts, which the
 // server keeps until all are there: so it goes on after a lost connection, a reload or a closed laptop. Without this
 // script the form sends the same files, without progress. It has no texts: they are in the page. What is shown is in
-// upload-shown.js, which is loaded before this and shares its names.
+// upload-shown.js, which is loaded before this and shares its names. No page is shown over a line that others can read:
+// so whatever browsers have for safe lines only is there.
 
 "use strict";
 
@@ -65,7 +66,6 @@ class Upload {
   // Other windows see that somebody goes on with it, until it is released; false if one of them does already.
   keep(id) {
     return new Promise((known) => {
-      if (!navigator.locks) return known(true);
       const held = navigator.locks.request(`upload-${id}`, { ifAvailable: true }, (lock) => {
         known(lock !== null);
         return lock && new Promise((release) => (this.release = () => (release(), held)));
@@ -308,7 +308,7 @@ async function begun(one) {
 // Goes on with what an earlier page has begun, if no window does, and if that is how this very file begins.
 async function resume(one) {
   const earlier = unfinished.find((other) => one.wasBegunAs(other));
-  if (!earlier || !crypto.subtle || !(await one.keep(earlier.id))) return;
+  if (!earlier || !(await one.keep(earlier.id))) return;
   const forget = () => (unfinished = unfinished.filter((other) => other !== earlier));
   try {
     const told = await steadily(one, () => send(one, "GET", `${words.address}/${earlier.id}`));
@@ -486,7 +486,6 @@ function begin() {
   form.taken.value = "ask";
   form.querySelector("button").before(part("more").content);
   const [files, directory] = form.querySelectorAll("input[type=file]");
-  files.required = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const found = [...files.files, ...directory.files].map(ofFile);

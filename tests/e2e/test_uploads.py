@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,10 +17,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from tests.conformance.multistatus import lockinfo
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Device, Drive, Rclone
+from tests.e2e.file_pages import names
 from tests.e2e.site import PASSWORD, Person, at, fill, first_administrator, go_on, opening_link, press, told
 from tests.services.browser import Visitor
 from tests.services.relay import Relay, relay
@@ -33,11 +36,14 @@ MIDDLE = 5 * PART
 SLOW = MIB
 """Bytes a second of a line that leaves time to press a button, on a busy machine too."""
 
+PACE = re.compile("(MiB|KiB) a second, [0-9]+ (second|minute)s? left")
+
+HANG_UP_SECONDS = 60
 LONG_MILLISECONDS = 240_000
 LARGE_MILLISECONDS = 1_500_000
 
-EXPECTED = ("net::ERR_", "a status of 403")
-"""What the browser says of a line that was cut, and of a session that has ended."""
+EXPECTED = ("net::ERR_", "a status of 400", "a status of 403")
+"""What the browser says of a line that was cut or silent for too long, and of a session that has ended."""
 
 CHANGED = (1_700_000_000, 1_700_000_000)
 """When two files were read and changed that are not the same."""
@@ -69,10 +75,12 @@ UNREADABLE = """
 
 
 @pytest.fixture
-def drive(drive: Drive) -> Iterator[Drive]:
-    """A running server. What it stored is taken away at the end: it may be gigabytes."""
-    yield drive
-    drive.close()
+def drive(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Drive]:
+    """A running server, with other settings if a test says so. In the end gigabytes may be taken away."""
+    drive = Drive(tmp_path / "drive", **getattr(request, "param", {}))
+    with closing(drive):
+        drive.start()
+        yield drive
     shutil.rmtree(drive.data)
 
 
@@ -100,6 +108,11 @@ def visitor(arrive: Arrive) -> Iterator[Visitor]:
 @pytest.fixture
 def alice(drive: Drive, line: Relay, visitor: Visitor) -> Person:
     """Somebody who has come as far as the start page, over the line."""
+    return come(drive, line, visitor)
+
+
+def come(drive: Drive, line: Relay, visitor: Visitor) -> Person:
+    """Follow the first link, as far as the start page."""
     link = opening_link(drive).replace(f":{drive.port}/", f":{line.port}/")
     return go_on(first_administrator(Person("alice", visitor.page), link))
 
@@ -158,6 +171,22 @@ def slowly(page: Page) -> Iterator[None]:
     session.detach()
 
 
+@contextmanager
+def closed(browser: Browser | None) -> Iterator[None]:
+    """Let the browser stand still for as long as the block runs, as in a laptop whose lid is shut."""
+    assert browser is not None
+    session = browser.new_browser_cdp_session()
+    ids = [one["id"] for one in session.send("SystemInfo.getProcessInfo")["processInfo"]]
+    session.detach()
+    try:
+        for one in ids:
+            os.kill(one, signal.SIGSTOP)
+        yield
+    finally:
+        for one in ids:
+            os.kill(one, signal.SIGCONT)
+
+
 def make(path: Path, size: int, seed: int = 1) -> Path:
     """A file of random bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +228,15 @@ def intercept(page: Page, request: str, status: int, told: dict[str, str], *, ti
     page.route(re.compile(address), answer)
 
 
+UNSEEN = """
+const send = XMLHttpRequest.prototype.send;
+XMLHttpRequest.prototype.send = function (body) {
+  return send.call(this, body instanceof ArrayBuffer ? new Blob([body]) : body);
+};
+"""
+"""Playwright keeps each body that it sees, twice, for as long as the page lives. Of a Blob it sees none."""
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
@@ -233,6 +271,7 @@ def test_two_gigabytes_with_a_cut_in_the_middle(
 ) -> None:
     """The line is gone for a while: the page says so, goes on by itself, and every byte is there."""
     page, path = alice.page, sparse(tmp_path / "large.bin", LARGE)
+    page.add_init_script(UNSEEN)
     choose(page, path)
     until(page, 0.4, LARGE_MILLISECONDS)
     line.close()
@@ -263,6 +302,26 @@ def test_a_server_that_is_started_anew_in_the_middle(
         drive.kill()
         expect(row(page, "middle.bin")).to_contain_text("The connection is lost.", timeout=LONG_MILLISECONDS)
     drive.start()
+    stored(page, 1)
+    assert parts_sent(visitor) <= MIDDLE // PART + 1
+    assert stored_digest(drive, alice.device, "middle.bin") == digest(path)
+
+
+@pytest.mark.parametrize("drive", [{"SERVER__IDLE_SECONDS": "3"}], indirect=True)
+def test_a_laptop_that_is_closed_in_the_middle(
+    drive: Drive, line: Relay, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """When it is opened the server has long hung up: it goes on by itself, with the part of that moment."""
+    page, path = alice.page, make(tmp_path / "middle.bin", MIDDLE)
+    with slowly(page):
+        choose(page, path)
+        until(page, 0.5)
+        with closed(page.context.browser):
+            deadline = time.monotonic() + HANG_UP_SECONDS
+            while not line.is_empty:
+                assert time.monotonic() < deadline, "the server has not hung up"
+                time.sleep(0.1)  # Waiting for another process to hang up.
+            assert drive.request("GET", "middle.bin", alice.device)[0] == 404
     stored(page, 1)
     assert parts_sent(visitor) <= MIDDLE // PART + 1
     assert stored_digest(drive, alice.device, "middle.bin") == digest(path)
@@ -398,11 +457,13 @@ def test_somebody_is_signed_out_in_the_middle(drive: Drive, alice: Person, tmp_p
 
 # ── pausing, many files, names that are taken ───────────────────────────────────────────────────────────────
 def test_pause_and_go_on(drive: Drive, alice: Person, tmp_path: Path) -> None:
-    """What is paused stands still, beside what is not; by keyboard, too."""
+    """What is paused stands still, beside what is not; by keyboard, too. How fast it goes is said."""
     page = alice.page
     with slowly(page):
         choose(page, *(make(tmp_path / f"{name}.bin", MIDDLE, number) for number, name in enumerate("ab")))
         until(page, 0.2)
+        for place in (row(page, "b.bin"), page.locator("#uploads [data-total]")):
+            expect(place).to_contain_text(PACE)
         page.get_by_role("button", name="Pause a.bin", exact=True).press("Enter")
         expect(row(page, "a.bin")).to_contain_text("Paused.")
         still = row(page, "a.bin").locator("progress").evaluate("(one) => one.value")
@@ -438,8 +499,8 @@ def test_a_folder_of_a_thousand_files(drive: Drive, alice: Person, tmp_path: Pat
 def test_the_question_what_to_do(drive: Drive, alice: Person, tmp_path: Path) -> None:
     """One for each name that is taken, until the answer is for all; what is left out stays as it was."""
     page = alice.page
-    names = ["a", "b", "c", "d", "large.bin"]
-    for name in names:
+    taken = ["a", "b", "c", "d", "large.bin"]
+    for name in taken:
         drive.request("PUT", name, alice.device, b"old")
     drive.request("MKCOL", "e", alice.device)
     paths = [make(tmp_path / name, 5000, 9) for name in "abcde"]
@@ -464,8 +525,8 @@ def test_the_question_what_to_do(drive: Drive, alice: Person, tmp_path: Path) ->
     dialog.get_by_role("button", name="Keep both").click()
     expect(row(page, "c")).to_contain_text("The name is taken: it was left out.")
     page.get_by_role("link", name="Load the list again").click()
-    expected = {*names, "e", "a (2)", "d (2)", "e (2)", "large (2).bin"}
-    assert set(page.locator("tbody th a").all_inner_texts()) == expected
+    expected = {*taken, "e", "a (2)", "d (2)", "e (2)", "large (2).bin"}
+    assert set(names(page)) == expected
     for name, path in {"a (2)": "a", "b": "b", "d (2)": "d", "large (2).bin": "large.bin"}.items():
         assert stored_digest(drive, alice.device, name) == digest(tmp_path / path)
     for name in ("a", "c", "d", "large.bin"):
@@ -486,7 +547,32 @@ def test_what_is_refused_is_said(drive: Drive, visitor: Visitor, alice: Person, 
     assert drive.run("user", "quota", "alice", "1GiB").returncode == 0
     page.get_by_role("button", name="Go on with large.bin").click()
     stored(page, 2)
-    assert set(page.locator("tbody th a").all_inner_texts()) == {"large.bin", "small"}
+    assert set(names(page)) == {"large.bin", "small"}
+
+
+def test_names_and_locks_are_reasons_too(
+    drive: Drive, visitor: Visitor, alice: Person, tmp_path: Path
+) -> None:
+    """Each row says what is wrong with its file; the one beside them that is in order is stored."""
+    assert drive.request("LOCK", "locked", alice.device, lockinfo())[0] == 201
+    paths = [make(tmp_path / name, 10) for name in ("locked", "a\x07b", "good")]
+    with visitor.refused(423), visitor.refused(422):
+        choose(alice.page, *paths, taken="replace")
+    expect(row(alice.page, "locked")).to_contain_text("It is locked by a program that has it open.")
+    expect(row(alice.page, "a\x07b")).to_contain_text("A name must not hold '/' or a control character.")
+    alice.page.goto("/files/")
+    assert set(names(alice.page)) == {"locked", "good"}
+
+
+def test_a_folder_without_scripts(drive: Drive, line: Relay, arrive: Arrive, tmp_path: Path) -> None:
+    """The form sends all of it: each file in its folder, byte for byte."""
+    alice, local = come(drive, line, arrive(scripts=False)), tmp_path / "Many things & <more>"
+    for number, name in enumerate(("a", "sub/ü b.bin", "sub/deep/er/empty", 'sub/deep/"c".txt')):
+        make(local / name, number * MIB % (3 * MIB), number)
+    drive.request("MKCOL", "in", alice.device)
+    choose(alice.page, local, label="Or a whole folder", taken="both", folder="in")
+    stored(alice.page, 4)
+    Rclone(drive, alice.device)("check", local, f"drive:in/{local.name}", "--download")
 
 
 def test_files_and_folders_are_dropped(drive: Drive, alice: Person, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from davserver.db.engine import Database
 from davserver.db.recovery_codes import RecoveryCodeRow
 from davserver.errors import AlreadyExists, AuthenticationError, DavserverError, NotFound, NotPermitted
 from davserver.model import AccountState, AuthMethod, BlobId, Principal
+from davserver.vault.access import Limits
 from davserver.vault.paths import VaultPath
 from davserver.vault.shredding import Shredded, Shredder
 from davserver.vault.upload import Upload
@@ -58,7 +59,7 @@ def opens_nothing(store: Store, services: Services) -> None:
         services.authenticator.authenticate("alice", store.tokens["alice"], "192.0.2.1")
     with pytest.raises(AuthenticationError):
         services.sign_in.with_password("alice", PASSWORD, client="test", method=AuthMethod.TERMINAL)
-    store.clock.advance(days=2)  # the failure just made is forgotten
+    store.clock.advance(days=Limits().upload_days)  # the failure just made is forgotten, too
 
 
 def rows_of(database: Database, account_id: bytes) -> dict[str, int]:

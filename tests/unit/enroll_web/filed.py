@@ -109,12 +109,13 @@ class Files:
         *,
         token: str | None = None,
         taken: str = "both",
+        field: str = "files",
     ) -> TestResponse:
         """Send a form with files as browsers do."""
         if token is None:
             token = form_token(self.get("/files/").text)
         fields = [("csrf", None, token.encode()), ("taken", None, taken.encode())]
-        return self.send(address, form_of([*fields, *(("files", name, content) for name, content in files)]))
+        return self.send(address, form_of([*fields, *((field, name, content) for name, content in files)]))
 
     def send(self, address: str, body: bytes, *, follow: bool = True) -> TestResponse:
         """Send a body as a form with files."""

@@ -175,3 +175,23 @@ def test_altered_storage_is_logged_and_nobody_is_signed_in(
     assert response.status_code == 500
     assert "Something stored here was altered" in response.text
     assert AuditEvent.INTEGRITY_FAILED.value in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "which"),
+    [
+        ("/files/", "Files", "page"),
+        ("/trash", "Files", "true"),
+        ("/connect", "App passwords", "true"),
+        ("/second-factor/new-recovery-codes", "Security", "true"),
+        ("/my-data/activity", "My data", "true"),
+        ("/people/audit", "People", "true"),
+        ("/people/account/alice", "People", "true"),
+        ("/sign-out", None, None),
+    ],
+)
+def test_the_menu_says_where_one_is(alice: Browser, path: str, words: str | None, which: str | None) -> None:
+    """One of its links is marked: as the page itself, or as what it belongs to; none if it is alone."""
+    menu = alice.get(path).text.partition('<nav aria-label="Main">')[2].partition("</nav>")[0]
+    marked = re.findall(r'aria-current="(\w+)">([^<]+)<', menu)
+    assert marked == ([] if words is None else [(which, words)])

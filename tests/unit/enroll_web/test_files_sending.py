@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from davserver.audit import AuditEvent
 from davserver.errors import AuthenticationError, CorruptBlob, PathError
 from davserver.vault.paths import VaultPath
 from enroll_web.previews import FILMS, PICTURES, SOUNDS
+from tests.services import clients
 from tests.services.hostile import PDF, pdf
 from tests.unit.enroll_web.conftest import Browser, Site
 from tests.unit.enroll_web.filed import Files, address
@@ -251,15 +251,11 @@ def test_names_in_an_archive(files: Files) -> None:
 
 def test_other_programs_read_the_archive(files: Files, tmp_path: Path) -> None:
     """`unzip -t`, with sizes and names of every kind."""
-    program = shutil.which("unzip")
-    if program is None:
-        pytest.skip("unzip is not installed")
     for path in ("docs/ü 🙂.txt", "docs/empty", "docs/big"):
         files.put(path, b"" if path.endswith("empty") else CONTENT)
     (tmp_path / "files.zip").write_bytes(files.get("/download/").data)
-    tested = subprocess.run(
-        [program, "-t", tmp_path / "files.zip"], capture_output=True, text=True, check=False
-    )
+    command = [str(clients.require("unzip")), "-t", str(tmp_path / "files.zip")]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert "No errors detected" in tested.stdout
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,8 @@ from tests.unit.enroll_web.filed import BOUNDARY, OWN, Files, form_of
 
 LARGE = bytes(range(256)) * 4096 * 3
 """3 MiB: many buffers, several runs of chunks."""
+
+TOO_LARGE = "This file is too large: the server takes files of up to 1000 B."
 
 
 @pytest.fixture
@@ -81,6 +81,33 @@ def test_what_is_wrong_with_one_keeps_no_other_out(files: Files) -> None:
     assert files.names() == {"first", "last", "locked", "folder"}
 
 
+def test_a_whole_folder(files: Files) -> None:
+    """Each file in its place below the folder of the page; folders are made, or used if they are there."""
+    files.put("d/Photos/old", b"old")
+    sent = [("Photos/a", b"1"), ("Photos/x/y/Ü &.bin", LARGE), ("Photos/x/b", b"2"), ("plain", b"3")]
+    page = files.upload("/upload/d", sent, field="folder")
+    assert "4 files are stored." in page.text
+    for name, content in (*sent, ("Photos/old", b"old")):
+        assert files.content(f"d/{name}") == content, name
+    assert "Left out, because" in files.upload("/upload/d", sent[2:3], taken="skip", field="folder").text
+    files.upload("/upload/d", sent[2:3], field="folder")
+    assert files.names("d/Photos/x") == {"y", "b", "b (2)"}
+
+
+def test_ways_that_lead_nowhere(files: Files) -> None:
+    """Out of the folder, nameless, too deep, through a file or a lock: refused before a folder is made."""
+    files.put("file")
+    files.folder("locked")
+    files.lock("locked")
+    names = ["../x", "a/../../x", "./a", "/a/b", "a//b", "a/", "/", "a/b\x07", "a/" * 256 + "b"]
+    refused = [*names, "file/x", "file/x/y", "locked/x"]
+    page = files.upload("/upload/", [(name, b"x") for name in refused], field="folder", taken="replace")
+    assert page.text.count("<dt>") == len(refused)
+    for reason in ("must not be empty", "deeper than 256", "A file has this name", "locked by a program"):
+        assert reason in page.text
+    assert (files.names(), files.names("locked")) == ({"file", "locked"}, set())
+
+
 def test_no_room(files: Files) -> None:
     """The quota holds for each file; what fits is stored, what does not leaves nothing behind."""
     files.site.services.accounts.set_quota("alice", 2**20)
@@ -92,13 +119,13 @@ def test_no_room(files: Files) -> None:
 
 
 def test_too_large(alice: Browser, site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The largest file of the settings."""
+    """The largest file of the settings, which the page names."""
     del alice, site
     for other in made_site(
         tmp_path_factory.mktemp("small"), storage={"max_file_size": 1000, **_places(tmp_path_factory)}
     ):
         files = Files(other, other.first())
-        assert "larger than this server accepts" in files.upload("/upload/", [("a", bytes(1001))]).text
+        assert TOO_LARGE in files.upload("/upload/", [("a", bytes(1001))]).text
         assert files.names() == set()
 
 
@@ -251,21 +278,6 @@ def test_it_waits_for_its_turn(files: Files) -> None:
 
 
 # ── where it goes
-@pytest.fixture
-def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where everything temporary would go; whoever makes a temporary file is found out at once."""
-    folder = tmp_path_factory.mktemp("temporary")
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a temporary file was asked for")
-
-    for name in ("TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile", "mkstemp"):
-        monkeypatch.setattr(tempfile, name, refuse)
-    yield folder
-    assert list(folder.rglob("*")) == []
-
-
 def test_nothing_is_spooled(files: Files, temporary: Path, tmp_path: Path) -> None:
     """Decision 28: no byte of a name or content on the disk, in no folder, while it arrives or afterwards."""
     canary, name = b"canary-content-of-a-form-5d8e21", "canary-name-7f3a9c"

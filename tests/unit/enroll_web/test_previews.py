@@ -11,7 +11,8 @@ from davserver.errors import TooBusy
 from davserver.serving.exchange import TURN_KEY
 from davserver.vault.paths import VaultPath
 from enroll_web import previews, still_pdf
-from tests.services.hostile import pdf
+from enroll_web.still_pdf import Found
+from tests.services.hostile import PDF, pdf
 from tests.unit.enroll_web.conftest import Browser, Site
 from tests.unit.enroll_web.filed import Files
 
@@ -78,13 +79,13 @@ def test_what_was_altered_and_is_kept(files: Files) -> None:
 def test_a_pdf_is_looked_through_once(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """Viewers ask for one part after the other; another content is looked through anew."""
     looks: list[int] = []
-    look = still_pdf.is_still
+    look = still_pdf.look_through
 
-    def counted(data: bytes) -> bool:
+    def counted(data: bytes) -> Found:
         looks.append(len(data))
         return look(data)
 
-    monkeypatch.setattr(still_pdf, "is_still", counted)
+    monkeypatch.setattr(still_pdf, "look_through", counted)
     files.put("paper.pdf", pdf())
     files.get("/files/paper.pdf")
     for start in range(3):
@@ -100,6 +101,22 @@ def test_a_pdf_is_looked_through_once(files: Files, monkeypatch: pytest.MonkeyPa
         files.get("/preview/paper.pdf")
         files.get("/preview/other.pdf")
     assert len(looks) > 3
+
+
+def test_why_a_pdf_is_not_shown(files: Files) -> None:
+    """Its page says which of the reasons it is, and that it can be downloaded."""
+    encrypted = pdf().replace(b"/Root 1 0 R", b"/Root 1 0 R/Encrypt 6 0 R")
+    for content, reason in (
+        (bytes(still_pdf.MAX_BYTES + 1), "is too long to be looked through"),
+        (encrypted, "is encrypted"),
+        (PDF, "could do more than be read"),
+        (b"not one", "is written in an unusual way"),
+    ):
+        files.put("paper.pdf", content)
+        page = files.get("/files/paper.pdf").text
+        assert f"This PDF {reason}" in page
+        assert page.count("This PDF") == 1
+        assert "download it if you trust it" in page
 
 
 def test_a_look_takes_a_turn(files: Files) -> None:

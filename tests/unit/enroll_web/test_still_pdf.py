@@ -12,8 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enroll_web import pdf_values, still_pdf
-from enroll_web.still_pdf import is_still
+from enroll_web.still_pdf import Found, look_through
 from tests.services.hostile import HIDDEN, PDF, RUNS, in_digits, packed_pdf, pdf
+
+
+def is_still(data: bytes) -> bool:
+    """Whether it is shown."""
+    return look_through(data) is Found.STILL
 
 
 def packed(content: bytes, *, described: bytes = b"/Type/ObjStm/N 1/First 4/Filter/FlateDecode") -> bytes:
@@ -206,6 +211,34 @@ def test_what_could_run_is_not_shown(how: str) -> None:
     assert not is_still(HOSTILE[how])
 
 
+ENCRYPTED = pdf().replace(b"/Root 1 0 R", b"/Root 1 0 R/Encrypt 6 0 R")
+
+REASONS = {
+    "longer than is read": (Found.LONG, pdf() + bytes(still_pdf.MAX_BYTES)),
+    "much outside of streams": (Found.LONG, pdf() + b"%" * still_pdf.MAX_OUTSIDE_BYTES),
+    "encrypted": (Found.ENCRYPTED, ENCRYPTED),
+    "encrypted, and packed": (
+        Found.ENCRYPTED,
+        packed_pdf(pack=lambda text: zlib.compress(text)[::-1]).replace(b"/Size 8", b"/Size 8/Encrypt 9 0 R"),
+    ),
+    "encrypted, in place": (Found.ENCRYPTED, pdf(catalog=b"/Encrypt <</V 4>>")),
+    "a script": (Found.ACTIVE, PDF),
+    "a form that is sent": (Found.ACTIVE, pdf(further=(b"<</S/SubmitForm>>",))),
+    "opens an address": (Found.ACTIVE, pdf(action=b"<</S/URI/URI(https://evil.example)>>")),
+    "opens something at once": (Found.ACTIVE, packed_pdf(b"<</S/URI/URI(https://evil.example)>>")),
+    "a word about encryption": (Found.ACTIVE, pdf(action=RUNS, further=(b"(/Encrypt)",))),
+    "none": (Found.UNCLEAR, b"<html>"),
+    "a comment within an object": (Found.UNCLEAR, pdf(further=(b"<</A%\n1>>",))),
+}
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_what_is_said_of_it(how: str) -> None:
+    """Whoever is not shown a PDF is told why: it is long, encrypted, does something, or nobody can say."""
+    said, data = REASONS[how]
+    assert look_through(data) is said
+
+
 @given(st.binary(max_size=300), st.integers(0, 400))
 def test_nothing_is_too_strange(noise: bytes, at: int) -> None:
     """Any bytes anywhere: an answer, no error; and a script beside them is found all the same."""
@@ -220,10 +253,10 @@ def test_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     long = pdf(further=(packed(b"8 0 1" + bytes(100_000)),))
     assert is_still(long)
     monkeypatch.setattr(still_pdf, "MAX_INFLATED_BYTES", 50_000)
-    assert not is_still(long)
+    assert look_through(long) is Found.LONG
     monkeypatch.setattr(still_pdf, "MAX_INFLATED_BYTES", 2**20)
     monkeypatch.setattr(still_pdf, "MAX_BYTES", len(long) - 1)
-    assert not is_still(long)
+    assert look_through(long) is Found.LONG
 
 
 @pytest.mark.parametrize("kind", ["noise", "slashes", "streams", "hashes", "objects", "packed"])
@@ -306,10 +339,10 @@ def test_twice_as_much_takes_twice_as_long(kind: str) -> None:
     ],
 )
 def test_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, content: bytes) -> None:
-    """What is longer than is looked through is not shown, wherever it is that there is so much."""
+    """What is longer than is looked through is said to be, wherever it is that there is so much."""
     assert is_still(content)
     monkeypatch.setattr(still_pdf, limit, value)
-    assert not is_still(content)
+    assert look_through(content) is Found.LONG
 
 
 def test_limits_of_values(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,14 +19,13 @@ from davserver.audit import AuditEvent
 from davserver.errors import LengthMismatch, StorageFull, StorageUnavailable
 from davserver.serving.exchange import TURN_KEY
 from davserver.vault.paths import VaultPath
-from davserver.vault.unfinished import IDLE_SECONDS
 from davserver.vault.upload import Upload
 from enroll_web.arriving import FILE_FIELD
 from enroll_web.pages import uploads
 from enroll_web.told_scripts import TOKEN_FIELD
 from tests.unit.enroll_web.conftest import Browser, Site, made_site
 from tests.unit.enroll_web.filed import OWN, Files
-from tests.unit.vault.arriving import CONTENT, PART, shorten_parts
+from tests.unit.vault.arriving import CONTENT, IDLE_DAYS, PART, shorten_parts
 
 WHOLE = 50_000
 MODIFIED = 1_600_000_000_123
@@ -286,11 +284,28 @@ def test_what_was_given_up(script: Script) -> None:
             assert response.status_code == 404, address
             assert (response.json or {})["again"] == "gone"
     upload_id = script.begin("g")
-    script.files.site.clock.advance(seconds=IDLE_SECONDS)
+    script.files.site.clock.advance(days=IDLE_DAYS)
     script.files.site.services.maintenance.collect(grace=timedelta(hours=1))
     script.files.browser.sign_in()
     script.files.browser.prove()
     assert Script(script.files).call("GET", f"/uploads/{upload_id}").status_code == 404
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, "for 1 day is"), (3, "for 3 days is")])
+def test_it_waits_as_long_as_the_settings_say(
+    tmp_path_factory: pytest.TempPathFactory, days: int, words: str
+) -> None:
+    """The page names the days; until they are over somebody may come back."""
+    folder = tmp_path_factory.mktemp("site")
+    storage = {"data_dir": str(folder / "data"), "durability": "relaxed"}
+    for other in made_site(folder, storage=storage, uploads={"keep_days": days}):
+        files = Files(other, other.first())
+        Script(files).begin("f")
+        assert f"What nobody goes on with {words} given up." in files.get("/files/").text
+        for seconds, left in ((-1, 1), (1, 0)):
+            other.clock.advance(days=days if left else 0, seconds=seconds)
+            other.services.maintenance.collect(grace=timedelta(hours=1))
+            assert len(files.vault.parts.all()) == left
 
 
 # ── names that are taken ────────────────────────────────────────────────────────────────────────────────────
@@ -494,7 +509,7 @@ def test_each_refusal_has_a_sentence(files: Files, script: Script) -> None:
         "..": (422, "A name must not be empty, '.' or '..'."),
         "a\x07b": (422, "A name must not hold '/' or a control character."),
         "x" * 256: (422, "A name must not be longer than 255 bytes."),
-        "file/f": (409, "A folder has this name where a file was meant, or the other way round."),
+        "file/f": (409, "A file has this name where a folder is meant."),
         "locked/f": (423, "It is locked by a program that has it open."),
     }
     for path, (status, text) in cases.items():
@@ -512,6 +527,22 @@ def test_each_refusal_has_a_sentence(files: Files, script: Script) -> None:
     ):
         assert refused(response) == (507, "The account's quota has no room for this.", "")
     assert files.names() == {"file", "locked"}
+
+
+def test_too_large(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whole or in parts, the sentence says how large a file may be; of that size it may be."""
+    folder = tmp_path_factory.mktemp("small")
+    storage = {"data_dir": str(folder / "data"), "durability": "relaxed", "max_file_size": 1000}
+    for other in made_site(folder, storage=storage):
+        files = Files(other, other.first())
+        script = Script(files)
+        for response in (
+            script.whole("f", bytes(1001)),
+            script.call("POST", "/uploads", announcement("f", 1001)),
+        ):
+            sentence = "This file is too large: the server takes files of up to 1000 B."
+            assert refused(response) == (409, sentence, "")
+        assert script.put("f", bytes(1000)) == script.whole("f", bytes(1000), taken="replace").json
 
 
 def test_refusals_at_the_end(files: Files, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,7 +567,7 @@ def test_refusals_at_the_end(files: Files, script: Script, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(Upload, "commit", fail)
         told = script.finish(upload_id)
-    assert told[-1] == {"text": "Tell whoever runs this server.", "again": ""}
+    assert told[-1] == {"text": "The disk of the server is full. Tell whoever runs it.", "again": ""}
     assert script.finish(upload_id)[-1] == {"name": "f"}
     assert files.content("d/f") == CONTENT
 
@@ -725,6 +756,14 @@ def test_a_session_that_has_ended(files: Files, script: Script) -> None:
     assert files.content("f") == CONTENT
 
 
+def test_no_page_with_the_script_where_others_can_listen(files: Files) -> None:
+    """It relies on what browsers have for safe lines only."""
+    for address in ("/files/", "/uploads"):
+        response = files.browser.client.get(address, base_url="http://192.0.2.7:8080")
+        assert response.status_code == 403
+        assert "begins with https" in response.text
+
+
 def test_somebody_else_signs_in(files: Files, script: Script) -> None:
     """The script learns who it is; another account's upload is not there for them."""
     upload_id = script.begin("f")
@@ -879,21 +918,6 @@ def test_it_waits_for_its_turn(files: Files, script: Script) -> None:
 
 
 # ── where it goes ───────────────────────────────────────────────────────────────────────────────────────────
-@pytest.fixture
-def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where everything temporary would go; whoever makes a temporary file is found out at once."""
-    folder = tmp_path_factory.mktemp("temporary")
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a temporary file was asked for")
-
-    for name in ("TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile", "mkstemp"):
-        monkeypatch.setattr(tempfile, name, refuse)
-    yield folder
-    assert list(folder.rglob("*")) == []
-
-
 def test_nothing_is_spooled(files: Files, script: Script, temporary: Path, tmp_path: Path) -> None:
     """Decision 28: no byte of a name or content on the disk, while it arrives or afterwards."""
     canary, name = b"canary-content-of-a-part-5d8e21", "canary-name-7f3a9c"

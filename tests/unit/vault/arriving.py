@@ -9,6 +9,7 @@ import pytest
 
 from davserver.model import Node, NodeId
 from davserver.vault import parts, unfinished
+from davserver.vault.access import Limits
 from davserver.vault.paths import VaultPath
 from davserver.vault.unfinished import IfTaken
 from tests.unit.vault.store import Drive
@@ -18,6 +19,9 @@ PART = 70_000
 
 CONTENT = bytes(range(251)) * 1000
 """Four parts, the last one shorter."""
+
+IDLE_DAYS = Limits().upload_days
+"""After so many an upload is given up."""
 
 TIME = 1_600_000_000_123_000_000
 

@@ -29,13 +29,13 @@ from davserver.errors import (
 from davserver.model import NodeId
 from davserver.vault.parts import Joining
 from davserver.vault.paths import VaultPath
-from davserver.vault.unfinished import IDLE_SECONDS, MAX_OPEN, IfTaken
-from tests.unit.vault.arriving import PART, TIME
+from davserver.vault.unfinished import MAX_OPEN, IfTaken
+from tests.unit.vault.arriving import IDLE_DAYS, PART, TIME
 from tests.unit.vault.store import Drive, Store, make_store
 
 NAMES = ("a", "b.txt")
 SIZES = (0, 1, PART, PART + 1, 2 * PART)
-HOURS = (1, 12, 25)
+HOURS = (1, 12 * IDLE_DAYS, 24 * IDLE_DAYS + 1)
 GRACE = timedelta(hours=1)
 
 STEPS = (
@@ -337,7 +337,8 @@ class PartsMachine(RuleBasedStateMachine):
         return "something" if gone else ""
 
     def _drop_idle(self) -> int:
-        idle = [one for one in self.model.uploads if self.model.now - one.touched >= IDLE_SECONDS]
+        oldest = self.model.now - IDLE_DAYS * 24 * 3600
+        idle = [one for one in self.model.uploads if one.touched <= oldest]
         for one in idle:
             self.model.uploads.remove(one)
         return len(idle)

@@ -35,9 +35,9 @@ from davserver.vault.access import Limits
 from davserver.vault.export import archive, everything
 from davserver.vault.paths import VaultPath
 from davserver.vault.scrub import Finding
-from davserver.vault.unfinished import IDLE_SECONDS, MAX_OPEN, PART_BYTES, IfTaken
+from davserver.vault.unfinished import MAX_OPEN, PART_BYTES, IfTaken
 from davserver.vault.upload import WORD_EXTRA
-from tests.unit.vault.arriving import CONTENT, PART, TIME, Arriving, open_uploads, shorten_parts
+from tests.unit.vault.arriving import CONTENT, IDLE_DAYS, PART, TIME, Arriving, open_uploads, shorten_parts
 from tests.unit.vault.store import Drive, Store, make_store
 
 at = VaultPath.parse
@@ -540,7 +540,7 @@ def test_so_many_at_once(store: Store, alice: Drive, bob: Drive) -> None:
     with pytest.raises(LimitExceeded):
         begin(alice, "/one more")
     begin(bob, "/f").send()
-    store.clock.advance(seconds=IDLE_SECONDS - 1 - 1)
+    store.clock.advance(days=IDLE_DAYS, seconds=-2)
     kept = Arriving(alice, alice.vault.parts.all()[0].id, CONTENT)
     kept.send()
     store.clock.advance(seconds=1)
@@ -751,27 +751,31 @@ def test_joining_that_is_left_can_be_begun_again(store: Store, alice: Drive) -> 
     assert alice.get("/f") == CONTENT
 
 
-def test_idle_for_a_day(store: Store, alice: Drive, bob: Drive) -> None:
+@pytest.mark.parametrize("days", [1, IDLE_DAYS])
+def test_idle_for_too_long(folder: Path, days: int) -> None:
     """To the second, counted from whatever was last done; each upload for itself."""
+    store = make_store(folder, Limits(upload_days=days))
+    alice, bob = store.drive("alice"), store.drive("bob")
     idle, busy, joined = begin(alice, "/idle"), begin(bob, "/busy"), begin(alice, "/joined").send_all()
     idle.send()
-    store.clock.advance(hours=12)
+    store.clock.advance(days=days / 2)
     busy.send()
     token = alice.lock("/", infinite=True)
     with pytest.raises(Locked):
         joined.join()
     alice.unlock("/", token)
-    store.clock.advance(hours=12, seconds=-1)
+    store.clock.advance(days=days / 2, seconds=-1)
     assert store.collect().uploads == 0
     store.clock.advance(seconds=1)
     joined.join()
     report = store.collect()
     assert (report.uploads, open_uploads(alice), open_uploads(bob)) == (1, [], [("/busy", PART)])
     assert alice.used == len(CONTENT)
-    store.clock.advance(hours=12)
+    store.clock.advance(days=days / 2)
     assert store.collect().uploads == 1
     assert bob.used == 0
     store.assert_tidy()
+    store.close()
 
 
 def test_one_that_is_gone_on_with_in_the_last_moment(store: Store, alice: Drive) -> None:
@@ -779,7 +783,7 @@ def test_one_that_is_gone_on_with_in_the_last_moment(store: Store, alice: Drive)
     outcomes = set()
     for reads in count(1):
         arriving = begin(alice, f"/{reads}")
-        store.clock.advance(seconds=IDLE_SECONDS)
+        store.clock.advance(days=IDLE_DAYS)
         gone_on: list[bool] = []
         store.database.after_read = _after(store, reads, partial(_go_on, arriving, gone_on))
         uploads = store.collect().uploads
@@ -821,7 +825,7 @@ def test_a_suspended_account_and_one_that_is_being_deleted(store: Store, alice: 
     begin(bob, "/f").send()
     store.accounts.suspend("alice")
     store.sql("UPDATE account SET state = 'deleted' WHERE username = 'bob'")
-    store.clock.advance(seconds=IDLE_SECONDS)
+    store.clock.advance(days=IDLE_DAYS)
     assert store.collect().uploads == 1
     assert store.sql("SELECT count(*) FROM node WHERE account_id = ?", bob.principal.account.id) == [(3,)]
 
@@ -889,7 +893,7 @@ def test_an_altered_row_gives_nothing_up(store: Store, alice: Drive, bob: Drive,
     value = store.sql(f"SELECT {column} FROM node WHERE node_id = ?", arriving.id)[0][0]  # noqa: S608
     altered = value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
     store.sql(f"UPDATE node SET {column} = ? WHERE node_id = ?", altered, arriving.id)  # noqa: S608
-    store.clock.advance(seconds=IDLE_SECONDS)
+    store.clock.advance(days=IDLE_DAYS)
     with pytest.raises(CorruptRow):
         store.collect()
     assert open_uploads(bob) == []
@@ -910,10 +914,10 @@ def test_an_altered_upload_is_in_nobody_elses_way(store: Store, alice: Drive) ->
     assert len(alice.vault.parts.all(told.append)) == len(told) * (MAX_OPEN - 1) == MAX_OPEN - 1
     with pytest.raises(LimitExceeded):
         begin(alice, "/one more")
-    store.clock.advance(seconds=IDLE_SECONDS)
+    store.clock.advance(days=IDLE_DAYS)
     begin(alice, "/one more")
     assert [one.path for one in alice.vault.parts.all(told.append)] == [("one more",)]
-    store.clock.advance(seconds=IDLE_SECONDS)
+    store.clock.advance(days=IDLE_DAYS)
     with pytest.raises(CorruptRow):
         store.collect()
     assert alice.vault.parts.all(told.append) == []
@@ -924,7 +928,7 @@ def test_a_collection_that_was_put_there_without_a_key(store: Store, alice: Driv
     folder = alice.mkdir("/d")
     alice.put("/d/f", CONTENT)
     store.sql("UPDATE node SET parent_id = ? WHERE node_id = ?", b"\xfe" * 16, folder.id)
-    store.clock.advance(days=2)
+    store.clock.advance(days=IDLE_DAYS)
     with pytest.raises(CorruptRow):
         store.collect()
     assert len(store.stored()) == 1

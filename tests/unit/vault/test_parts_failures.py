@@ -15,8 +15,8 @@ import pytest
 
 from davserver.errors import NotFound, StorageFull, StorageUnavailable
 from davserver.vault import room
-from davserver.vault.unfinished import IDLE_SECONDS, IfTaken
-from tests.unit.vault.arriving import CONTENT, PART, Arriving, open_uploads, shorten_parts
+from davserver.vault.unfinished import IfTaken
+from tests.unit.vault.arriving import CONTENT, IDLE_DAYS, PART, Arriving, open_uploads, shorten_parts
 from tests.unit.vault.store import Drive, Store, make_store
 
 FULL = StorageFull("the disk is full")
@@ -208,7 +208,7 @@ def _finish(drive: Drive, scene: Scene) -> None:
 
 def test_giving_up_that_fails_is_done_later(store: Store, scene: Scene) -> None:
     """Garbage collection, dying at any step: each upload is as it was, or gone, and counted so."""
-    store.clock.advance(seconds=IDLE_SECONDS)
+    store.clock.advance(days=IDLE_DAYS)
     known = dict(open_uploads(scene.drive))
     for _ in failures(store, store.collect, FULL, for_good=False):
         left = dict(open_uploads(scene.drive))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from davserver.errors import PathError
 from davserver.vault.paths import MAX_NAME_BYTES, check_name
-from davserver.vault.portable import FolderNames, portable
+from davserver.vault.portable import FolderNames, is_portable, portable
 
 DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
     f"{port}{digit}" for port in ("COM", "LPT") for digit in "0123456789\u00b9\u00b2\u00b3"
@@ -64,6 +64,12 @@ def test_every_name_is_safe_and_no_two_meet(names: list[str]) -> None:
 def test_a_safe_name_is_kept(name: str) -> None:
     """Only what has to be changed is."""
     assert FolderNames().take(name) == name
+
+
+@given(NAMES)
+def test_which_names_are_portable(name: str) -> None:
+    """Those that need not be changed."""
+    assert is_portable(name) == is_safe(name)
 
 
 @pytest.mark.parametrize(
