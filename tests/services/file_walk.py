@@ -5,15 +5,8 @@ Called by tour.py.
 
 from __future__ import annotations
 
-import math
-import struct
-import wave
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from io import BytesIO
-
-from PIL import Image
-from playwright.sync_api import FilePayload
 
 from davserver.clock import to_nanoseconds
 from davserver.vault.locks import Wanted
@@ -22,6 +15,7 @@ from davserver.vault.service import Vault
 from tests.factories import make_principal
 from tests.services.guest import Guest, Stop
 from tests.services.hostile import PDF, pdf
+from tests.services.media import film, picture, sound
 
 QUOTA = 10 * 2**30
 
@@ -47,6 +41,7 @@ def walk(alice: Guest) -> Iterator[Stop]:
     yield alice.open("/files/Photos").at("files-folder")
     yield alice.open("/files/Photos/lake.png").at("file-picture")
     yield alice.open("/files/birdsong.wav").at("file-sound")
+    yield _film(alice).at("file-film")
     yield alice.open("/files/Notes.md").at("file-text")
     yield alice.open("/files/Letters/Form.pdf").at("file-not-shown")
     yield alice.open(f"/files/{LONG_NAME}").at("file-paper")
@@ -71,24 +66,13 @@ def _acts(alice: Guest) -> Iterator[Stop]:
     yield _delete(alice, "Notes.md").at("files-deleted")
     yield alice.press("Undo").at("files-undone")
     store(vault_of(alice), "Notes.md", NOTES.encode())
-    _begin_upload(vault_of(alice))
-    yield alice.open("/files/").at("files-unfinished")
-    alice.page.locator("summary").click()
-    notes: FilePayload = {"name": "Notes.md", "mimeType": "text/markdown", "buffer": NOTES.encode()}
-    alice.page.get_by_label("Files", exact=True).set_input_files(notes)
-    alice.page.get_by_label("If a name is taken").select_option("skip")
-    yield alice.at("files-upload")
-    alice.page.locator("details").get_by_role("button", name="Upload", exact=True).click()
-    alice.page.get_by_text("The name is taken: it was left out.").wait_for()
-    yield alice.at("files-left-out")
 
 
-def _begin_upload(vault: Vault) -> None:
-    """A film of which the first part is here."""
-    begun = vault.parts.begin(VaultPath.parse("Photos/Holidays in the Carpathians.mp4"), 2 * 10**9, 0)
-    with vault.parts.append(begun.id, 0) as part:
-        part.write(bytes(begun.next_part))
-        part.commit()
+def _film(alice: Guest) -> Guest:
+    """Its first picture is there a moment after the page is."""
+    alice.open("/files/Photos/By the lake.webm")
+    alice.page.wait_for_function("document.querySelector('video').readyState >= 2")
+    return alice
 
 
 def tick(alice: Guest, *names: str) -> Guest:
@@ -121,11 +105,17 @@ def _furnish(alice: Guest) -> None:
     store(vault, "Notes.md", NOTES.encode(), now - timedelta(hours=2))
     store(vault, "Budget 2026.ods", bytes(48_000), now - timedelta(minutes=20))
     store(vault, "Letters/Form.pdf", PDF, now - timedelta(days=2))
-    store(vault, LONG_NAME, pdf(further=(bytes(2_400_000),)), now - timedelta(days=40))
+    store(vault, "Photos/By the lake.webm", film(), now - timedelta(days=20))
+    store(vault, LONG_NAME, _paper(2_400_000), now - timedelta(days=40))
     store(vault, RIGHT_TO_LEFT, b"2026", now - timedelta(days=1))
     owner = '<D:owner xmlns:D="DAV:">LibreOffice of Bob</D:owner>'
     wanted = Wanted(exclusive=True, infinite=False, owner=owner, seconds=3600)
     vault.lock(VaultPath.parse("Budget 2026.ods"), wanted)
+
+
+def _paper(size: int) -> bytes:
+    """A PDF of one page, with a stream of so many bytes that nothing on it needs."""
+    return pdf(further=(b"<</Length %d>>stream\n%b\nendstream" % (size, bytes(size)),))
 
 
 def vault_of(alice: Guest) -> Vault:
@@ -140,30 +130,3 @@ def store(vault: Vault, path: str, content: bytes, changed: datetime | None = No
     with vault.write(VaultPath.parse(path), modified_ns=modified_ns) as upload:
         upload.write(content)
         upload.commit()
-
-
-def picture() -> bytes:
-    """Water under a sky, as PNG."""
-    image = Image.new("RGB", (640, 360))
-    for y in range(360):
-        sky = y < 150
-        shade = y / 150 if sky else (y - 150) / 210
-        color = (
-            (int(140 + 80 * shade), int(190 + 40 * shade), 235)
-            if sky
-            else (30, int(110 - 60 * shade), int(140 - 60 * shade))
-        )
-        image.paste(color, (0, y, 640, y + 1))
-    out = BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
-
-
-def sound() -> bytes:
-    """A second of a tone that rises, as WAV."""
-    rate, out = 8000, BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        steps = (math.sin((800 + at / 10) * at / rate) for at in range(rate))
-        file.writeframes(b"".join(struct.pack("<h", int(12_000 * step)) for step in steps))
-    return out.getvalue()

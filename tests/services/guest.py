@@ -30,12 +30,14 @@ class Stop:
         visitor: the browser that shows it.
         status: what it was answered with.
         part: of the tour, as a heading.
+        is_pictured: whether there are pictures of it; of pages that are all alike some are enough.
     """
 
     name: str
     visitor: Visitor
     status: int
     part: str = ""
+    is_pictured: bool = True
 
 
 class Guest:

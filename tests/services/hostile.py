@@ -13,18 +13,18 @@ HTML = f"""<!doctype html><title>page</title><script>{SCRIPT}</script>
 SVG = f"""<svg xmlns="http://www.w3.org/2000/svg" onload="{SCRIPT}">
 <script>{SCRIPT}</script><image href="/stolen"/></svg>""".encode()
 
-WORDS = b"BT /F 24 Tf 40 100 Td (Hello) Tj ET"
+WORDS = b"1 0 0 rg 0 0 300 200 re f 0 g BT /F 24 Tf 40 100 Td (Hello) Tj ET"
 PAGE = (
     b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
     b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
     b"<</Length %d>>stream\n%s\nendstream" % (len(WORDS), WORDS),
     b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
 )
-"""Objects 2 to 5 of a PDF: one page with some words."""
+"""Objects 2 to 5 of a PDF: one red page with some words."""
 
 
 def pdf(*, action: bytes = b"", catalog: bytes = b"", further: tuple[bytes, ...] = ()) -> bytes:
-    """A PDF of one page with some words.
+    """A PDF of one red page with some words.
 
     Args:
         action: what is done when it is opened, as an object.

@@ -10,7 +10,7 @@ RCLONE_GO=go1.26.8 # The Go to build it with, unless the machine has a newer one
 
 # program:package
 PROGRAMS=(cadaver:cadaver chromium:chromium curl:curl fusermount3:fuse3 git:git litmus:litmus mount.davfs:davfs2 strace:strace
-    systemd-analyze:systemd vim:vim)
+    systemd-analyze:systemd unzip:unzip vim:vim)
 
 CACHE=${SEALDAV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sealdav}
 PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin

@@ -28,6 +28,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.ports import free_port
 from tests.services.clients import cache
 
 RECIPE = Path(__file__).with_name("keycloak.sh")
@@ -335,8 +336,7 @@ def start(
         shutil.copytree(built / "data", home / "data")
         for name in ("conf", "lib", "providers", "themes"):
             (home / name).symlink_to(built / name)
-    http, health, https = free_ports(3)
-    http = port or http
+    http, health, https = port or free_port(), free_port(), free_port()
     url = f"http://127.0.0.1:{http}"
     command = [
         str(built / "bin" / "kc.sh"),
@@ -425,13 +425,3 @@ def silent_port() -> Iterator[int]:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         yield int(nobody.getsockname()[1])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

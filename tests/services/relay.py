@@ -28,6 +28,11 @@ class Relay:
         """Nobody listens any more, and who is connected is cut off."""
         self._server.end()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is connected: each has gone away, or the server has."""
+        return self._server.is_empty
+
     def open(self) -> None:
         """Listen again, on the same port."""
         self._server = _Listener(("127.0.0.1", self.port), self._target)
@@ -50,16 +55,26 @@ class _Listener(socketserver.ThreadingTCPServer):
     def __init__(self, address: tuple[str, int], target: tuple[str, int]) -> None:
         super().__init__(address, _Line)
         self.target = target
-        self._lines: list[socket.socket] = []
+        self._lines: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
     def begin(self) -> None:
         self._thread.start()
 
-    def add(self, *ends: socket.socket) -> None:
+    @property
+    def is_empty(self) -> bool:
+        return not self._lines
+
+    @contextmanager
+    def known(self, *ends: socket.socket) -> Iterator[None]:
         with self._lock:
-            self._lines += ends
+            self._lines.update(ends)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._lines.difference_update(ends)
 
     def end(self) -> None:
         self.shutdown()
@@ -74,8 +89,10 @@ class _Line(socketserver.BaseRequestHandler):
     server: _Listener
 
     def handle(self) -> None:
-        with socket.create_connection(self.server.target) as onward:
-            self.server.add(self.request, onward)
+        with (
+            socket.create_connection(self.server.target) as onward,
+            self.server.known(self.request, onward),
+        ):
             back = threading.Thread(target=_carry, args=(onward, self.request))
             back.start()
             _carry(self.request, onward)

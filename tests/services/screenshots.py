@@ -73,8 +73,9 @@ def photograph_site(keycloak: Keycloak, folder: Path) -> None:
     for walk in WALKS:
         with begin(walk, folder / walk, lambda: keycloak) as tour:
             for stop in tour.stops():
-                rows.append((stop.part, _row(stop)))
-                _take(stop)
+                if stop.is_pictured:
+                    rows.append((stop.part, _row(stop)))
+                    _take(stop)
     INDEX.write_text(HEAD + "".join(_table(rows)), encoding="utf-8")
 
 
@@ -114,7 +115,9 @@ def _empty(folder: Path) -> None:
 
 
 def _shoot(page: Page, name: str) -> None:
-    pictures.save(pictures.read(page.screenshot(full_page=True)), PICTURES / name)
+    """All of a page; if a question is in front of it, what the window shows: it darkens no more than that."""
+    is_asked = page.locator("dialog:modal").count() > 0
+    pictures.save(pictures.read(page.screenshot(full_page=not is_asked)), PICTURES / name)
 
 
 def _take(stop: Stop) -> None:

@@ -24,13 +24,14 @@ from playwright.sync_api import Browser
 
 from davserver.accounts.health import Sign, Trouble
 from davserver.accounts.health_notes import Note, NoteWriter
+from davserver.accounts.programs import PROGRAMS
 from davserver.clock import to_seconds, utc_now
 from davserver.model import AccountId, Scope
 from davserver.vault.paths import VaultPath
 from tests.factories import make_principal
 from tests.fakes import FrozenClock
 from tests.mail import mailbox
-from tests.services import company, file_walk, trash_walk
+from tests.services import company, file_walk, trash_walk, upload_walk
 from tests.services.browser import chromium, visit
 from tests.services.guest import PASSWORD, Guest, Stop
 from tests.services.keycloak import Keycloak
@@ -46,6 +47,9 @@ LONG_LABEL = "Notebook of the archive on the third floor, next to the printer"
 
 GERMAN = "-german"
 """Ends the names of stops whose page is in German."""
+
+PICTURED_PROGRAMS = frozenset({"windows", "macos", "davfs2", "phones"})
+"""Those beside rclone of which there are pictures: what is shown for the others is much like that."""
 
 FREE_ATTEMPTS = 5
 """After so many wrong passwords in a row one has to wait."""
@@ -71,10 +75,8 @@ WALKS = {
         ("Outside", "The first run", "In German", "The second factor", "One's own data", "Coming back"),
         ("home", "sign_in", "second_factor", "password", "my_data", "audit.activity"),
     ),
-    "drive": Walk(
-        ("Connecting a device", "Files", "The trash"),
-        ("connect", "files", "files_new", "trash", "versions"),
-    ),
+    "connecting": Walk(("Connecting a device",), ("connect",)),
+    "drive": Walk(("Files", "Uploads", "The trash"), ("files", "files_new", "trash", "versions")),
     "others": Walk(
         ("Devices", "Other people"),
         ("app_passwords", "people", "person", "audit", "invited", "my_data.deleted"),
@@ -126,11 +128,16 @@ class _BuiltIn:
             yield _own_data(alice)
             yield _coming_back(alice)
 
-    def drive(self) -> Iterator[Iterator[Stop]]:
-        """Alice's way to her files, and what she stores."""
+    def connecting(self) -> Iterator[Iterator[Stop]]:
+        """Alice's programs."""
         with self._settled() as alice:
             yield _connecting(alice)
+
+    def drive(self) -> Iterator[Iterator[Stop]]:
+        """What Alice stores."""
+        with self._settled() as alice:
             yield file_walk.walk(alice)
+            yield upload_walk.walk(alice)
             yield trash_walk.walk(alice, self.clock)
 
     def others(self) -> Iterator[Iterator[Stop]]:
@@ -209,7 +216,12 @@ def _begin_built_in(walk: str, folder: Path) -> Iterator[Tour]:
         mail = {"host": "127.0.0.1", "port": office.port, "starttls": False, "sender": f"drive@{HOST}"}
         with serve(folder / "site", HOST, clock, mail=mail) as site, _browser(site) as browser:
             here = _BuiltIn(browser, clock, site)
-            ways = {"oneself": here.oneself, "drive": here.drive, "others": here.others}
+            ways = {
+                "oneself": here.oneself,
+                "connecting": here.connecting,
+                "drive": here.drive,
+                "others": here.others,
+            }
             yield Tour(WALKS[walk], site, ways[walk]())
 
 
@@ -296,8 +308,9 @@ def _connecting(alice: Guest) -> Iterator[Stop]:
     alice.fill({"Only this folder": ""}).press("Make app password")
     yield alice.at("connect-rclone")
     yield alice.open("/app-passwords").follow("How is rclone?").at("device-new")
-    alice.open("/connect/windows").press("Make app password")
-    yield alice.at("connect-windows")
+    for program in PROGRAMS[1:]:
+        alice.open(f"/connect/{program.key}").press("Make app password")
+        yield replace(alice.at(f"connect-{program.key}"), is_pictured=program.key in PICTURED_PROGRAMS)
     yield alice.open("/app-passwords").follow("How is Phone?").at("device")
 
 

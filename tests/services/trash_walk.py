@@ -13,8 +13,9 @@ from davserver.vault.locks import Wanted
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
 from tests.fakes import FrozenClock
-from tests.services.file_walk import LONG_NAME, RIGHT_TO_LEFT, picture, store, vault_of
+from tests.services.file_walk import LONG_NAME, RIGHT_TO_LEFT, store, vault_of
 from tests.services.guest import Guest, Stop
+from tests.services.media import picture
 
 QUOTA = 60_000_000
 """So little that a bar shows something."""
