@@ -15,8 +15,11 @@ import structlog
 
 from tests.certificates import one_pair, write_pair
 from tests.services.keycloak import Certificate, Keycloak, provide
+from tests.services.warm_up import warm_up
 
-hypothesis.settings.register_profile("sealdav", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "sealdav", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("sealdav")
 
 
@@ -24,7 +27,9 @@ hypothesis.settings.load_profile("sealdav")
 def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keycloak]:
     """A real Keycloak, started for the first test that asks; its certificate is `one_pair`."""
     folder = tmp_path_factory.mktemp("keycloak")
-    yield from provide(folder, Certificate(*write_pair(folder, one_pair())))
+    for running in provide(folder, Certificate(*write_pair(folder, one_pair()))):
+        warm_up(running)
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The documents leave out no security event, exit code, command or attack (files: test_layout.py)."""
+"""The documents leave out no event, exit code, command, attack or decision (files: test_layout.py)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from davserver.cli.exits import ExitCode
 
 PROJECT = Path(__file__).parents[2]
 OPERATIONS = PROJECT / "docs" / "operations.md"
+DECISIONS = PROJECT / "docs" / "adr"
 THREATS = PROJECT / "docs" / "threat-model.md"
 
 ATTACKS = {*range(1, 11), *range(23, 26), *range(32, 49)}
@@ -51,3 +52,12 @@ def test_every_attack_names_its_tests() -> None:
         if not re.search(rf"\bT{number}\b|_t{number}_", (PROJECT / name).read_text())
     ]
     assert silent == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """By its title, in the order of the numbers."""
+    titles = {
+        path.name: path.read_text().partition("\n")[0].removeprefix("# ") for path in DECISIONS.glob("0*.md")
+    }
+    index = [f"- [{title}]({name})" for name, title in sorted(titles.items())]
+    assert re.findall(r"^- .*$", (DECISIONS / "README.md").read_text(), re.MULTILINE) == index

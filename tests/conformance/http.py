@@ -17,7 +17,7 @@ from typing import Self
 
 Address = tuple[str, int]
 
-PATIENCE = 4.0
+PATIENCE = 20.0
 """Seconds after which a silent server has failed the test; a right one answers in milliseconds."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [\t\x20-\x7e\x80-\xff]*")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from wsgidav.lock_man import lock_manager, lock_storage
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from tests.conformance.client import Client, basic
+from tests.ports import free_port
 
 USERNAME, PASSWORD = "alice", "secret"
 THREADS = 50
@@ -30,7 +30,7 @@ class StockServer:
     def __init__(self, folder: Path, patience: float) -> None:
         self._folder = folder
         self._patience = patience
-        self._port = _free_port()
+        self._port = free_port()
         logging.getLogger("wsgidav").setLevel(logging.CRITICAL)
         self.start()
 
@@ -75,10 +75,3 @@ class StockServer:
         """Put `count` empty files into the collection at this path."""
         for number in range(count):
             (self._folder / collection / f"{number:05}").touch()
-
-
-def _free_port() -> int:
-    """A port chosen here: one that cheroot let the system choose could not be listened on again at once."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

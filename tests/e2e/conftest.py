@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,10 +19,9 @@ from tests.services.browser import Visitor, chromium, visit
 @pytest.fixture
 def drive(tmp_path: Path) -> Iterator[Drive]:
     """A running server on folders of its own."""
-    drive = Drive(tmp_path / "drive")
-    drive.start()
-    yield drive
-    drive.close()
+    with contextlib.closing(Drive(tmp_path / "drive")) as drive:
+        drive.start()
+        yield drive
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pyotp
 
+from tests.ports import free_port
 from tests.services import clients
 
 READY_SECONDS = 30
@@ -80,6 +81,17 @@ class Drive:
     def pid(self) -> int:
         """Process id of the server, or of the program that it runs under."""
         return self._require_process().pid
+
+    @property
+    def log(self) -> Path:
+        """What the server says, a JSON object a line."""
+        return self.data / "log" / "app.log"
+
+    @property
+    def answering(self) -> set[str]:
+        """Which of its processes have answered requests so far, by the ids of the requests."""
+        lines = map(json.loads, self.log.read_text().splitlines())
+        return {line["request"].partition("-")[0] for line in lines if line["event"] == "request"}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -145,7 +157,7 @@ class Drive:
             check=False,
         )
 
-    def enrol(self, username: str) -> Device:
+    def enrol(self, username: str, password: str = PASSWORD) -> Device:
         """Make an account with password, TOTP and a first app password, by the scriptable road."""
         with subprocess.Popen(
             sealdav("enrol", username, "--json"),
@@ -156,7 +168,7 @@ class Drive:
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(PASSWORD + "\n")
+            process.stdin.write(password + "\n")
             process.stdin.flush()
             offered = json.loads(process.stdout.readline())
             process.stdin.write(pyotp.TOTP(offered["secret"]).now() + "\n")
@@ -325,10 +337,3 @@ def _wait_for_mount(folder: Path, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
         assert time.monotonic() < deadline, "the mount did not appear"
         time.sleep(0.05)  # As above: the kernel tells nobody.
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from davserver.bootstrap import Services, build_services
@@ -26,6 +27,9 @@ from tests.services.keycloak import CLIENT, Realm
 
 QUICK = {"IDENTITY__POLL_SECONDS": "1", "IDENTITY__CONFIRM_SECONDS": "20"}
 """What a test can wait for."""
+
+SETTLED_SECONDS = 30
+"""Within which a busy Keycloak has answered."""
 
 LARGE_FILE = "large.bin"
 SLOW_BUFFER = 64 * 1024
@@ -90,6 +94,17 @@ class Office:
         """What a request of somebody's device is answered."""
         headers = {"Depth": "0"}
         return (drive or self.drive).request("PROPFIND", path, employee.device, headers=headers)[0]
+
+    def settled(self, employee: Employee, drive: Drive | None = None) -> int:
+        """The same once somebody can tell: one late answer of Keycloak makes a process pause."""
+        answers: list[int] = []
+
+        def can_tell() -> bool:
+            answers.append(self.status(employee, drive))
+            return answers[-1] != HTTPStatus.SERVICE_UNAVAILABLE
+
+        until(can_tell, SETTLED_SECONDS)
+        return answers[-1]
 
     def download(self, employee: Employee, path: str = LARGE_FILE) -> Download:
         """Begin to read a file slowly."""

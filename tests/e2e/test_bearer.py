@@ -196,7 +196,7 @@ def test_a_token_ends(office: Office, tokens: Tokens) -> None:
     """After its seconds, while its session goes on."""
     token = fresh(tokens)
     assert status(office, token) == 207
-    until(lambda: status(office, token) == 401, 2 * LIFE)
+    until(lambda: status(office, token) == 401, LIFE + SKEW + SOON)
     assert status(office, fresh(tokens)) == 207
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.drive import Device, Drive
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MIB = 1 << 20
 LARGE = 2048 * MIB

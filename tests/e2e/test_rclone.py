@@ -102,6 +102,8 @@ def test_a_file_of_one_gibibyte(rclone: Rclone, tmp_path: Path) -> None:
     assert back.stat().st_size == GIBIBYTE
     with source.open("rb") as left, back.open("rb") as right:
         assert hashlib.file_digest(left, "sha256").digest() == hashlib.file_digest(right, "sha256").digest()
+    source.unlink()  # pytest keeps the folders of tests for a while
+    back.unlink()
 
 
 def test_about_tells_what_is_used(rclone: Rclone) -> None:

@@ -52,7 +52,7 @@ def test_a_broken_law_is_found(tmp_path: Path) -> None:
         f"run.main('head', '5', {str(tmp_path)!r})\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", broken], cwd=PROJECT, capture_output=True, timeout=100, check=False
+        [*SHELL, sys.executable, "-c", broken], cwd=PROJECT, capture_output=True, timeout=100, check=False
     )
     assert done.returncode != 0
     assert any(path.name.startswith("crash-") for path in tmp_path.iterdir())

@@ -22,7 +22,9 @@ from tests import tamper
 from tests.audit import AuditStore, Row
 
 EXAMPLES = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 NAMES = st.sampled_from(["", "alice", "bob", "(terminal)", "é" * 40])

@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
+from tests.machines import run_machine
 from tests.property.history_machine import QUOTA, STEPS, HistoryMachine
 from tests.unit.vault.store import make_store
 
@@ -34,14 +33,13 @@ def test_nothing_disappears_that_should_not(tmp_path: Path) -> None:
     template.close()
     HistoryMachine.template = tmp_path
     HistoryMachine.outcomes.clear()
-    run_state_machine_as_test(
-        HistoryMachine,
-        settings=settings(
-            max_examples=RUNS,
-            stateful_step_count=STEPS_A_RUN,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
+    run_machine(HistoryMachine, runs=RUNS, steps_a_run=STEPS_A_RUN, is_proven=is_proven)
+
+
+def is_proven() -> bool:
+    """Whether enough has happened, of each kind and with each outcome."""
+    return (
+        HistoryMachine.outcomes.total() >= FEWEST_STEPS
+        and {outcome.partition(":")[0] for outcome in HistoryMachine.outcomes} == set(STEPS)
+        and set(HistoryMachine.outcomes) >= OUTCOMES
     )
-    assert HistoryMachine.outcomes.total() >= FEWEST_STEPS
-    assert {outcome.partition(":")[0] for outcome in HistoryMachine.outcomes} == set(STEPS)
-    assert set(HistoryMachine.outcomes) >= OUTCOMES

@@ -10,10 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from davserver.vault import copying
+from tests.machines import run_machine
 from tests.property.tree_machine import ACCOUNTS, QUOTA, TreeMachine
 from tests.property.tree_requests import OTHERS, REQUESTS
 from tests.unit.vault.store import make_store
@@ -21,7 +20,7 @@ from tests.unit.vault.store import make_store
 RUNS = 50
 STEPS_A_RUN = 60
 FEWEST_STEPS = 1500
-"""Hypothesis may end a run early; fewer in all would prove too little."""
+"""Fewer in all would prove too little."""
 
 OUTCOMES = {"done", "Locked", "LockConflict", "NoSuchLock", "NotFound", "fault: as before", "fault: as after"}
 
@@ -37,14 +36,13 @@ def test_the_vault_is_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     TreeMachine.template = tmp_path
     TreeMachine.steps.clear()
     TreeMachine.outcomes.clear()
-    run_state_machine_as_test(
-        TreeMachine,
-        settings=settings(
-            max_examples=RUNS,
-            stateful_step_count=STEPS_A_RUN,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
+    run_machine(TreeMachine, runs=RUNS, steps_a_run=STEPS_A_RUN, is_proven=is_proven)
+
+
+def is_proven() -> bool:
+    """Whether enough has happened, of each kind and with each outcome."""
+    return (
+        TreeMachine.steps.total() >= FEWEST_STEPS
+        and set(TreeMachine.steps) == {*REQUESTS, *OTHERS}
+        and set(TreeMachine.outcomes) >= OUTCOMES
     )
-    assert TreeMachine.steps.total() >= FEWEST_STEPS
-    assert set(TreeMachine.steps) == {*REQUESTS, *OTHERS}
-    assert set(TreeMachine.outcomes) >= OUTCOMES
