@@ -23,7 +23,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.office import Employee, Office, put_large, until
+from tests.e2e.office import Employee, Office, put_large
+from tests.e2e.waiting import until
 from tests.services.keycloak import Keycloak, Realm, find_built, start
 
 SITE = "http://127.0.0.1:9"

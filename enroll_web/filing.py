@@ -28,13 +28,13 @@ from davserver.errors import (
     PreconditionFailed,
     QuotaExceeded,
     VersionConflict,
-    WrongKind,
 )
 from davserver.model import ID_BYTES, Node, NodeId
 from davserver.vault.moment import Demands, Look
 from davserver.vault.paths import VaultPath, annotated
 from davserver.vault.portable import is_portable
 from davserver.vault.service import Vault
+from davserver.vault.tree import require_collection
 from enroll_web.errors import answer_to, explained
 from enroll_web.visit import services, visit
 
@@ -193,14 +193,17 @@ def make_folders(opened: Vault, place: VaultPath, last: VaultPath) -> None:
     Raises:
         WrongKind: a file has the name of one of them.
     """
+    there = opened.find(last)
+    if there is not None and there.is_collection:  # as for all files of it but the first
+        return
     for depth in range(len(place.parts) + 1, len(last.parts) + 1):
         folder = VaultPath(last.parts[:depth])
         node = opened.find(folder)
         if node is None:
             with suppress(AlreadyExists):  # another file of the same folder was faster
                 opened.make_collection(folder)
-        elif not node.is_collection:
-            raise WrongKind("a file has this name where a folder is meant")
+        else:
+            require_collection(node)
 
 
 def nothing_ticked(place: VaultPath) -> Response:
@@ -209,7 +212,7 @@ def nothing_ticked(place: VaultPath) -> Response:
     return redirect(link("files.show", place), SEE_OTHER)
 
 
-def named(said: str, names: Iterable[str]) -> str:
+def with_unfit(said: str, names: Iterable[str]) -> str:
     """What was done, and which of the names that were given Windows cannot show."""
     unfit = [name for name in names if not is_portable(name)]
     if not unfit:
@@ -231,7 +234,7 @@ def told_of(place: VaultPath, outcome: Outcome, said: str) -> Response:
         outcome: what became of the files.
         said: what was done with those that it was done with.
     """
-    said = named(said, outcome.given)
+    said = with_unfit(said, outcome.given)
     if outcome.error is None and not outcome.skipped:
         visit().tell(said)
         return redirect(link("files.show", place), SEE_OTHER)

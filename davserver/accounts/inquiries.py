@@ -44,7 +44,7 @@ class Inquiries:
         return {one.id: News(asked_at, standing=_standing(found, one.subject)) for one in accounts}
 
     def role(self, account: Account) -> News:
-        """Whether somebody has the role. Who is no administrator is signed out where they were one.
+        """Ask whether somebody has the role, and sign out as an administrator whoever is none.
 
         Whoever is unknown by now is found to be deleted by `standings`: only that knows that it may look.
 
@@ -58,7 +58,7 @@ class Inquiries:
         except NotFound:
             return News(asked_at)
         if ROLE_ADMIN not in roles:
-            self._offboarding.not_admin(account, asked_at=asked_at)
+            self._offboarding.end_as_admin(account, asked_at=asked_at)
         return News(asked_at, has_role=ROLE_USER in roles, password_at=password_at)
 
     def password_set_at(self, account: Account) -> int:

@@ -139,7 +139,7 @@ class Offboarding:
                 )
             tx.commit()
 
-    def not_admin(self, account: Account, *, asked_at: int) -> None:
+    def end_as_admin(self, account: Account, *, asked_at: int) -> None:
         """Somebody is no administrator at the provider: browsers that came in as one have to sign in again.
 
         A disk that is full or a database that is busy is no reason to ask nothing else: this is asked again.
@@ -153,7 +153,10 @@ class Offboarding:
                 return
         try:
             with self._database.write() as tx:
-                for session in _admins_of(tx, account.id, asked_at):
+                found = _admins_of(tx, account.id, asked_at)
+                if not found:  # another process was told the same
+                    return
+                for session in found:
                     tx.sessions.delete(session.session_id)
                 self._audit.record(
                     AuditEvent.ADMIN_WITHDRAWN, account=account.username, actor=OFFBOARDING, tx=tx

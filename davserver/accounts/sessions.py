@@ -444,7 +444,8 @@ class Sessions:
         None if it was ended in between, as by what the provider has just said of its owner.
         """
         if now - from_seconds(row.seen_at) < NOTED_EVERY:
-            return row
+            with self._database.read() as tx:
+                return None if tx.sessions.find(row.session_id) is None else row
         with self._database.write() as tx:
             found = tx.sessions.find(row.session_id)
             if found is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from davserver.accounts.bearer import BearerAuthenticator
 from davserver.accounts.service import LOCAL
+from davserver.audit import AuditEvent
 from davserver.bootstrap import Services
 from davserver.cli.connect import site_url
 from davserver.cli.console import Console
@@ -106,11 +107,12 @@ def require_ours(services: Services, account: Account) -> None:
     """
     if is_of_keycloak(services, account):
         raise NotPermitted(
-            f"{account.username} signs in at Keycloak, not with a password of this server: {where(services)}"
+            f"{account.username} signs in at Keycloak, not with a password of this server: "
+            f"{where_set_up(services)}"
         )
 
 
-def where(services: Services) -> str:
+def where_set_up(services: Services) -> str:
     """Where people of Keycloak do what others do here."""
     site = site_url(services.settings.server)
     if services.step_up is None:
@@ -124,7 +126,7 @@ def _prove_at_keycloak(
     """The owner, by a token that opens the drive; where the codes are ours, by one of them, typed here."""
     is_ours = services.step_up is None
     if is_ours and not services.totp.is_enrolled(account):
-        raise NotPermitted(f"{account.username} has no authenticator yet: {where(services)}")
+        raise NotPermitted(f"{account.username} has no authenticator yet: {where_set_up(services)}")
     token = _token(services.settings.identity, console, account)
     try:
         principal = (bearer.recognise if is_ours else bearer.authenticate)(token, CLIENT)
@@ -138,7 +140,10 @@ def _prove_at_keycloak(
             f"it was {principal.account.username} who signed in at Keycloak: sign out there, and in as "
             f"{account.username}"
         )
-    return prove(services, console, principal, pending=False) if is_ours else principal
+    if is_ours:
+        return prove(services, console, principal, pending=False)
+    services.audit.record(AuditEvent.SIGNED_IN, account=account.username, client=CLIENT)
+    return principal
 
 
 def _token(identity: IdentitySettings, console: Console, account: Account) -> str:

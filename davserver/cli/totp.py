@@ -12,7 +12,7 @@ from davserver.cli.console import Console
 from davserver.cli.enrol import enrol_device, show_recovery_codes
 from davserver.cli.options import Json, Name, PasswordStdin
 from davserver.cli.session import Session
-from davserver.cli.sign_in import is_of_keycloak, prove, sign_in, where
+from davserver.cli.sign_in import is_of_keycloak, prove, sign_in, where_set_up
 from davserver.errors import NotFound
 from davserver.model import Account
 
@@ -69,7 +69,7 @@ def reset(
         account = _account(services, name)
         services.administration.reset_totp(account, reason.value)
         onward = (
-            where(services)
+            where_set_up(services)
             if is_of_keycloak(services, account)
             else f"next: sealdav enrol {account.username}"
         )

@@ -262,7 +262,7 @@ def _refusal(answer: Mapping[str, object]) -> DavserverError:
         str(answer.get("error")),
         (
             ProviderMisconfigured,
-            "the identity provider does not accept `sealdav token`: its client needs the device flow",
+            "the identity provider does not accept the client of the command line: it needs the device flow",
         ),
     )
     return kind(message)

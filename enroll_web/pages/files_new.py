@@ -16,11 +16,11 @@ from enroll_web.filing import (
     at,
     crumbs,
     link,
-    named,
     still_there,
     ticked,
     unchanged,
     vault,
+    with_unfit,
 )
 from enroll_web.forms import refused
 from enroll_web.visit import visit
@@ -48,7 +48,7 @@ def make_folder(path: str) -> Response:
     except (AlreadyExists, PathError) as error:
         status = answer_to(error).status
         return refused("files_new_folder.html", error, status, place=place, crumbs=crumbs(place), name=name)
-    visit().tell(named(gettext("“%(name)s” is there.", name=name), [name]))
+    visit().tell(with_unfit(gettext("“%(name)s” is there.", name=name), [name]))
     return redirect(link("files.show", place), SEE_OTHER)
 
 
@@ -108,5 +108,5 @@ def give_name(path: str) -> Response:
             crumbs=crumbs(place.parent),
             name=name,
         )
-    visit().tell(named(gettext("“%(old)s” is called “%(new)s” now.", old=place.name, new=name), [name]))
+    visit().tell(with_unfit(gettext("“%(old)s” is called “%(new)s” now.", old=place.name, new=name), [name]))
     return redirect(link("files.show", place.parent), SEE_OTHER)

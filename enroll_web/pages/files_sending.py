@@ -12,13 +12,14 @@ from http import HTTPStatus
 from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
-from davserver.errors import PreconditionFailed, WrongKind
+from davserver.errors import PreconditionFailed
 from davserver.model import Node
 from davserver.sending.conditions import Preconditions
 from davserver.sending.file import Answer, Content, Fields, hand_out, unmodified
 from davserver.sending.media import as_attachment, content_type
 from davserver.vault.export import Contents, archive
 from davserver.vault.service import Vault
+from davserver.vault.tree import require_file
 from enroll_web import errors
 from enroll_web.entrance import Level, needs
 from enroll_web.filing import Outcome, at, nothing_ticked, still_there, ticked, vault
@@ -85,8 +86,7 @@ def preview_of(opened: Vault, node: Node) -> Response:
     Raises:
         WrongKind: it is a folder.
     """
-    if node.is_collection:
-        raise WrongKind("a folder has this name where a file is meant")
+    require_file(node)
     if not is_shown(opened, node):
         abort(404)
     return _file(opened, node, fields_for(node.name))

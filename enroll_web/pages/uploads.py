@@ -28,7 +28,6 @@ from davserver.model import NodeId
 from davserver.vault.moment import Demands, Look
 from davserver.vault.parts import Joining, require_decided
 from davserver.vault.paths import VaultPath, annotated
-from davserver.vault.portable import is_portable
 from davserver.vault.service import Vault
 from davserver.vault.unfinished import PART_BYTES, IfTaken, Unfinished
 from davserver.vault.upload import WORD_EXTRA
@@ -42,7 +41,7 @@ from enroll_web.arriving import (
     raw_body,
     sent_json,
 )
-from enroll_web.filing import MAX_TRIES, id_of, make_folders, named, spare, vault
+from enroll_web.filing import MAX_TRIES, id_of, make_folders, spare, vault
 from enroll_web.told_scripts import again_after, answers_scripts, proved
 from enroll_web.visit import client, services, visit
 
@@ -130,7 +129,6 @@ def whole() -> Response:
             with writing as arriving, closing(visit().watched()) as watch:
                 fill(arriving, watch.check)
                 placed = arriving.commit()
-            _note(*wanted.names[:-1], placed.node.name)
         except NameTaken as error:
             return _in_the_way(opened, wanted, error)
     return jsonify(name=placed.node.name)
@@ -142,7 +140,6 @@ def folder() -> Response:
     """Make a folder, and those on the way: one that is empty comes with no file."""
     wanted, opened = announced(), vault()
     make_folders(opened, wanted.folder, wanted.path)
-    _note(*wanted.names)
     return jsonify({})
 
 
@@ -155,7 +152,6 @@ def begin() -> Response:
     if found := _there_already(opened, wanted):
         return jsonify(name=found)
     make_folders(opened, wanted.folder, wanted.path.parent)
-    _note(*wanted.names[:-1])
     try:
         begun = opened.parts.begin(
             wanted.path,
@@ -227,7 +223,7 @@ def told() -> Response:
     match sent_json():
         case {"stored": int(stored)} if 0 < stored < MAX_STORED:
             said = ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored)
-            visit().tell(named(said, filter(None, [visit().take_out("unfit")])))
+            visit().tell(said)
         case _:
             visit().tell(gettext("No file was chosen."))
     return jsonify({})
@@ -245,16 +241,7 @@ def _lines(joining: Joining) -> Iterator[bytes]:
         errors.note(error, services().audit, client())
         yield _line(text=errors.explained(error), again=again_after(error).value)
     else:
-        name = joining.placed.node.name if joining.placed else ""
-        _note(name)
-        yield _line(name=name)
-
-
-def _note(*names: str) -> None:
-    """Remember a name that Windows cannot show: it is told of when everything is stored."""
-    unfit = [name for name in names if name and not is_portable(name)]
-    if unfit:
-        visit().remember(unfit=unfit[-1])
+        yield _line(name=joining.placed.node.name if joining.placed else "")
 
 
 def _line(**values: object) -> bytes:

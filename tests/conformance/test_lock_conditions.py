@@ -14,7 +14,6 @@ from tests.conformance.http import Response
 from tests.conformance.multistatus import lockinfo
 from tests.conformance.quick import at_once
 
-IF_SECONDS = 1.0
 MAX_IF = 12 * 1024
 """Characters of the longest If field; T25."""
 

@@ -35,7 +35,8 @@ _INPUT = re.compile(r"<input\b[^>]*>")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 _KEYCLOAKS_SECRET = re.compile(r'name="totpSecret" value="([^"]+)"')
 _HEADING = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
-_SECRET = re.compile(r'id="secret">([A-Z2-7 ]+)<')
+SECRET = re.compile(r'id="secret">([A-Z2-7 ]+)<')
+"""On the page that shows a new authenticator's."""
 
 
 class Colleague:
@@ -74,7 +75,7 @@ class Colleague:
     def enrol(self) -> None:
         """Scan the picture and type the first code."""
         page = self._get(f"{self.site}/second-factor/set-up")
-        found = _SECRET.search(page.text)
+        found = SECRET.search(page.text)
         assert found, page.text[:3000]
         self.secret = found[1].replace(" ", "")
         assert (

@@ -11,17 +11,13 @@ from davserver.accounts.health import Sign
 from davserver.crypto import tokens
 from tests.e2e.drive import Drive, Rclone
 from tests.e2e.site import Person, at, fill, follow, press, told
+from tests.services.media import chosen
 
 SEEN_SECONDS = 5
-"""How soon after its first request a device is seen."""
+"""How soon after a program is done it is seen what it did."""
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────
-def file(name: str, content: bytes) -> FilePayload:
-    """A file that is on no disk."""
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-
-
 def upload(page: Page, folder: str, *files: FilePayload | Path, taken: str = "both") -> None:
     """Send files by the form of a folder."""
     page.goto(f"/files/{folder}")
@@ -88,7 +84,7 @@ def expect_signs(page: Page, *signs: Sign) -> None:
 def files_and_a_device(drive: Drive, person: Person, folder: Path) -> None:
     """A file goes up, is listed, comes down, is deleted and is back; then a real rclone is seen."""
     page = person.page
-    upload(page, "", file("letter", b"content"))
+    upload(page, "", chosen("letter", b"content"))
     assert names(page) == ["letter"]
     page.get_by_role("link", name="letter", exact=True).click()
     assert downloaded(page, folder, "Download").read_bytes() == b"content"

@@ -12,7 +12,7 @@ import contextlib
 import http.client
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -23,13 +23,11 @@ from davserver.clock import utc_now
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
 from davserver.settings import load_settings
 from tests.e2e.drive import Device, Drive
+from tests.e2e.waiting import until
 from tests.services.keycloak import CLIENT, Realm
 
 QUICK = {"IDENTITY__POLL_SECONDS": "1", "IDENTITY__CONFIRM_SECONDS": "20"}
 """What a test can wait for."""
-
-SETTLED_SECONDS = 30
-"""Within which a busy Keycloak has answered."""
 
 LARGE_FILE = "large.bin"
 SLOW_BUFFER = 64 * 1024
@@ -103,7 +101,7 @@ class Office:
             answers.append(self.status(employee, drive))
             return answers[-1] != HTTPStatus.SERVICE_UNAVAILABLE
 
-        until(can_tell, SETTLED_SECONDS)
+        until(can_tell)
         return answers[-1]
 
     def download(self, employee: Employee, path: str = LARGE_FILE) -> Download:
@@ -163,15 +161,6 @@ def put_large(drive: Drive, employee: Employee, size: int, path: str = LARGE_FIL
         fields = {"Authorization": employee.device.authorization, "Content-Length": str(size)}
         connection.request("PUT", f"/dav/{path}", blocks(), fields)
         assert connection.getresponse().status in {201, 204}
-
-
-def until(holds: Callable[[], bool], seconds: float, *, every: float = 0.1) -> float:
-    """Wait for another process; how long it took."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begun < seconds, f"not within {seconds} s"
-        time.sleep(every)  # Waiting for another process: there is nothing to wait on but time.
-    return time.monotonic() - begun
 
 
 def cpu_seconds(pid: int) -> float:

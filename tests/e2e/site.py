@@ -21,11 +21,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.codes import Codes
 from tests.e2e.drive import COMMAND_SECONDS, READY_SECONDS, Device, Drive, Rclone
 from tests.services import keycloak
-from tests.services.browser import WAIT_MILLISECONDS, read_qr
+from tests.services.browser import read_qr
 from tests.services.keycloak import Realm
-
-COOKIE = "sealdav"
-"""The only one of the site, over plain http on this machine."""
 
 PASSWORD = "a password of a test account"
 FILES = 400
@@ -90,7 +87,7 @@ class Person:
 # ── anywhere ────────────────────────────────────────────────────────────────────────────────────────────────
 def at(page: Page, heading: str) -> None:
     """Wait until the page of this heading is there."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(heading, timeout=WAIT_MILLISECONDS)
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
 
 
 def fill(page: Page, **fields: str) -> None:
@@ -208,7 +205,7 @@ def sign_in_at_keycloak(page: Page, name: str) -> None:
 
 def at_keycloak(page: Page) -> None:
     """Wait until Keycloak asks for name and password."""
-    expect(page.locator("#kc-form-login")).to_be_visible(timeout=WAIT_MILLISECONDS)
+    expect(page.locator("#kc-form-login")).to_be_visible()
 
 
 # ── once there ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,13 +16,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pyotp
 
+from enroll_web.visit import HTTP_COOKIE
+from tests.e2e.colleague import SECRET
 from tests.e2e.drive import Device, Drive
 
-COOKIE = "sealdav"
-BOUNDARY = "----WebKitFormBoundaryfbAvKqjkRAhJZDuA"
+BOUNDARY = "between-two-parts"
 
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
-_SECRET = re.compile(r'id="secret">([A-Z2-7 ]+)<')
 _APP_PASSWORD = re.compile(r'id="app-password"[^>]*>([^<]+)<')
 
 
@@ -49,7 +49,7 @@ class Tab:
         """Follow the link for the first person, as far as the page with the first app password."""
         start, factor = urlsplit(link).path, "/second-factor/set-up"
         self._send_form(start, name=name, new=password, again=password)
-        secret = _found(_SECRET, self.page(factor)).replace(" ", "")
+        secret = _found(SECRET, self.page(factor)).replace(" ", "")
         self._send_form(factor, code=pyotp.TOTP(secret).now())
         return Device(name, _found(_APP_PASSWORD, self.page("/welcome")), secret)
 
@@ -93,12 +93,12 @@ class Tab:
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request; gives the answer as far as its head, and lets go of it at the end."""
         connection = http.client.HTTPConnection("127.0.0.1", self._drive.port, timeout=60)
-        own = {"Sec-Fetch-Site": "same-origin", "Cookie": f"{COOKIE}={self.cookie}"}
+        own = {"Sec-Fetch-Site": "same-origin", "Cookie": f"{HTTP_COOKIE}={self.cookie}"}
         with contextlib.closing(connection):
             connection.request(method, path, body, {**own, **(fields or {})})
             answer = connection.getresponse()
             given = SimpleCookie(answer.headers.get("Set-Cookie", ""))
-            self.cookie = given[COOKIE].value if COOKIE in given else self.cookie
+            self.cookie = given[HTTP_COOKIE].value if HTTP_COOKIE in given else self.cookie
             yield answer
 
     def _send_form(self, path: str, **fields: str) -> None:

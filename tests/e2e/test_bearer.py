@@ -19,13 +19,23 @@ import requests
 from davserver.identity.tokens import MAX_ACCESS_SECONDS
 from tests.e2e.colleague import Colleague, Tokens
 from tests.e2e.files import fingerprint
-from tests.e2e.office import Office, until
+from tests.e2e.office import Office
+from tests.e2e.token_office import (
+    AUTHENTICATOR,
+    SKEW,
+    a_name,
+    enrolled,
+    let_in,
+    opened,
+    opened_stepped_up,
+)
+from tests.e2e.waiting import until
 from tests.services.keycloak import CLI, CLIENT, PASSWORD, Keycloak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-LIFE, SKEW = 6, 4
-"""Seconds that an access token lives, and that it is taken for longer."""
+LIFE = 6
+"""Seconds that an access token lives; `SKEW` longer it is taken."""
 
 LIVES = 3
 """How many of them a transfer takes at least."""
@@ -34,22 +44,6 @@ SOON = 10
 """Seconds within which Keycloak's word has arrived here."""
 
 FILES = 40
-SITE = "http://127.0.0.1:9"
-OPTIONS = {"IDENTITY__POLL_SECONDS": "1", "IDENTITY__CLOCK_SKEW_SECONDS": str(SKEW)}
-
-
-@contextlib.contextmanager
-def opened(keycloak: Keycloak, folder: Path, *bound: tuple[str, str], **options: str) -> Iterator[Office]:
-    """A running drive and site of a realm like the example, with flows bound to clients."""
-    realm = keycloak.make_realm(f"sealdav-{secrets.token_hex(4)}", SITE)
-    for client, flow in bound:
-        realm.bind_flow(client, flow)
-    office = Office(folder, realm, {**OPTIONS, **options})
-    realm.serve(office.drive.url.removesuffix("/dav/"))
-    office.drive.start()
-    with contextlib.closing(office.drive):
-        yield office
-    realm.remove()
 
 
 @contextlib.contextmanager
@@ -67,17 +61,6 @@ def office(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield office
 
 
-@contextlib.contextmanager
-def enrolled(office: Office) -> Iterator[Colleague]:
-    """Somebody who has just set up their authenticator on the site."""
-    name = a_name()
-    office.realm.add_user(name)
-    with Colleague(office.drive, name) as colleague:
-        assert colleague.sign_in() == "/second-factor/set-up"
-        colleague.enrol()
-        yield colleague
-
-
 @pytest.fixture
 def alice(office: Office) -> Iterator[Colleague]:
     """Somebody like that."""
@@ -85,22 +68,10 @@ def alice(office: Office) -> Iterator[Colleague]:
         yield colleague
 
 
-def let_in(office: Office, colleague: Colleague, folder: Path) -> Tokens:
-    """A command line that its owner has let in, at the same browser."""
-    tokens = Tokens(office.drive, folder)
-    assert tokens.login(colleague)["accepted"]
-    return tokens
-
-
 @pytest.fixture
 def tokens(office: Office, alice: Colleague, tmp_path: Path) -> Tokens:
     """Alice's command line."""
     return let_in(office, alice, tmp_path / "tokens")
-
-
-def a_name() -> str:
-    """A user name that nobody has."""
-    return f"p{secrets.token_hex(6)}"
 
 
 def subject_of(tokens: Tokens) -> str:
@@ -301,15 +272,10 @@ def test_a_realm_whose_tokens_live_too_long(office: Office, tokens: Tokens) -> N
 
 
 # ── Keycloak's own second factor ────────────────────────────────────────────────────────────────────────────
-AUTHENTICATOR = "12345678901234567890"
-
-
 @pytest.fixture(scope="module")
 def stepped_up(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """The example with its flows bound as docs/operations.md says, and the drive set to it."""
-    flows = ((CLIENT, "sealdav site"), (CLI, "sealdav devices"))
-    options = {"IDENTITY__SECOND_FACTOR": "keycloak", "IDENTITY__REQUIRED_ACR": "mfa"}
-    with opened(keycloak, tmp_path_factory.mktemp("stepped-up"), *flows, **options) as office:
+    """One that tests share."""
+    with opened_stepped_up(keycloak, tmp_path_factory.mktemp("stepped-up")) as office:
         yield office
 
 

@@ -1,7 +1,7 @@
 """The page that watches a device connect, with a real browser, a real rclone and a real davfs2, over https.
 
-Each device is set up with what the page shows and lets download, and nothing else. What it does is on the
-page within five seconds of its first request, and so is the reason if it is refused.
+Each device is set up with what the page shows and lets download, and nothing else. What it did is on the
+page within five seconds after the command is done, and so is the reason if it was refused.
 """
 
 from __future__ import annotations

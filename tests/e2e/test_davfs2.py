@@ -15,7 +15,8 @@ from tests.e2e.cadaver import Cadaver
 from tests.e2e.drive import Device, Drive, Rclone
 from tests.e2e.files import plant
 from tests.e2e.programs import commit, contents, git, run
-from tests.e2e.witness import locked, until, witness
+from tests.e2e.waiting import until
+from tests.e2e.witness import locked, witness
 from tests.services import clients
 
 pytestmark = pytest.mark.e2e

@@ -18,12 +18,12 @@ from playwright.sync_api import Dialog, Page, expect
 
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Drive, Rclone
-from tests.e2e.file_pages import downloaded, file, names, tick, upload
+from tests.e2e.file_pages import downloaded, names, tick, upload
 from tests.e2e.site import Person, at, first_administrator, go_on, opening_link, press, told
 from tests.services import clients
 from tests.services.browser import WAIT_MILLISECONDS, Visitor
 from tests.services.hostile import HIDDEN, HTML, PDF, SVG, packed_pdf, pdf
-from tests.services.media import film, picture, sound
+from tests.services.media import chosen, film, picture, sound
 
 pytestmark = pytest.mark.e2e
 
@@ -112,12 +112,12 @@ def test_an_archive(alice: Person, tmp_path: Path) -> None:
     page.goto("/new-folder/")
     page.get_by_label("Name").fill("Übung")
     press(page, "Make folder")
-    upload(page, "Übung", file("ü.bin", content))
+    upload(page, "Übung", chosen("ü.bin", content))
     upload(
         page,
         "",
-        file("one", b"1"),
-        file("two", b"2"),
+        chosen("one", b"1"),
+        chosen("two", b"2"),
     )
     tick(page, "Übung", "two")
     path = downloaded(page, tmp_path, "Download")
@@ -132,8 +132,8 @@ def test_an_archive(alice: Person, tmp_path: Path) -> None:
 def test_names_that_are_taken(visitor: Visitor, alice: Person) -> None:
     """The question comes before anything is done; what was replaced or deleted is there again after Undo."""
     page = alice.page
-    upload(page, "", file("a", b"first"))
-    upload(page, "", file("a", b"second"))
+    upload(page, "", chosen("a", b"first"))
+    upload(page, "", chosen("a", b"second"))
     assert names(page) == ["a", "a (2)"]
     page.goto("/new-folder/")
     page.get_by_label("Name").fill("there")
@@ -159,7 +159,7 @@ def test_names_that_are_taken(visitor: Visitor, alice: Person) -> None:
 def test_nothing_is_ticked(alice: Person) -> None:
     """The script says so before anything is sent; a question that is answered with no keeps everything."""
     page = alice.page
-    upload(page, "", file("a", b"1"), file("b", b"2"))
+    upload(page, "", chosen("a", b"1"), chosen("b", b"2"))
     press(page, "Delete")
     expect(page.get_by_text("Tick something first.")).to_be_visible()
     page.get_by_label("Everything on this page").check()
@@ -174,7 +174,7 @@ def test_without_scripts(drive: Drive, arrive: Arrive) -> None:
     """Everything works all the same; the server looks again at what is ticked."""
     page = arrive(scripts=False).page
     go_on(first_administrator(Person("alice", page), opening_link(drive)))
-    upload(page, "", file("a", b"1"))
+    upload(page, "", chosen("a", b"1"))
     press(page, "Delete")
     expect(told(page)).to_contain_text("Nothing is ticked")
     tick(page, "a")
@@ -192,7 +192,7 @@ def test_without_scripts(drive: Drive, arrive: Arrive) -> None:
 def test_a_program_holds_a_file(drive: Drive, visitor: Visitor, alice: Person) -> None:
     """A lock of the drive is shown with its owner, and nothing is done against it."""
     page = alice.page
-    upload(page, "", file("report", b"1"))
+    upload(page, "", chosen("report", b"1"))
     assert drive.request("LOCK", "report", alice.device, LOCK, {"Timeout": "Second-600"})[0] == 200
     page.reload()
     expect(page.locator("tbody")).to_contain_text("by “Writer of Bob”")
@@ -226,7 +226,7 @@ def test_hostile_files_run_nowhere(drive: Drive, visitor: Visitor, alice: Person
         "g.mp4": HTML,
         **{f"{where}.pdf": content for where, content in HIDDEN.items()},
     }
-    upload(page, "", *(file(name, content) for name, content in kinds.items()))
+    upload(page, "", *(chosen(name, content) for name, content in kinds.items()))
     expect(told(page)).to_contain_text(f"{len(kinds)} files are stored.")
     for name in kinds:
         page.goto(f"/files/{quote(name)}")
@@ -262,7 +262,7 @@ def how_red(page: Page) -> float:
 def test_a_paper(visitor: Visitor, alice: Person, paper: bytes) -> None:
     """A PDF in which nothing could run is seen in the viewer of the browser, and nothing complains."""
     page = alice.page
-    upload(page, "", file("paper.pdf", paper))
+    upload(page, "", chosen("paper.pdf", paper))
     page.get_by_role("link", name="paper.pdf").click()
     with page.expect_response("**/preview/paper.pdf") as answer:
         page.get_by_role("link", name="Show it").click()
@@ -284,9 +284,9 @@ def test_pictures_sounds_and_films(visitor: Visitor, alice: Person) -> None:
     upload(
         page,
         "",
-        file("a.png", picture()),
-        file("b.wav", sound()),
-        file("c.webm", film()),
+        chosen("a.png", picture()),
+        chosen("b.wav", sound()),
+        chosen("c.webm", film()),
     )
     page.goto("/files/a.png")
     assert page.locator("main img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") == 640

@@ -25,7 +25,9 @@ from davserver.identity.base import Provider
 from davserver.identity.directory import NOT_ALLOWED, KeycloakDirectory
 from davserver.identity.keycloak import KeycloakSignOn
 from davserver.model import ROOT_ID, AuthMethod, Principal, Scope
-from tests.e2e.office import Employee, Office, put_large, until
+from enroll_web.visit import HTTP_COOKIE
+from tests.e2e.office import Employee, Office, put_large
+from tests.e2e.waiting import until
 from tests.services.keycloak import CLIENT, PASSWORD, Keycloak, Realm, find_built, start
 from tests.services.sign_in_form import Person
 
@@ -238,7 +240,7 @@ def is_shown(office: Office, cookie: str, page: str) -> bool:
     """Whether the site shows somebody a page, or sends them to sign in."""
     answer = requests.get(
         f"http://127.0.0.1:{office.drive.port}{page}",
-        cookies={"sealdav": cookie},
+        cookies={HTTP_COOKIE: cookie},
         allow_redirects=False,
         timeout=30,
     )

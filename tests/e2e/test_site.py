@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from enroll_web.visit import HTTP_COOKIE
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import COMMAND_SECONDS, Drive, Rclone
 from tests.e2e.file_pages import files_and_a_device
 from tests.e2e.site import (
-    COOKIE,
     PASSWORD,
     Person,
     Phone,
@@ -215,7 +215,7 @@ def test_signing_out(drive: Drive, alice: Person, browser: Browser) -> None:
     """Afterwards neither the back button nor the cookie of before opens anything; devices go on working."""
     page = go_on(alice).page
     cookies = page.context.storage_state()
-    assert [one["name"] for one in cookies["cookies"]] == [COOKIE]
+    assert [one["name"] for one in cookies["cookies"]] == [HTTP_COOKIE]
     follow(page, "Sign out")
     press(page, "Sign out")
     at(page, "You are signed out")

@@ -18,9 +18,9 @@ from playwright.sync_api import expect
 
 from davserver.clock import utc_now
 from davserver.db.schema import confirmation
+from enroll_web.visit import HTTP_COOKIE
 from tests.e2e.conftest import Arrive
 from tests.e2e.site import (
-    COOKIE,
     Person,
     Phone,
     at,
@@ -146,7 +146,7 @@ def test_a_silent_browser(alice: Person, clock: MovedClock) -> None:
 def test_an_authenticator_needs_a_fresh_sign_in(alice: Person, clock: MovedClock, served: ServedSite) -> None:
     """Whoever has been signed in at Keycloak for long types the password there again before the first one."""
     page = alice.page
-    page.context.clear_cookies(name=COOKIE)
+    page.context.clear_cookies(name=HTTP_COOKIE)
     clock.ahead += STALE
     enter_by_keycloak(page)
     at(page, "Sign in")

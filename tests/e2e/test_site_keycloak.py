@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from enroll_web.visit import HTTP_COOKIE
 from tests.e2e.conftest import Arrive
 from tests.e2e.drive import Drive, Rclone
 from tests.e2e.file_pages import files_and_a_device
 from tests.e2e.site import (
-    COOKIE,
     Person,
     Phone,
     at,
@@ -119,7 +119,7 @@ def test_from_keycloak_to_a_drive(drive: Drive, arrive: Arrive, name: str, tmp_p
 
 def test_the_next_time_only_a_code(alice: Person) -> None:
     """When the session here is over, Keycloak still knows who it is: a code is enough, and leads on."""
-    alice.page.context.clear_cookies(name=COOKIE)
+    alice.page.context.clear_cookies(name=HTTP_COOKIE)
     alice.page.goto("/security")
     press(alice.page, "Sign in with Keycloak")
     at(alice.page, "Your one-time code")

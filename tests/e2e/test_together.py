@@ -12,7 +12,8 @@ from tests.e2e import davfs2
 from tests.e2e.cadaver import Cadaver
 from tests.e2e.drive import Device, Drive, Rclone
 from tests.e2e.programs import contents
-from tests.e2e.witness import locked, until, witness
+from tests.e2e.waiting import until
+from tests.e2e.witness import locked, witness
 
 pytestmark = pytest.mark.e2e
 

@@ -15,8 +15,8 @@ import pytest
 from davserver.cli.exits import ExitCode
 from tests.e2e.colleague import Colleague, Tokens, signed_in
 from tests.e2e.office import Office
-from tests.e2e.test_bearer import AUTHENTICATOR, a_name, enrolled, let_in, opened
-from tests.services.keycloak import CLI, CLIENT, Keycloak
+from tests.e2e.token_office import AUTHENTICATOR, a_name, enrolled, let_in, opened, opened_stepped_up
+from tests.services.keycloak import CLI, Keycloak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -73,10 +73,8 @@ def test_with_a_code_of_ours(keycloak: Keycloak, tmp_path: Path) -> None:
 
 def test_with_keycloaks_second_factor(keycloak: Keycloak, tmp_path: Path) -> None:
     """Nobody types anything here; a sign-in that says nothing of both factors opens nothing."""
-    flows = ((CLIENT, "sealdav site"), (CLI, "sealdav devices"))
-    options = {"IDENTITY__SECOND_FACTOR": "keycloak", "IDENTITY__REQUIRED_ACR": "mfa"}
     name = a_name()
-    with opened(keycloak, tmp_path / "office", *flows, **options) as office:
+    with opened_stepped_up(keycloak, tmp_path / "office") as office:
         office.realm.give_authenticator(office.realm.add_user(name), AUTHENTICATOR)
         with Colleague(office.drive, name, AUTHENTICATOR) as alice:
             tokens = let_in(office, alice, tmp_path / "tokens")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tests.conformance.client import Client
 from tests.conformance.multistatus import DAV
 from tests.e2e.drive import Device, Drive
 
 LOCKS = f"{DAV}lockdiscovery"
-PATIENCE_SECONDS = 30
 
 
 def witness(drive: Drive, device: Device) -> Client:
@@ -25,11 +23,3 @@ def locked(client: Client, folder: str = "") -> Iterator[str]:
             yield folder + name
         if name.endswith("/"):
             yield from locked(client, folder + name)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds that a client program brings about in its own time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)  # Another process is at work; it tells nobody when it is done.

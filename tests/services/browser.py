@@ -38,7 +38,7 @@ FLAGS = [
 ]
 
 
-expect.set_options(timeout=WAIT_MILLISECONDS)
+expect.set_options(timeout=WAIT_MILLISECONDS)  # for whoever looks at a page of ours
 
 
 class Visitor:

@@ -1,4 +1,4 @@
-"""A picture, a sound and a film as somebody may have them, made on the spot; for tests of previews."""
+"""Files as somebody may have them, made on the spot: a picture, a sound, a film; one for a form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import wave
 from io import BytesIO
 
 from PIL import Image, ImageDraw
+from playwright.sync_api import FilePayload
 
 SIZE = (640, 360)
 
@@ -19,6 +20,11 @@ FRAME_MILLISECONDS = 250
 
 RIFF_HEAD_BYTES = 20
 """What is before the VP8 in a WebP with one picture."""
+
+
+def chosen(name: str, content: bytes) -> FilePayload:
+    """A file that is on no disk, for a field of a form."""
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 
 
 def picture(*, sun: int = 300) -> bytes:

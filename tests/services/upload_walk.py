@@ -16,6 +16,7 @@ from davserver.vault.service import Vault
 from davserver.vault.unfinished import PART_BYTES
 from tests.services.file_walk import NOTES, vault_of
 from tests.services.guest import Guest, Stop
+from tests.services.media import chosen
 
 LOCKED, FILM, PAUSED = "Budget 2026.ods", "The first snow.webm", "Minutes of March.odt"
 """What is chosen at once: a name that is taken, something that takes long, and something in no hurry."""
@@ -29,7 +30,7 @@ def walk(alice: Guest) -> Iterator[Stop]:
     yield from _on_their_way(alice)
     _begin(vault_of(alice))
     yield alice.open("/files/").at("files-unfinished")
-    _choose(alice.page, "skip", _file("Notes.md", NOTES.encode()))
+    _choose(alice.page, "skip", chosen("Notes.md", NOTES.encode()))
     yield alice.at("files-upload")
     _send(alice.page)
     for words in ("Left out: 1.", "The name is taken: it was left out."):
@@ -42,7 +43,7 @@ def _on_their_way(alice: Guest) -> Iterator[Stop]:
     page = alice.open("/files/").page
     with _held(page):
         sizes = {LOCKED: 52_000, FILM: PART_BYTES * 5 // 2, PAUSED: 31_000}
-        _choose(page, "ask", *(_file(name, bytes(size)) for name, size in sizes.items()))
+        _choose(page, "ask", *(chosen(name, bytes(size)) for name, size in sizes.items()))
         _send(page)
         page.get_by_role("dialog").wait_for()
         yield alice.at("upload-question")
@@ -78,10 +79,6 @@ def _choose(page: Page, taken: str, *files: FilePayload) -> None:
 
 def _send(page: Page) -> None:
     page.locator("details").get_by_role("button", name="Upload", exact=True).click()
-
-
-def _file(name: str, content: bytes) -> FilePayload:
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 
 
 def _begin(vault: Vault) -> None:

@@ -25,7 +25,7 @@ from tests.factories import make_principal, make_world
 from tests.fake_registry import FakeRegistry
 from tests.fakes import START
 from tests.unit.accounts.company import CONFIRM, POLL, Company
-from tests.unit.accounts.test_confirmations import leave
+from tests.unit.accounts.test_confirmations import GOOD_FOR, leave
 
 PACE = Pace.of(poll_seconds=POLL, confirm_seconds=CONFIRM)
 
@@ -365,14 +365,24 @@ def test_the_first_request_after_a_while_is_no_administrator_s(company: Company)
     assert company.sessions.open(away) is None
 
 
+def test_a_request_that_has_to_ask_is_none_either(company: Company) -> None:
+    """Though the browser was here a moment ago, when the last answer was still good."""
+    as_admin, _ = browsers_of(company, "alice")
+    company.world.clock.advance(seconds=GOOD_FOR - 1)
+    assert company.sessions.open(as_admin) is not None
+    company.entry("alice").roles.remove("dav-admin")
+    company.world.clock.advance(seconds=2)
+    assert company.sessions.open(as_admin) is None
+
+
 def test_an_answer_says_nothing_of_who_signed_in_after_the_question(company: Company) -> None:
     """Who has just been made an administrator, and signs in while the provider is being asked."""
     account = company.world.accounts.find("alice")
     asked_at = round(company.world.clock.now.timestamp())
     as_admin, _ = browsers_of(company, "alice")
-    company.offboarding.not_admin(account, asked_at=asked_at)
+    company.offboarding.end_as_admin(account, asked_at=asked_at)
     assert company.sessions.open(as_admin) is not None
-    company.offboarding.not_admin(account, asked_at=asked_at + 1)
+    company.offboarding.end_as_admin(account, asked_at=asked_at + 1)
     assert company.sessions.open(as_admin) is None
 
 
@@ -388,7 +398,7 @@ def test_a_full_disk_keeps_nobody_an_administrator_for_long(
 
     with monkeypatch.context() as patch:
         patch.setattr("davserver.db.engine.Transaction.commit", full)
-        company.offboarding.not_admin(company.world.accounts.find("alice"), asked_at=LONG_AFTER)
+        company.offboarding.end_as_admin(company.world.accounts.find("alice"), asked_at=LONG_AFTER)
     assert company.sessions.open(alice) is not None
     company.beats(PACE.role + PACE.beat)
     assert company.sessions.open(alice) is None

@@ -195,6 +195,8 @@ def test_keycloaks_second_factor(company: Company) -> None:
     _invitation, told = company("trash", "restore", "alice", "/gone").objects
     assert told["path"] == "/gone"
     assert company.content("/gone") == b"gone"
+    (noted,) = company.run("audit", "tail", "--event", "signed-in", "--json").objects
+    assert (noted["account"], noted["client"]) == ("alice", "terminal")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from enroll_web.pages.files_upload import FOLDER_FIELD
 from tests.unit.enroll_web.conftest import Browser, Site
 from tests.unit.enroll_web.filed import Files, address
-from tests.unit.enroll_web.test_uploads import Script, announcement, short_parts
+from tests.unit.enroll_web.test_uploads import Script, short_parts
 
 __all__ = ["short_parts"]
 
@@ -90,18 +90,3 @@ def test_a_form_that_was_refused_in_part(files: Files) -> None:
     """The names of those that are there count, and no others."""
     page = files.upload("/upload/", [("a:", b""), ("b:" * 200, b"")])
     assert "1 file is stored. Windows cannot show the name “a:”." in page.text
-
-
-def test_what_a_script_sends(files: Files, script: Script) -> None:
-    """When all is stored it is told of, once: of a small file, a large one, and a folder."""
-    for send in (
-        lambda: script.whole("1/a:", b"1"),
-        lambda: script.whole("2/a:/b", b"1"),
-        lambda: script.put("3/a:"),
-        lambda: script.put("4/a:/b"),
-        lambda: script.call("POST", "/uploads-folder", announcement("5/a:", 0)),
-    ):
-        send()
-        for more in (" Windows cannot show the name “a:”.", ""):
-            script.call("POST", "/uploads-told", {"stored": 1})
-            assert told(files.get("/files/")) == f"1 file is stored.{more}"
