@@ -25,6 +25,15 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
 
 
 @pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the server's temporary files would go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
 def device(drive: Drive) -> Device:
     """An enrolled account."""
     return drive.enrol("alice")

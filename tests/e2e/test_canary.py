@@ -127,15 +127,6 @@ class Work:
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the server's temporary files would go."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
-
-
-@pytest.fixture
 def drive(tmp_path: Path, temporary: Path) -> Iterator[Drive]:
     """A server that logs all that it can."""
     del temporary  # its place in the environment is what counts

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from enroll_web.pages.files_upload import FOLDER_FIELD
 from tests.unit.enroll_web.conftest import Browser, Site
 from tests.unit.enroll_web.filed import Files, address
-from tests.unit.enroll_web.test_uploads import Script, short_parts
+from tests.unit.enroll_web.test_uploads import short_parts
 
 __all__ = ["short_parts"]
 
@@ -24,12 +24,6 @@ FIT = ["a.b", ".hidden", "Zürich 2030 (2).jpg", "console", "a'b", "100%"]
 def files(site: Site, alice: Browser) -> Files:
     """Alice's, empty."""
     return Files(site, alice)
-
-
-@pytest.fixture
-def script(files: Files) -> Script:
-    """The script on one of her pages."""
-    return Script(files)
 
 
 def told(page: TestResponse) -> str:

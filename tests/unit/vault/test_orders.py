@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from davserver.db.nodes import NodeRow
 from davserver.model import ROOT_ID, AccountId, NodeId, NodeKind
 from davserver.vault.orders import Order, Orders, Sequence, natural_key, put_in_order
+from tests.unit.vault.forking import in_another
 
 ACCOUNT = AccountId(bytes(16))
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -124,16 +124,3 @@ def test_processes_of_one_origin_have_the_same_orders() -> None:
         assert Orders().find(ACCOUNT, folder, Order.NAME, STATE) is None
 
     in_another(finds_both)
-
-
-def in_another(work: Callable[[], None]) -> None:
-    """Let a process that is forked now do some work."""
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

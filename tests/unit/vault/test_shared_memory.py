@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import mmap
-import os
 import random
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 
 from hypothesis import given
@@ -16,6 +12,7 @@ from hypothesis import strategies as st
 
 from davserver.crypto.primitives import sha256
 from davserver.vault.shared_memory import BYTES_A_SLOT, SharedMemory
+from tests.unit.vault.forking import forked
 
 MEBIBYTE = 1 << 20
 SMALL = 4 * BYTES_A_SLOT
@@ -110,25 +107,6 @@ def test_of_any_bytes_nothing_is_found() -> None:
 
 
 # ── several processes
-@contextmanager
-def forked(work: Callable[[], object]) -> Iterator[int]:
-    """A process that does some work and ends; killed if it has not when the block is left."""
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    try:
-        yield pid
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
 def keep_on(memory: SharedMemory, seed: int) -> None:
     """Keep data under all keys, for ever."""
     chance = random.Random(seed)
