@@ -444,8 +444,7 @@ class Sessions:
         None if it was ended in between, as by what the provider has just said of its owner.
         """
         if now - from_seconds(row.seen_at) < NOTED_EVERY:
-            with self._database.read() as tx:
-                return None if tx.sessions.find(row.session_id) is None else row
+            return row if not row.admin or self._is_there(row) else None
         with self._database.write() as tx:
             found = tx.sessions.find(row.session_id)
             if found is None:
@@ -453,6 +452,11 @@ class Sessions:
             new = self._replace(tx, replace(self._keyring.checked(found), seen_at=to_seconds(now)))
             tx.commit()
         return new
+
+    def _is_there(self, row: SessionRow) -> bool:
+        """Whether a session has not been ended since its row was read."""
+        with self._database.read() as tx:
+            return tx.sessions.find(row.session_id) is not None
 
     def _existing(self, tx: Transaction, session: WebSession) -> SessionRow | None:
         """The session as it is now; None if it has ended."""

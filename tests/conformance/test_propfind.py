@@ -8,11 +8,11 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 
 import pytest
-import sqlalchemy
 
 from tests.conformance import multistatus
 from tests.conformance.client import Client
 from tests.conformance.conftest import Server
+from tests.conformance.counting import fewest_statements
 from tests.conformance.faults import fault
 from tests.conformance.http import Response, chunked
 from tests.conformance.multistatus import DAV, OC
@@ -401,20 +401,6 @@ def test_statements_do_not_depend_on_the_members(ours: OurServer, dav: Client) -
     for name, count in (("few", 5), ("many", 500)):
         collection = dav.made_collection(name)
         ours.populate(collection.root.removeprefix("/dav/"), count)
-    statements: list[str] = []
-
-    @sqlalchemy.event.listens_for(ours.services.database.engine, "before_cursor_execute")
-    def count_it(_c: object, _u: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    counts = []
-    try:
-        for name in ("few", "many"):
-            dav.listing(name)  # look-ups that are cached from now on are not what is counted
-            statements.clear()
-            dav.listing(name)
-            counts.append(len(statements))
-    finally:
-        sqlalchemy.event.remove(ours.services.database.engine, "before_cursor_execute", count_it)
+    counts = [fewest_statements(ours, partial(dav.listing, name)) for name in ("few", "many")]
     assert counts[0] == counts[1]
     assert 0 < counts[0] < 20
