@@ -21,9 +21,9 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --un
 THOROUGH := tests/unit/altered tests/unit/test_rotation.py tests/unit/test_deletion.py tests/unit/enroll_web \
     tests/unit/crypto/test_stream_attacks.py tests/unit/dav/test_xml_text.py tests/unit/vault/test_copying.py \
     $(wildcard tests/unit/vault/test_failures*.py tests/unit/vault/test_races.py tests/unit/vault/test_parts_*.py) \
-    $(addprefix tests/unit/vault/test_,tampering.py export_large.py) tests/unit/cli tests/unit/identity \
-    tests/unit/dav/test_bearer.py tests/unit/accounts/test_sessions.py \
-    $(addprefix tests/unit/serving/test_,supervisor.py notify.py wire.py tls.py)
+    $(addprefix tests/unit/vault/test_,tampering.py export_large.py shared_memory.py) tests/unit/cli tests/unit/identity \
+    tests/unit/dav/test_bearer.py $(addprefix tests/unit/accounts/test_,sessions.py rounds.py) \
+    $(addprefix tests/unit/serving/test_,supervisor.py notify.py wire.py tls.py server.py)
 
 .PHONY: help run keycloak setup test check lint unit fmt coverage fuzz bench bench-quick bench-peers soak screenshots \
     catalogue lock clean
