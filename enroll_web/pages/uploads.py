@@ -222,8 +222,7 @@ def told() -> Response:
     """All is done: the page is loaded again, and says so."""
     match sent_json():
         case {"stored": int(stored)} if 0 < stored < MAX_STORED:
-            said = ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored)
-            visit().tell(said)
+            visit().tell(ngettext("%(num)s file is stored.", "%(num)s files are stored.", stored))
         case _:
             visit().tell(gettext("No file was chosen."))
     return jsonify({})

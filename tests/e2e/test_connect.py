@@ -24,7 +24,7 @@ from davserver.accounts.programs.rclone import TEST_FILE
 from davserver.bootstrap import build_services
 from davserver.cli.exits import ExitCode
 from davserver.crypto.obscuring import obscured
-from davserver.crypto.tokens import AppToken
+from davserver.crypto.tokens import AppToken, parse
 from davserver.model import ROOT_ID
 from davserver.settings import load_settings
 from davserver.vault.paths import VaultPath
@@ -363,43 +363,28 @@ def expect_refused_until_mended(
     expect(page.locator("[data-troubles] .trouble")).to_have_count(0)
 
 
-def test_a_wrong_password(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
-    """With the id of the device, as after a mix-up."""
-    page = alice.page
-    device = connect(page, "rclone")
-    terminal = terminal_for(page, drive, tmp_path / "laptop")
-    right = page.locator("#app-password").inner_text()
-    use(terminal, AppToken(device, bytes(20)).text())
-    expect_refused_until_mended(
-        page, terminal, lambda: use(terminal, right), "The password is wrong for this device"
-    )
+WRONG_FOR_IT = "The password is wrong for this device"
 
 
-def test_an_app_password_that_was_cut_off(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
-    """By one character, as it happens with a mouse."""
-    page = alice.page
-    connect(page, "rclone")
-    terminal = terminal_for(page, drive, tmp_path / "laptop")
-    right = page.locator("#app-password").inner_text()
-    use(terminal, right[:-1])
-    expect_refused_until_mended(
-        page, terminal, lambda: use(terminal, right), "The password is wrong for this device"
-    )
-
-
-def test_the_password_of_the_account(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:
-    """Which is what people try first."""
+@pytest.mark.parametrize(
+    ("wrong", "title"),
+    [
+        (lambda right: AppToken(parse(right).id, bytes(20)).text(), WRONG_FOR_IT),
+        (lambda right: right[:-1], WRONG_FOR_IT),
+        (lambda _right: PASSWORD, "A program came with your user name and no app password"),
+    ],
+    ids=["another secret", "cut off", "the account's own"],
+)
+def test_a_wrong_password(
+    drive: SecureDrive, alice: Person, tmp_path: Path, wrong: Callable[[str], str], title: str
+) -> None:
+    """After a mix-up; cut off by one character, as it happens with a mouse; and what people try first."""
     page = alice.page
     connect(page, "rclone")
     terminal = terminal_for(page, drive, tmp_path / "laptop")
     right = page.locator("#app-password").inner_text()
-    use(terminal, PASSWORD)
-    expect_refused_until_mended(
-        page,
-        terminal,
-        lambda: use(terminal, right),
-        "A program came with your user name and no app password",
-    )
+    use(terminal, wrong(right))
+    expect_refused_until_mended(page, terminal, lambda: use(terminal, right), title)
 
 
 def test_a_certificate_that_is_not_trusted(drive: SecureDrive, alice: Person, tmp_path: Path) -> None:

@@ -21,6 +21,16 @@ from tests.factories import make_code
 from tests.fakes import FrozenClock
 from tests.logs import restored_logging
 
+OF_OWNERS = [
+    ["trash", "list", "alice"],
+    ["trash", "restore", "alice", "/gone"],
+    ["trash", "purge", "alice", "--all"],
+    ["versions", "list", "alice", "/notes"],
+    ["versions", "restore", "alice", "/notes"],
+    ["versions", "purge", "alice", "/notes", "--all"],
+]
+"""Commands that only the owner may give: about a file that is gone, and one that was overwritten."""
+
 PASSWORD = "a password of a test account"
 
 

@@ -15,7 +15,7 @@ from davserver.cli.exits import ExitCode
 from davserver.vault.paths import VaultPath
 from davserver.vault.service import Vault
 from tests.factories import make_principal
-from tests.unit.cli.conftest import PASSWORD, Cli, Done
+from tests.unit.cli.conftest import OF_OWNERS, PASSWORD, Cli, Done
 
 FILES = {f"/photos/{number}.jpg": b"%d" % number * 1000 for number in range(5)}
 
@@ -218,18 +218,7 @@ def test_what_makes_room_needs_none(ask: Ask, monkeypatch: pytest.MonkeyPatch) -
     assert objects(ask("versions", "purge", "alice", "/notes", "--all"))[0]["removed"] == 2
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["trash", "list", "alice"],
-        ["trash", "restore", "alice", "/gone"],
-        ["trash", "purge", "alice", "--all"],
-        ["versions", "list", "alice", "/notes"],
-        ["versions", "restore", "alice", "/notes"],
-        ["versions", "purge", "alice", "/notes", "--all"],
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("arguments", OF_OWNERS, ids=" ".join)
 def test_nobody_gets_in_without_both_factors(alice: Cli, arguments: list[str]) -> None:
     """Nor sees a name; whoever runs the server is no exception."""
     before = contents(alice)

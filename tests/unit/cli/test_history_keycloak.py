@@ -20,22 +20,13 @@ from davserver.clock import to_seconds
 from davserver.vault.paths import VaultPath
 from tests.factories import make_code, make_principal
 from tests.fake_keycloak import CLIENT, DEVICE, SECRET, SUBJECT, FakeKeycloak
-from tests.unit.cli.conftest import PASSWORD, Cli, Done
+from tests.unit.cli.conftest import OF_OWNERS, PASSWORD, Cli, Done
 
 BOTH: dict[str, object] = {"acr": "mfa", "amr": ["pwd", "otp"]}
 """What Keycloak says of a sign-in with its own second factor."""
 
 BOB = "00000000-0000-0000-0000-000000000002"
 STRANGER = "00000000-0000-0000-0000-000000000003"
-
-COMMANDS = [
-    ["trash", "list", "alice"],
-    ["trash", "restore", "alice", "/gone"],
-    ["trash", "purge", "alice", "--all"],
-    ["versions", "list", "alice", "/notes"],
-    ["versions", "restore", "alice", "/notes"],
-    ["versions", "purge", "alice", "/notes", "--all"],
-]
 
 
 @dataclass
@@ -159,7 +150,7 @@ def test_a_person_is_led_beside_the_result(company: Company) -> None:
     assert line.endswith("/gone")
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("arguments", OF_OWNERS, ids=" ".join)
 def test_a_token_alone_opens_nothing(company: Company, arguments: list[str]) -> None:
     """Without a code, nor with Keycloak's second factor in its place; no name is told."""
     company.fake.claimed = BOTH
